@@ -1,0 +1,73 @@
+#include "next.h"
+#include "../src/api/life.h"
+#include "../src/os/options.h"
+#include "exports.h"
+#include "guard.h"
+
+#include <dlfcn.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Defined by the run-time of an instrumented program. */
+extern void __asan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
+extern void __msan_init(void) __attribute__((weak));
+
+enum { UNDECIDED, SERVES, FORWARDS };
+static _Atomic(int) decision;
+
+/* The dynamic linker has bound our own references to the first definition in the process. If that is not ours, somebody else
+ * owns malloc. The addresses come through the GOT: no -Bsymbolic, or the answer would always be ours. */
+static bool is_interposed(void)
+{
+    void *(*volatile first_malloc)(size_t) = malloc;
+    void (*volatile first_free)(void *) = free;
+    return first_malloc != own_malloc || first_free != own_free;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path;
+}
+
+static COLD bool decide(void)
+{
+    life_check();
+    const char *name = base_name(process.name);
+    bool forwards = is_interposed() || __asan_init || __tsan_init || __msan_init || options.disable ||
+                    (name && option_list_has(&options.skip, name));
+    atomic_store_explicit(&decision, forwards ? FORWARDS : SERVES, memory_order_relaxed);
+    return forwards;
+}
+
+bool next_has_all(void)
+{
+    int known = atomic_load_explicit(&decision, memory_order_relaxed);
+    return UNLIKELY(known == UNDECIDED) ? decide() : known == FORWARDS;
+}
+
+/* Blocks of libc's malloc reach us from code that bound to it directly, and from before we were there: from its break
+ * area, and from anywhere if this library came late. */
+bool next_may_own(const void *p) { return life_came_late() || os_is_in_break(&process, p); }
+
+COLD const struct next *next_get(void)
+{
+    static struct next next;
+    static _Atomic(bool) is_known;
+    if (atomic_load_explicit(&is_known, memory_order_acquire)) return &next;
+    if (guard_is_inside()) return NULL;
+    guard_enter();
+    /* Several threads may look up at once: they find, and store, the same. */
+    *(void **)&next.malloc = dlsym(RTLD_NEXT, "malloc");
+    *(void **)&next.free = dlsym(RTLD_NEXT, "free");
+    *(void **)&next.calloc = dlsym(RTLD_NEXT, "calloc");
+    *(void **)&next.realloc = dlsym(RTLD_NEXT, "realloc");
+    *(void **)&next.memalign = dlsym(RTLD_NEXT, "memalign");
+    *(void **)&next.malloc_usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
+    guard_leave();
+    if (!next.malloc || !next.free || !next.calloc || !next.realloc || !next.memalign || !next.malloc_usable_size) return NULL;
+    atomic_store_explicit(&is_known, true, memory_order_release);
+    return &next;
+}

@@ -1,0 +1,201 @@
+/* alloc.c - one malloc and one free, from the top; resizing is in resize.c. */
+#include "alloc.h"
+#include "../guard/diagnose.h"
+#include "../heap/large.h"
+#include "../heap/remote.h"
+#include "life.h"
+
+#include <errno.h>
+#include <string.h>
+
+COLD void *alloc_refuse(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+static void *from_heap(struct heap *heap, unsigned class, bool *is_zero)
+{
+    return class < NSMALL ? heap_refill(heap, class) : medium_alloc(heap, class, is_zero);
+}
+
+/* The calling thread's heap, made now if it may have one; NULL sends it to the shared heap. */
+static struct heap *own_heap(void)
+{
+    struct heap *heap = heap_own();
+    return LIKELY(heap != NULL) ? heap : life_thread();
+}
+
+static void *from_class(unsigned class, bool *is_zero)
+{
+    struct heap *heap = own_heap();
+    void *block;
+    if (LIKELY(heap != NULL)) {
+        heap_enter(heap);
+        block = from_heap(heap, class, is_zero);
+        heap_leave(heap);
+    } else {
+        block = from_heap(heap_shared_take(), class, is_zero);
+        heap_shared_drop();
+    }
+    return block;
+}
+
+static void *once(size_t size, size_t alignment, bool *is_zero)
+{
+    *is_zero = false;
+    if (size <= MEDIUM_MAX && alignment <= PAGE) return from_class(class_of(size), is_zero);
+    return large_alloc(size, alignment, is_zero);
+}
+
+/* Out of memory: what is free but out of reach is fetched, and the request tried once more. */
+static COLD void *once_more(size_t size, size_t alignment, bool *is_zero)
+{
+    struct heap *heap = heap_own();
+    if (heap) heap_drain(heap);
+    void *block = once(size, alignment, is_zero);
+    return block ? block : alloc_refuse();
+}
+
+/* alignment: at most GRANULE for any; at most PAGE where the class of `size` has it; else a large block's. */
+static void *get(size_t size, size_t alignment, bool *is_zero)
+{
+    life_check();
+    if (UNLIKELY(size > PTRDIFF_MAX - alignment)) return alloc_refuse();
+    void *block = once(size, alignment, is_zero);
+    if (UNLIKELY(!block)) block = once_more(size, alignment, is_zero);
+    purge_if_due();
+    return block;
+}
+
+COLD void *alloc_malloc_slow(size_t size)
+{
+    bool is_zero;
+    return get(size, GRANULE, &is_zero);
+}
+
+void *alloc_malloc(size_t size)
+{
+    void *block = block_pop(size);
+    return LIKELY(block != NULL) ? block : alloc_malloc_slow(size);
+}
+
+void *alloc_zeroed(size_t size)
+{
+    bool is_zero = false;
+    void *block = block_pop(size);
+    if (UNLIKELY(!block) && !(block = get(size, GRANULE, &is_zero))) return NULL;
+    return is_zero ? block : memset(block, 0, size);
+}
+
+void *alloc_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    return UNLIKELY(__builtin_mul_overflow(count, size, &bytes)) ? alloc_refuse() : alloc_zeroed(bytes);
+}
+
+static enum alloc_verdict tell(const char *entry, struct evidence evidence)
+{
+    report_crime(entry, &evidence);
+    return ALLOC_OURS;
+}
+
+static enum alloc_verdict free_medium(const char *entry, struct span *span, void *p, bool is_own)
+{
+    struct desc *desc = span_desc(span);
+    bool was_live;
+    if (is_own) {
+        struct heap *heap = heap_own();
+        heap_enter(heap);
+        was_live = medium_free(heap, span, p);
+        heap_leave(heap);
+    } else {
+        unsigned k = class_quotient((uintptr_t)p - desc->start, desc->reciprocal);
+        was_live = !(PEEK(span->bits.free) >> k & 1) && remote_free_medium(span, k);
+    }
+    return was_live ? ALLOC_OURS : tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
+}
+
+/* A small or medium span's pointer: exact start, ever allocated, then to its owner. */
+static enum alloc_verdict free_in_span(const char *entry, const struct desc *desc, void *p)
+{
+    struct span *span = span_of_start(desc->start);
+    size_t offset = (uintptr_t)p - desc->start;
+    bool is_small = desc->class < NSMALL, is_own = PEEK(desc->owner) == thread.own;
+    size_t ends = is_small ? PEEK(desc->carved) : (size_t)span->capacity * desc->size;
+    if (offset >= ends || !class_is_multiple(offset, desc->reciprocal)) return tell(entry, diagnose_inside(p));
+    if (!is_small) return free_medium(entry, span, p, is_own);
+    /* The fast path refuses a small block of our own for one reason: it is on top of the list already. */
+    if (is_own) return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
+    remote_free(own_heap(), span, p);
+    return ALLOC_OURS;
+}
+
+COLD enum alloc_verdict alloc_free_slow(const char *entry, void *p)
+{
+    if (!p) return ALLOC_OURS;
+    life_check();
+    if (!range_has(p)) return ALLOC_FOREIGN;
+    const struct desc *desc = range.table + range_index(p);
+    enum alloc_verdict verdict = ALLOC_OURS;
+    if (heap_is_identity(PEEK(desc->owner))) verdict = free_in_span(entry, desc, p);
+    else if (!large_free(p)) verdict = tell(entry, diagnose_inside(p));
+    purge_if_due();
+    return verdict;
+}
+
+COLD void alloc_event(void *p)
+{
+    life_check();
+    heap_event(p);
+    purge_if_due();
+}
+
+COLD void alloc_report_foreign(const char *entry, const void *p)
+{
+    bool is_certain;
+    struct evidence evidence = diagnose_outside(p, &is_certain);
+    report_crime(entry, &evidence);
+}
+
+void alloc_free(void *p)
+{
+    enum push pushed = block_push(p);
+    if (LIKELY(pushed == PUSH_DONE)) return;
+    if (pushed == PUSH_EVENT) alloc_event(p);
+    else if (alloc_free_slow("free()", p) == ALLOC_FOREIGN) alloc_report_foreign("free()", p);
+}
+
+static void *align_small(size_t size, size_t alignment)
+{
+    size_t rounded = class_table[class_of_aligned(size, alignment)].size;
+    void *block = block_pop(rounded);
+    return LIKELY(block != NULL) ? block : alloc_malloc_slow(rounded);
+}
+
+/* memalign(3) as glibc has it: an alignment that is no power of two is rounded up to one. */
+void *alloc_memalign(size_t alignment, size_t size)
+{
+    if (alignment <= GRANULE) return alloc_malloc(size);
+    if (alignment > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (!is_power_of_two(alignment)) alignment = (size_t)2 << log2_floor(alignment);
+    if (alignment <= PAGE && size <= SMALL_MAX) return align_small(size, alignment);
+    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return alloc_refuse();
+    bool is_zero;
+    return get(size, alignment, &is_zero);
+}
+
+int alloc_posix_memalign(void **result, size_t alignment, size_t size)
+{
+    if (!is_power_of_two(alignment) || alignment % sizeof(void *)) return EINVAL;
+    void *block = alloc_memalign(alignment, size);
+    if (!block) return ENOMEM;
+    *result = block;
+    return 0;
+}
+
+/* glibc 2.36: aligned_alloc is memalign, whatever C11 once said of sizes that are no multiple. */
+void *alloc_aligned(size_t alignment, size_t size) { return alloc_memalign(alignment, size); }

@@ -1,0 +1,99 @@
+#include "life.h"
+#include "../heap/heap.h"
+#include "../os/map.h"
+#include "../os/options.h"
+#include "../os/report.h"
+#include "../watch/watch.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+struct life life;
+struct os_process process;
+
+static bool is_wiped;       /* the kernel wipes life's page in a child */
+static bool has_started;    /* not wiped: tells a new process from a first start */
+static bool is_ready;       /* our constructor has run */
+static bool came_late;      /* and nobody had asked for memory before */
+static pthread_key_t exit_key;
+static bool has_exit_key;
+
+static void start(void)
+{
+    os_process_read(&process);
+    options_read(&process);
+    /* Our mapping above the program: the usual layout. Below it: the hole reaches up to the stack. */
+    uintptr_t own = (uintptr_t)&life, high = own > process.entry ? own : process.stack;
+    range_start(process.entry, high, process.random[0]);
+    heap_start(process.random[1]);
+    report_before_abort = heap_abandon;
+    is_wiped = os_wipe_on_fork(&life, sizeof life);
+    has_started = true;
+}
+
+/* A child in which only the calling thread is left. Whatever a vanished thread was in the middle of is rebuilt from the
+ * span records, which tile the range at every instant, or lost with it. */
+static void repair(void)
+{
+    bool was_held = lock_break(&spans.lock);
+    heaps_repair(heap_own());
+    if (was_held || spans.npurging) spans_repair();
+}
+
+COLD void life_begin(void)
+{
+    uint32_t none = LIFE_NONE;
+    if (atomic_compare_exchange_strong_explicit(&life.state, &none, LIFE_BEGINNING, memory_order_acquire, memory_order_acquire)) {
+        if (has_started) repair();
+        else start();
+        atomic_store_explicit(&life.state, LIFE_ON, memory_order_release);
+    }
+    /* Somebody else is at it: a few microseconds, once in the life of a process. */
+    while (atomic_load_explicit(&life.state, memory_order_acquire) != LIFE_ON) __asm__ volatile("" ::: "memory");
+}
+
+bool life_is_ready(void) { return is_ready; }
+
+/* A library that is there from the start is asked for memory by ld.so before any constructor runs. */
+bool life_came_late(void) { return came_late; }
+
+static void after_fork_in_child(void)
+{
+    if (!is_wiped) atomic_store_explicit(&life.state, LIFE_NONE, memory_order_relaxed);
+    life_check();
+}
+
+/* A thread's other destructors may still free and allocate, so this one asks to be called again until the last round. */
+static void at_thread_exit(void *round)
+{
+    uintptr_t n = (uintptr_t)round;
+    if (n < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(exit_key, (void *)(n + 1)) == 0) return;
+    life_check();
+    heap_retire();
+}
+
+COLD struct heap *life_thread(void)
+{
+    if (!is_ready || thread.state != THREAD_NEW) return NULL;
+    struct heap *heap = heap_acquire();
+    if (!heap) return NULL;
+    thread.heap = thread.own;
+    /* May allocate (a key above 31): the heap is there already. Should it fail, the heap is not recycled, no more. */
+    if (has_exit_key) pthread_setspecific(exit_key, (void *)1);
+    return heap;
+}
+
+__attribute__((constructor)) static void ready(void)
+{
+    came_late = !has_started;
+    life_check();
+    has_exit_key = pthread_key_create(&exit_key, at_thread_exit) == 0;
+    pthread_atfork(NULL, NULL, after_fork_in_child);
+    is_ready = true;
+    options_tell();
+}
+
+__attribute__((destructor)) static void done(void)
+{
+    if (options.stats) watch_print();
+}

@@ -1,0 +1,76 @@
+/* resize.c - realloc: where it is, if the size class allows; for large blocks into the neighbour or by moving pages;
+ * by copying otherwise. And malloc_usable_size, which asks the same question first: what block is this? */
+#include "../guard/diagnose.h"
+#include "../heap/large.h"
+#include "../heap/remote.h"
+#include "alloc.h"
+#include "life.h"
+
+#include <string.h>
+
+/* Live, as far as can be told: the start of a block that has been carved, and not a free one. */
+size_t alloc_size_of(const void *p)
+{
+    if (!range_has(p)) return 0;
+    const struct desc *desc = range.table + range_index(p);
+    uintptr_t owner = PEEK(desc->owner);
+    if (!heap_is_identity(owner)) {
+        const struct span *large = large_of(p);
+        return large ? large->nbytes : 0;
+    }
+    size_t offset = (uintptr_t)p - desc->start;
+    if (!class_is_multiple(offset, desc->reciprocal)) return 0;
+    if (desc->class < NSMALL) return offset < PEEK(desc->carved) && !block_is_sound(p) ? desc->size : 0;
+    struct span *span = span_of_start(desc->start);
+    unsigned k = class_quotient(offset, desc->reciprocal);
+    if (k >= span->capacity) return 0;
+    return (PEEK(span->bits.free) | remote_payload(remote_load(span))) >> k & 1 ? 0 : desc->size;
+}
+
+/* A block is left where it is as long as at least half of it is used: less would be waste, more copying. */
+static bool fits(size_t size, size_t usable) { return size <= usable && (size >= usable / 2 || usable <= 2 * GRANULE); }
+
+static void *copy(const char *entry, void *p, size_t size, size_t usable)
+{
+    void *block = alloc_malloc(size);
+    if (!block) return NULL;
+    memcpy(block, p, min_size(size, usable));
+    enum push pushed = block_push(p);
+    if (pushed == PUSH_EVENT) alloc_event(p);
+    else if (pushed == PUSH_REFUSED) alloc_free_slow(entry, p);
+    return block;
+}
+
+void *alloc_resize(const char *entry, void *p, size_t size)
+{
+    size_t usable = alloc_size_of(p);
+    if (UNLIKELY(!usable)) {
+        struct evidence evidence = diagnose_inside(p);
+        report_crime(entry, &evidence);
+        return alloc_refuse();
+    }
+    if (fits(size, usable) && usable <= MEDIUM_MAX) return p;
+    if (UNLIKELY(size > PTRDIFF_MAX)) return alloc_refuse();
+    if (usable > MEDIUM_MAX && size > MEDIUM_MAX) {
+        life_check();
+        bool done = large_resize(p, size);
+        void *moved = done ? p : large_move(p, size);
+        purge_if_due();
+        if (moved) return moved;
+    }
+    return copy(entry, p, size, usable);
+}
+
+void *alloc_realloc(void *p, size_t size)
+{
+    if (!p) return alloc_malloc(size);
+    if (!range_has(p)) {
+        alloc_report_foreign("realloc()", p);
+        return alloc_refuse();
+    }
+    if (size) return alloc_resize("realloc()", p, size);
+    alloc_free(p);
+    return NULL;
+}
+
+size_t alloc_usable_size(const void *p) { return alloc_size_of(p); }

@@ -1,0 +1,20 @@
+/* text.h - one line of text, put together without stdio and without malloc.
+ *
+ * The buffer is the caller's and fixed; what does not fit is cut, never written past the end. Any thread,
+ * async-signal-safe: no state but the caller's. */
+#ifndef MSPACE_TEXT_H
+#define MSPACE_TEXT_H
+
+#include "base.h"
+
+struct text {
+    size_t length;
+    char bytes[248];
+};
+
+void text_clear(struct text *text);
+void text_string(struct text *text, const char *string);        /* appends a C string; NULL appends nothing */
+void text_decimal(struct text *text, uint64_t number);          /* appends in base ten */
+void text_pointer(struct text *text, const void *pointer);      /* appends as 0x and hexadecimal digits */
+
+#endif

@@ -1,0 +1,41 @@
+#include "diagnose.h"
+#include "../os/process.h"
+#include "../span/span.h"
+
+#include <link.h>
+
+extern const ElfW(Ehdr) __ehdr_start HIDDEN;    /* our own mapping, from the linker */
+extern char _end[] HIDDEN;
+
+static struct evidence inside_span(const void *p, const struct span *span)
+{
+    const struct desc *desc = span_desc(span);
+    size_t offset = (uintptr_t)p - (uintptr_t)span_address(span), size = desc->size;
+    const char *block = span_address(span) + offset / size * size;
+    bool is_small = desc->class < NSMALL;
+    if (offset / size >= span->capacity || (is_small && offset >= PEEK(desc->carved))) return (struct evidence){CRIME_NEVER, p, p, size};
+    if (block != p) return (struct evidence){CRIME_INTERIOR, p, block, size};
+    return (struct evidence){CRIME_DOUBLE, p, p, size};
+}
+
+struct evidence diagnose_inside(const void *p)
+{
+    const struct span *span = span_containing(range_index(p));
+    switch (span_state(span)) {
+    case SPAN_CURRENT: case SPAN_AVAILABLE: case SPAN_FULL: case SPAN_LOST: return inside_span(p, span);
+    case SPAN_LARGE: return (struct evidence){CRIME_INTERIOR, p, span_address(span), span->nbytes};
+    default: return (struct evidence){CRIME_UNUSED, p, NULL, 0};
+    }
+}
+
+struct evidence diagnose_outside(const void *p, bool *is_certain)
+{
+    uintptr_t address = (uintptr_t)p;
+    bool is_own = address >= (uintptr_t)&__ehdr_start && address < (uintptr_t)_end;
+    struct evidence evidence = {CRIME_FOREIGN, p, NULL, 0};
+    *is_certain = true;
+    if (os_is_on_stack(p)) evidence.crime = CRIME_STACK;
+    else if (address % GRANULE) evidence.crime = CRIME_MISALIGNED;
+    else *is_certain = is_own || address < 64 * KIB || address >> 47 != 0;
+    return evidence;
+}

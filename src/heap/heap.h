@@ -1,0 +1,151 @@
+/* heap.h - thread heaps: who owns blocks.
+ *
+ * Each thread has a heap, a record that is recycled whole when the thread exits, and that is never unmapped and never
+ * becomes anything else: a pointer to it is good for ever, after exit, after fork, for a stale owner.
+ *
+ *      thread.heap --> | pairs: {free list, countdown} of the current span, per small class       | owner only, hot
+ *                      | current, available lists, pending remote frees                           | owner only
+ *                      | woken spans                                                              | any thread pushes
+ *
+ * thread.heap holds the distance of the record from `heap_empty`, a constant heap whose lists are empty: zero, which is
+ * what thread-local storage holds before anything has run, is a thread that is not ready, and the fast paths need no
+ * check for it. The same number is the owner's identity in a desc.
+ *
+ * A thread that has no heap (before our constructor, after its own exit, inside a call-back of ours) uses the shared
+ * heap under its lock; frees into the shared heap's spans are remote frees, whoever makes them.
+ *
+ * How a span of small blocks moves, by its owner only unless it says otherwise:
+ *
+ *      span_take -> CURRENT -> FULL -> AVAILABLE -> CURRENT ...        AVAILABLE -> span_give
+ *                 carve      exhausted   some frees     list empty        all free
+ *                                  \-> all blocks freed by other threads: the last of them gives it back
+ */
+#ifndef MSPACE_HEAP_H
+#define MSPACE_HEAP_H
+
+#include "../span/span.h"
+
+/* Blocks of one span on their way to its owner. */
+struct pending {
+    struct span *span;
+    struct block *first, *last;
+    unsigned count;
+};
+
+enum {
+    NPENDING = 4,       /* ways */
+    PENDING_MAX = 16,   /* blocks a way gathers at most */
+    YOUNG_REFILLS = 2,  /* refills of a class that a young heap takes from the shared heap, */
+    YOUNG_BATCH = 4,    /* so many blocks each */
+};
+
+struct heap {
+    struct pair pairs[NSMALL];
+    struct span *current[NSMALL];
+    struct list available[NCLASSES];
+    struct pending pending[NPENDING];
+    struct span *spare;         /* the one medium span that is kept though all of it is free, or NULL */
+    uint8_t refills[NSMALL];    /* of a class, up to YOUNG_REFILLS */
+    uint32_t index;             /* place in the table of heaps */
+    uint32_t nslow;             /* refills, for what is done every so often */
+    uint32_t nremote;           /* remote frees, likewise */
+    _Atomic(uint32_t) busy;     /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
+    _Atomic(uint32_t) state;    /* enum heap_state */
+    _Atomic(uint32_t) pool_next;    /* while pooled: index + 1 of the next */
+
+    _Atomic(struct span *) woken __attribute__((aligned(CACHE_LINE)));
+    _Atomic(uint32_t) nripe;    /* woken spans that are all free by now */
+} __attribute__((aligned(CACHE_LINE)));
+
+enum heap_state { HEAP_UNUSED, HEAP_OWNED, HEAP_POOLED, HEAP_SHARED, HEAP_LOST };
+
+extern const struct heap heap_empty;
+extern uint64_t heap_secret HIDDEN;
+
+struct thread {
+    uintptr_t heap;     /* the heap that the fast paths use; 0 none */
+    uintptr_t own;      /* this thread's heap, also in a mode that keeps the fast paths empty; 0 none */
+    uint32_t state;     /* enum thread_state */
+    uint32_t guard;     /* recursion guard: how deep in call-backs (preload/guard.h) */
+    uint32_t shared;    /* holds the shared heap */
+};
+
+enum thread_state { THREAD_NEW, THREAD_LIVE, THREAD_GONE };
+
+extern __thread struct thread thread __attribute__((tls_model("initial-exec"))) HIDDEN;
+
+INLINE struct heap *heap_of_identity(uintptr_t identity) { return (struct heap *)((uintptr_t)&heap_empty + identity); }
+INLINE uintptr_t heap_identity(const struct heap *heap) { return (uintptr_t)heap - (uintptr_t)&heap_empty; }
+INLINE bool heap_is_identity(uintptr_t owner) { return owner > OWNER_LARGE; }
+
+/* Makes the shared heap. Once, after range_start. */
+void heap_start(uint64_t secret);
+
+/* The calling thread's heap, or NULL for a thread that has none. */
+INLINE struct heap *heap_own(void) { return thread.own ? heap_of_identity(thread.own) : NULL; }
+
+/* Gives the calling thread a heap: a recycled one, else a new one. NULL: out of memory. */
+struct heap *heap_acquire(void);
+
+/* Takes the calling thread's heap away and pools it. The thread uses the shared heap from now on. */
+void heap_retire(void);
+
+/* Before abort(): lets go of the shared heap and of the own one, whatever state they are in, so that a handler of SIGABRT
+ * can allocate. */
+void heap_abandon(void);
+
+/* Heap number i of the table, NULL past the last. Records only grow in number. */
+struct heap *heap_at(size_t index);
+
+/* The shared heap, locked; and unlocked. */
+struct heap *heap_shared_take(void);
+void heap_shared_drop(void);
+
+/* The pool of heaps whose threads are gone: puts one in; takes one out, or NULL. Lock-free, any thread. */
+void heap_pool(struct heap *heap);
+struct heap *heap_unpool(void);
+
+/* The slow rungs, owner only (or the shared heap, taken). A block of the class, NULL when out of memory. */
+void *heap_refill(struct heap *heap, unsigned class);
+void *medium_alloc(struct heap *heap, unsigned class, bool *is_zero);
+
+/* The countdown of the span that holds `block` reached zero. */
+void heap_event(void *block);
+
+/* A refused small free by the owner is judged in src/guard; an accepted medium one comes here. False: free already. */
+bool medium_free(struct heap *heap, struct span *span, void *block);
+
+/* Gives a span of blocks, all free and off every list, back to the page level. */
+void heap_release(struct span *span);
+
+/* A medium span of `heap` that was on its stack of woken ones. */
+void medium_welcome(struct heap *heap, struct span *span);
+
+/* An AVAILABLE span of the class out of a heap whose thread is gone, for `heap`, which owns it now; or NULL. */
+struct span *heap_adopt(struct heap *heap, unsigned class);
+
+/* A fresh AVAILABLE span of the class for `heap`, on no list; NULL: out of memory. */
+struct span *heap_fresh(struct heap *heap, unsigned class);
+
+/* Spans that other threads have woken: makes them available, gives the empty ones back. */
+void heap_collect_woken(struct heap *heap);
+
+/* Everything that can be drained at once: pending, woken, remote lists of available spans (malloc_trim, thread exit). */
+void heap_drain(struct heap *heap);
+
+/* Undoes what a fork left of other threads' heaps; `own` is spared. Single-threaded (src/api/fork.c). */
+void heaps_repair(struct heap *own);
+
+/* A busy heap is inside a slow rung; nested entries keep the outermost. */
+INLINE void heap_enter(struct heap *heap)
+{
+    atomic_store_explicit(&heap->busy, 1, memory_order_relaxed);
+    STORE_ORDER();
+}
+INLINE void heap_leave(struct heap *heap)
+{
+    STORE_ORDER();
+    atomic_store_explicit(&heap->busy, 0, memory_order_relaxed);
+}
+
+#endif

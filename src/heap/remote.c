@@ -1,0 +1,171 @@
+#include "remote.h"
+
+/* Ripe spans on a sleeping owner's stack before somebody else fetches them: the walk over the stack is shared by so many. */
+static const uint32_t RIPE_MAX = 16;
+static const uint32_t FLUSH_EVERY = 1024;   /* remote frees after which nothing stays pending */
+
+enum outcome { PUSHED, WAKES, RETIRES, RIPENS };
+
+static struct block *block_at(struct span *span, unsigned index)
+{
+    return (struct block *)(span_address(span) + (size_t)index * span_desc(span)->size);
+}
+
+static unsigned index_of(struct span *span, const void *block)
+{
+    return class_quotient((uintptr_t)block - (uintptr_t)span_address(span), span_desc(span)->reciprocal);
+}
+
+/* What the word becomes when `n` blocks are added to `old`, and what that asks of the pusher. */
+static uint64_t added(uint64_t old, unsigned payload, unsigned n, unsigned capacity, enum outcome *outcome)
+{
+    unsigned before = remote_count(old), count = before + n, wake = remote_wake(old);
+    uint64_t word = (old & ~(uint64_t)0xffffffff) | payload | (uint64_t)count << 16;
+    *outcome = PUSHED;
+    if (!(old & REMOTE_FULL)) return word;
+    if (old & REMOTE_NOTIFIED) {
+        if (count == capacity) *outcome = RIPENS;
+    } else if (count >= capacity) {
+        *outcome = RETIRES;
+        word |= REMOTE_RETIRED;
+    } else if (count >= wake) {
+        *outcome = WAKES;
+        word |= REMOTE_NOTIFIED;
+    }
+    return word;
+}
+
+void remote_post(struct span *span)
+{
+    struct heap *heap = heap_of_identity(PEEK(span_desc(span)->owner));
+    struct span *top = atomic_load_explicit(&heap->woken, memory_order_relaxed);
+    do span->woken_next = top;
+    while (!atomic_compare_exchange_weak_explicit(&heap->woken, &top, span, memory_order_release, memory_order_relaxed));
+}
+
+struct span *remote_take_woken(struct heap *heap)
+{
+    if (!atomic_load_explicit(&heap->woken, memory_order_relaxed)) return NULL;
+    return atomic_exchange_explicit(&heap->woken, NULL, memory_order_acquire);
+}
+
+/* The blocks of a FULL, NOTIFIED span that was taken off a stack, if all are free: then it is ours to give back. */
+static bool retire_ripe(struct span *span)
+{
+    uint64_t word = remote_load(span);
+    while ((word & REMOTE_FULL) && remote_count(word) == span->capacity)
+        if (atomic_compare_exchange_weak_explicit(&span->remote, &word, (word | REMOTE_RETIRED) & ~REMOTE_NOTIFIED,
+                                                  memory_order_acquire, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+/* The owner may sleep for ever: fetches its woken spans and gives back those that are all free. */
+static COLD void steal(struct heap *heap)
+{
+    atomic_store_explicit(&heap->nripe, 0, memory_order_relaxed);
+    for (struct span *span = remote_take_woken(heap), *next; span; span = next) {
+        next = span->woken_next;
+        if (retire_ripe(span)) heap_release(span);
+        else remote_post(span);
+    }
+}
+
+/* The owner as it is while a block of the span is still out: after the push the span may be anybody's. */
+static struct heap *owner_of(struct span *span) { return heap_of_identity(PEEK(span_desc(span)->owner)); }
+
+static void settle(struct span *span, enum outcome outcome, struct heap *owner)
+{
+    switch (outcome) {
+    case PUSHED: break;
+    case WAKES: remote_post(span); break;
+    case RETIRES: heap_release(span); break;
+    case RIPENS:
+        if (atomic_fetch_add_explicit(&owner->nripe, 1, memory_order_relaxed) + 1 >= RIPE_MAX) steal(owner);
+        break;
+    }
+}
+
+/* Posts a chain of n blocks with one compare-and-swap. */
+static void push(struct span *span, struct block *first, struct block *last, unsigned n)
+{
+    unsigned capacity = span->capacity, index = index_of(span, first);
+    struct heap *owner = owner_of(span);
+    uint64_t old = remote_load(span), word;
+    enum outcome outcome;
+    do {
+        block_link(last, remote_count(old) ? block_at(span, remote_payload(old)) : NULL);
+        word = added(old, index, n, capacity, &outcome);
+    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, word, memory_order_acq_rel, memory_order_relaxed));
+    if (UNLIKELY(outcome != PUSHED)) settle(span, outcome, owner);
+}
+
+bool remote_free_medium(struct span *span, unsigned k)
+{
+    uint64_t old = remote_load(span), word;
+    struct heap *owner = owner_of(span);
+    enum outcome outcome;
+    do {
+        if (remote_payload(old) >> k & 1) return false;
+        word = added(old, remote_payload(old) | 1U << k, 1, span->capacity, &outcome);
+    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, word, memory_order_acq_rel, memory_order_relaxed));
+    if (outcome != PUSHED) settle(span, outcome, owner);
+    return true;
+}
+
+static void post(struct pending *way)
+{
+    if (way->count) push(way->span, way->first, way->last, way->count);
+    way->count = 0;
+}
+
+void remote_flush(struct heap *heap)
+{
+    for (int i = 0; i < NPENDING; i++) {
+        post(&heap->pending[i]);
+        heap->pending[i].span = NULL;
+    }
+}
+
+/* A way keeps a span's blocks from the second consecutive free on: a lone free is posted at once. */
+void remote_free(struct heap *heap, struct span *span, struct block *block)
+{
+    if (!heap) {
+        push(span, block, block, 1);
+        return;
+    }
+    heap_enter(heap);
+    if (UNLIKELY(++heap->nremote % FLUSH_EVERY == 0)) remote_flush(heap);
+    struct pending *way = &heap->pending[span_index(span) % NPENDING];
+    if (way->span != span) {
+        post(way);
+        way->span = span;
+        push(span, block, block, 1);
+    } else {
+        block_link(block, way->count ? way->first : NULL);
+        if (!way->count) way->last = block;
+        way->first = block;
+        if (++way->count == PENDING_MAX) post(way);
+    }
+    heap_leave(heap);
+}
+
+uint64_t remote_take(struct span *span, bool off_stack)
+{
+    uint64_t old = remote_load(span), keep;
+    do {
+        keep = off_stack ? 0 : old & REMOTE_NOTIFIED;
+    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, keep, memory_order_acquire, memory_order_relaxed));
+    return old;
+}
+
+bool remote_let_go(struct span *span, unsigned wake)
+{
+    uint64_t old = remote_load(span);
+    do {
+        if (remote_count(old)) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old,
+                                                    (old & REMOTE_NOTIFIED) | REMOTE_FULL | (uint64_t)wake << 32,
+                                                    memory_order_release, memory_order_relaxed));
+    return true;
+}

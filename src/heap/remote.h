@@ -1,0 +1,58 @@
+/* remote.h - frees by threads that do not own the span.
+ *
+ * One 64-bit word a span, changed by compare-and-swap only (baseline x86-64 has no 16-byte one):
+ *
+ *      bits 0-15 payload | 16-31 count | 32-47 wake | 48 FULL | 49 RETIRED | 50 NOTIFIED
+ *
+ * payload is the index of the first block of a linked list (small) or the set of free blocks (medium); count is
+ * how many. Pushes are release, takes acquire; a take takes all, so that no block can be put back between (no ABA).
+ *
+ *      state      means                                    leaves it by
+ *      (owned)    its owner allocates from it or lists it  owner lets go when exhausted: FULL, if count is still 0
+ *      FULL       owner knows of no free block             owner takes it back; or the push that makes count == capacity
+ *      RETIRED    every block is free and here             that pusher gives the span back: nothing of the owner's
+ *                                                          needs touching, a full span is on no list
+ *      NOTIFIED   it is on a heap's woken stack, or a      whoever takes it off the stack
+ *                 pusher is about to put it there
+ *
+ * The push that crosses `wake` while FULL sets NOTIFIED and puts the span on its owner's stack, so once an episode. A NOTIFIED
+ * span is never given back by anybody but the one who takes it off a stack: any thread may take a whole stack, which is
+ * how spans of an owner that sleeps are given back all the same (remote_steal). Laws: count <= capacity;
+ * RETIRED => count == capacity; FULL and count == capacity => NOTIFIED. */
+#ifndef MSPACE_REMOTE_H
+#define MSPACE_REMOTE_H
+
+#include "block.h"
+
+#define REMOTE_FULL ((uint64_t)1 << 48)
+#define REMOTE_RETIRED ((uint64_t)1 << 49)
+#define REMOTE_NOTIFIED ((uint64_t)1 << 50)
+
+INLINE unsigned remote_payload(uint64_t word) { return word & 0xffff; }
+INLINE unsigned remote_count(uint64_t word) { return word >> 16 & 0xffff; }
+INLINE unsigned remote_wake(uint64_t word) { return word >> 32 & 0xffff; }
+
+INLINE uint64_t remote_load(struct span *span) { return atomic_load_explicit(&span->remote, memory_order_relaxed); }
+
+/* Frees `block`, which another heap owns (or the shared one), on behalf of `heap`, NULL for a thread without one. */
+void remote_free(struct heap *heap, struct span *span, struct block *block);
+
+/* A free block of a medium span that another heap owns. False: it is free already. */
+bool remote_free_medium(struct span *span, unsigned k);
+
+/* Posts what `heap` has gathered. Owner only. */
+void remote_flush(struct heap *heap);
+
+/* Takes the payload and makes the span owned. Returns the word as it was: its flags tell what it was. Owner only. */
+uint64_t remote_take(struct span *span, bool off_stack);
+
+/* Makes an owned span FULL, unless blocks have arrived: then false. Owner only; the span must be ready to vanish. */
+bool remote_let_go(struct span *span, unsigned wake);
+
+/* Takes a heap's woken stack, linked by woken_next. Any thread. */
+struct span *remote_take_woken(struct heap *heap);
+
+/* Puts a NOTIFIED span on the stack of its present owner. */
+void remote_post(struct span *span);
+
+#endif

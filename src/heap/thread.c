@@ -1,0 +1,180 @@
+/* thread.c - heaps and threads: the table of heaps, the pool of those whose threads are gone, the shared heap.
+ *
+ *      heap 0: the first thread's, heap 1: the shared heap (both in .bss)    heap 2, 3, ...: 4 KiB apart, mapped in steps,
+ *                                                                            16 GiB above the records, never unmapped
+ *
+ * The pool is a stack of indices with a version beside it, changed by compare-and-swap; since a record stays a record
+ * for ever, reading the link of one that somebody else has just popped is harmless, and the version makes the swap
+ * fail. Push is release and pop acquire: a thread that adopts a heap sees all that its last owner did.
+ *
+ * thread.state: NEW may get a heap, LIVE has one, GONE has given it back and never gets another: whatever it still
+ * allocates comes from the shared heap. */
+#include "../os/map.h"
+#include "remote.h"
+
+enum { NSTATIC = 2, SHARED = 1, HEAP_STRIDE = 4096, HEAP_STEP = 16 };
+
+_Static_assert(sizeof(struct heap) <= HEAP_STRIDE, "a heap record fits its place in the table");
+
+static const uintptr_t TABLE_DISTANCE = 16 * GIB;   /* above the records; they end 32 GiB above */
+static const size_t HEAPS_MAX = 1 << 20;
+
+const struct heap heap_empty;
+uint64_t heap_secret;
+__thread struct thread thread;
+
+static struct heap static_heaps[NSTATIC];
+static struct lock shared_lock;
+static struct {
+    struct lock lock;           /* rank 2, beside the page level's: never both */
+    _Atomic(size_t) count;      /* heaps in use at any time */
+    size_t mapped;              /* records of the table that are mapped */
+} table;
+static _Atomic(uint64_t) pool;  /* version << 32 | index + 1 of the top, 0 empty */
+
+static struct heap *place(size_t index)
+{
+    if (index < NSTATIC) return &static_heaps[index];
+    return (struct heap *)((uintptr_t)range.records + TABLE_DISTANCE + (index - NSTATIC) * HEAP_STRIDE);
+}
+
+struct heap *heap_at(size_t index)
+{
+    return index < atomic_load_explicit(&table.count, memory_order_acquire) ? place(index) : NULL;
+}
+
+static void init(struct heap *heap, size_t index, enum heap_state state)
+{
+    heap->index = (uint32_t)index;
+    for (unsigned class = 0; class < NCLASSES; class++) list_init(&heap->available[class]);
+    if (index < NSTATIC) __builtin_memset(heap->refills, YOUNG_REFILLS, sizeof heap->refills);  /* a lone thread shares with nobody */
+    atomic_store_explicit(&heap->state, state, memory_order_release);
+}
+
+void heap_start(uint64_t secret)
+{
+    heap_secret = secret;
+    init(place(0), 0, HEAP_POOLED);
+    init(place(SHARED), SHARED, HEAP_SHARED);
+    atomic_store_explicit(&table.count, NSTATIC, memory_order_release);
+    heap_pool(place(0));
+}
+
+struct heap *heap_shared_take(void)
+{
+    lock_take(&shared_lock);
+    thread.shared = 1;
+    return place(SHARED);
+}
+
+void heap_shared_drop(void)
+{
+    thread.shared = 0;
+    lock_drop(&shared_lock);
+}
+
+void heap_abandon(void)
+{
+    if (thread.shared) heap_shared_drop();
+    thread.state = THREAD_GONE;
+    thread.heap = thread.own = 0;
+}
+
+void heap_pool(struct heap *heap)
+{
+    atomic_store_explicit(&heap->state, HEAP_POOLED, memory_order_relaxed);
+    uint64_t top = atomic_load_explicit(&pool, memory_order_relaxed), new;
+    do {
+        atomic_store_explicit(&heap->pool_next, (uint32_t)top, memory_order_relaxed);
+        new = ((top >> 32) + 1) << 32 | (heap->index + 1);
+    } while (!atomic_compare_exchange_weak_explicit(&pool, &top, new, memory_order_release, memory_order_relaxed));
+}
+
+struct heap *heap_unpool(void)
+{
+    uint64_t top = atomic_load_explicit(&pool, memory_order_acquire), new;
+    struct heap *heap;
+    do {
+        if (!(uint32_t)top) return NULL;
+        heap = place((uint32_t)top - 1);
+        new = ((top >> 32) + 1) << 32 | atomic_load_explicit(&heap->pool_next, memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak_explicit(&pool, &top, new, memory_order_acquire, memory_order_acquire));
+    atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_relaxed);
+    return heap;
+}
+
+static struct heap *add(void)
+{
+    lock_take(&table.lock);
+    size_t index = atomic_load_explicit(&table.count, memory_order_relaxed);
+    bool fits = index < HEAPS_MAX;
+    if (fits && index - NSTATIC == table.mapped) {
+        fits = os_map_here(place(index), HEAP_STEP * HEAP_STRIDE) == OS_DONE;
+        if (fits) table.mapped += HEAP_STEP;
+    }
+    if (fits) {
+        init(place(index), index, HEAP_OWNED);
+        atomic_store_explicit(&table.count, index + 1, memory_order_release);
+    }
+    lock_drop(&table.lock);
+    return fits ? place(index) : NULL;
+}
+
+COLD struct heap *heap_acquire(void)
+{
+    struct heap *heap = heap_unpool();
+    if (!heap && !(heap = add())) return NULL;
+    thread.state = THREAD_LIVE;
+    thread.own = heap_identity(heap);
+    return heap;
+}
+
+COLD void heap_retire(void)
+{
+    struct heap *heap = heap_own();
+    thread.state = THREAD_GONE;     /* from here every call of this thread is slow and uses the shared heap */
+    thread.heap = thread.own = 0;
+    if (!heap) return;
+    heap_drain(heap);
+    heap_pool(heap);
+}
+
+/* A heap that a vanished thread was changing: nothing in it is read again. What it was allocating from is lost, since
+ * nobody knows how far the change had come; its full spans go on, they are on no list of its. */
+static void lose(struct heap *heap)
+{
+    uintptr_t identity = heap_identity(heap);
+    atomic_store_explicit(&heap->state, HEAP_LOST, memory_order_relaxed);
+    for (size_t i = 0, n; i < range_limit(); i += n) {
+        struct span *span = range.records + i;
+        n = max_size(span_nslices(span), 1);
+        bool is_listed = span_state(span) == SPAN_CURRENT || span_state(span) == SPAN_AVAILABLE;
+        if (is_listed && range.table[i].owner == identity) span_set_state(span, SPAN_LOST);
+    }
+}
+
+static void repair_shared(void)
+{
+    bool was_held = lock_break(&shared_lock);
+    if (!was_held) return;
+    struct heap *shared = place(SHARED);
+    lose(shared);
+    __builtin_memset(shared->pairs, 0, sizeof shared->pairs);
+    __builtin_memset(shared->current, 0, sizeof shared->current);
+    shared->spare = NULL;
+    init(shared, SHARED, HEAP_SHARED);
+}
+
+void heaps_repair(struct heap *own)
+{
+    lock_break(&table.lock);
+    repair_shared();
+    atomic_store_explicit(&pool, 0, memory_order_relaxed);
+    for (size_t i = 0; heap_at(i); i++) {
+        struct heap *heap = place(i);
+        uint32_t state = atomic_load_explicit(&heap->state, memory_order_relaxed);
+        if (heap == own || i == SHARED || state == HEAP_LOST) continue;
+        if (atomic_load_explicit(&heap->busy, memory_order_relaxed)) lose(heap);
+        else heap_pool(heap);
+    }
+}

@@ -1,0 +1,31 @@
+/* map.h - memory from the kernel, in its own words.
+ *
+ * Addresses and sizes are multiples of 4 KiB. Nothing here keeps state or sets errno; every refusal is an answer,
+ * never fatal. Any thread, async-signal-safe; none of our locks need be held, and except for os_map_here none may be. */
+#ifndef MSPACE_MAP_H
+#define MSPACE_MAP_H
+
+#include "../base/base.h"
+
+enum os_answer {
+    OS_DONE,
+    OS_TAKEN,   /* something else lives at that address */
+    OS_REFUSED, /* no memory, a limit, a sandbox */
+};
+
+/* Maps fresh zeroed memory at exactly `address`, by a plain hint. */
+enum os_answer os_map_here(void *address, size_t nbytes);
+
+/* Gives the pages back and keeps the addresses. True: they read zero from now on. */
+bool os_discard(void *address, size_t nbytes);
+
+/* Puts a fresh mapping in place of memory that is already ours (heals a range that mremap left apart). */
+bool os_replace(void *address, size_t nbytes);
+
+/* Moves the pages of `from` over `to`, which is ours; `from` stays mapped and reads zero. False: nothing moved. */
+bool os_move(void *from, void *to, size_t nbytes);
+
+/* Has a page read zero in a child made by fork or clone without CLONE_VM. False: the kernel does not do this. */
+bool os_wipe_on_fork(void *page, size_t nbytes);
+
+#endif

@@ -1,0 +1,43 @@
+/* options.h - what the environment asks for: MSPACE_CONF="key=value,key=value" and four shorthands.
+ *
+ * Read once, at start, from the initial environment; ignored in AT_SECURE programs. A value may be quoted: '...'.
+ * Unknown keys and bad values change nothing, and are told in a line each under verbose=1 only. Constant after
+ * start; looked at in slow rungs alone. The table is options.def. */
+#ifndef MSPACE_OPTIONS_H
+#define MSPACE_OPTIONS_H
+
+#include "process.h"
+
+enum mode { MODE_FAST, MODE_HARDENED };
+enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR_IGNORE };
+
+struct option_list {
+    const char *words;      /* the program's own bytes, joined by '+'; not terminated by NUL */
+    size_t length;
+};
+
+struct options {
+#define CHOICE(key, value, words, help) unsigned key;
+#define FLAG(key, value, help) bool key;
+#define SIZE(key, value, help) size_t key;
+#define LIST(key, help) struct option_list key;
+#include "options.def"
+#undef CHOICE
+#undef FLAG
+#undef SIZE
+#undef LIST
+};
+
+extern struct options options;
+
+/* Reads MSPACE_CONF and the shorthands out of `process`; where both speak the shorthand wins. */
+void options_read(const struct os_process *process);
+
+/* Prints what was rejected under verbose=1, and the list of options under help=1. After start, so that a line
+ * never comes before the program could run. */
+void options_tell(void);
+
+/* Whether `word` stands in the list. */
+bool option_list_has(const struct option_list *list, const char *word);
+
+#endif

@@ -1,0 +1,81 @@
+#include "process.h"
+#include "sys.h"
+
+#include <elf.h>
+#include <link.h>
+#include <sys/syscall.h>
+
+/* Set by ld.so to the cell that holds argc, before any library runs. Absent in a static or a musl program. */
+extern void *__libc_stack_end __attribute__((weak));
+
+/* One round of a keyed mix (the finaliser of splitmix64, Steele et al. 2014): every output bit depends on every input bit. */
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
+    return x ^ (x >> 31);
+}
+
+static void read_random(struct os_process *process, const uint64_t *seed)
+{
+    uint64_t own = (uintptr_t)process;      /* ASLR's part, should the kernel have given no AT_RANDOM */
+    process->random[0] = mix((seed ? seed[0] : 0) ^ mix(own));
+    process->random[1] = mix((seed ? seed[1] : 0) + mix(process->random[0] ^ process->stack));
+}
+
+static void read_auxv(struct os_process *process, const ElfW(auxv_t) *aux)
+{
+    const uint64_t *seed = NULL;
+    for (; aux && aux->a_type != AT_NULL; aux++) {
+        switch (aux->a_type) {
+        case AT_PHDR: process->headers = (const void *)aux->a_un.a_val; break;
+        case AT_PHNUM: process->nheaders = aux->a_un.a_val; break;
+        case AT_ENTRY: process->entry = aux->a_un.a_val; break;
+        case AT_SECURE: process->is_secure = aux->a_un.a_val != 0; break;
+        case AT_RANDOM: seed = (const uint64_t *)aux->a_un.a_val; break;
+        default: break;
+        }
+    }
+    read_random(process, seed);
+}
+
+void os_process_read(struct os_process *process)
+{
+    process->is_secure = true;      /* until the kernel says otherwise */
+    process->stack = (uintptr_t)__builtin_frame_address(0);
+    long *argc = &__libc_stack_end ? __libc_stack_end : NULL;
+    char **argv = (char **)(argc + 1);
+    if (!argc || *argc < 0 || *argc > (1L << 24) || argv[*argc] != NULL) {
+        read_auxv(process, NULL);
+        return;
+    }
+    process->name = *argc > 0 ? argv[0] : NULL;
+    process->environment = argv + *argc + 1;
+    char **end = process->environment;
+    while (*end) end++;
+    read_auxv(process, (const ElfW(auxv_t) *)(end + 1));
+}
+
+bool os_is_on_stack(const void *pointer)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0), p = (uintptr_t)pointer;
+    return p - here < 8 * MIB;
+}
+
+/* Where the program's last segment ends in memory. PT_PHDR tells how far it was loaded from where it was linked. */
+static uintptr_t end_of_program(const struct os_process *process)
+{
+    const ElfW(Phdr) *header = process->headers;
+    uintptr_t shift = 0, end = 0;
+    for (size_t i = 0; i < process->nheaders; i++) {
+        if (header[i].p_type == PT_PHDR) shift = (uintptr_t)header - header[i].p_vaddr;
+        if (header[i].p_type == PT_LOAD) end = max_size(end, header[i].p_vaddr + header[i].p_memsz);
+    }
+    return shift + end;
+}
+
+bool os_is_in_break(const struct os_process *process, const void *pointer)
+{
+    uintptr_t p = (uintptr_t)pointer;
+    return p >= end_of_program(process) && p < (uintptr_t)os_call(SYS_brk, 0, 0, 0, 0, 0, 0);
+}

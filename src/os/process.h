@@ -1,0 +1,31 @@
+/* process.h - what the kernel told this process at its start, and whether this is still that process.
+ *
+ * The initial stack is read in place: it is there before libc is ready, needs no file and no entropy call.
+ *
+ *      low   argc | argv[0] .. NULL | envp[0] .. NULL | auxv type,value .. AT_NULL | strings   high */
+#ifndef MSPACE_PROCESS_H
+#define MSPACE_PROCESS_H
+
+#include "../base/base.h"
+
+struct os_process {
+    char **environment;     /* as at exec; NULL where it could not be found */
+    const char *name;       /* argv[0] as at exec, or NULL */
+    uintptr_t entry;        /* AT_ENTRY: lies in the program */
+    const void *headers;    /* AT_PHDR: its program headers, nheaders of them */
+    size_t nheaders;
+    uintptr_t stack;        /* some address of the initial stack */
+    uint64_t random[2];     /* a keyed hash of AT_RANDOM and of our addresses: never the stack protector's own bytes */
+    bool is_secure;         /* AT_SECURE: setuid and the like; the environment is not to be trusted */
+};
+
+/* Reads it all. Any time after the library is relocated; touches no errno. */
+void os_process_read(struct os_process *process);
+
+/* The calling thread's stack contains it: an estimate by distance from the caller's frame, upward at most 8 MiB. */
+bool os_is_on_stack(const void *pointer);
+
+/* The break area, where libc's own malloc begins: from the end of the program's data to the break as it is now. */
+bool os_is_in_break(const struct os_process *process, const void *pointer);
+
+#endif

@@ -1,0 +1,62 @@
+#include "sys.h"
+
+#if defined(__x86_64__)
+static long raw_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long answer;
+    __asm__ volatile("syscall"
+                     : "=a"(answer)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return answer;
+}
+#elif defined(__aarch64__)
+static long raw_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+    return x0;
+}
+#else
+#error "libmspace needs its system call for this processor: six lines in src/os/sys.c"
+#endif
+
+#ifdef MSPACE_TESTING
+static struct {
+    long number;
+    unsigned long countdown, times;
+    int error;
+} planned;
+
+void os_fail(long number, unsigned long k, unsigned long times, int error)
+{
+    planned.number = number;
+    planned.countdown = k;
+    planned.times = times;
+    planned.error = error;
+}
+
+static bool shall_fail(long number)
+{
+    if (planned.times == 0 || number != planned.number) return false;
+    if (planned.countdown > 1) return planned.countdown--, false;
+    return planned.times--, true;
+}
+#endif
+
+long os_call(long number, long a, long b, long c, long d, long e, long f)
+{
+#ifdef MSPACE_TESTING
+    if (shall_fail(number)) return -planned.error;
+#endif
+    return raw_call(number, a, b, c, d, e, f);
+}

@@ -1,0 +1,20 @@
+/* sys.h - the one gateway to the kernel.
+ *
+ * Raw system calls, so that an interposed mmap or a hook that allocates can never re-enter the allocator, errno is
+ * never touched, and a test can make the k-th call of a kind fail (the same source as the shipped gateway).
+ * Only these are ever made: mmap (private, anonymous; plain hints, MAP_FIXED over our own range only), munmap,
+ * mremap, madvise, futex (private), write just before an abort or when asked to speak. Any thread, async-signal-safe. */
+#ifndef MSPACE_SYS_H
+#define MSPACE_SYS_H
+
+#include "../base/base.h"
+
+/* Returns the kernel's answer: at least 0, or -errno. */
+long os_call(long number, long a, long b, long c, long d, long e, long f);
+
+#ifdef MSPACE_TESTING
+/* Answers calls of `number` from the k-th on (counted from the setting, k = 1 is the next) with -error, `times` times. */
+void os_fail(long number, unsigned long k, unsigned long times, int error);
+#endif
+
+#endif

@@ -1,0 +1,81 @@
+/* range.c - the heap range: an sbrk of our own, made of mmaps at plain hints.
+ *
+ * Nothing is reserved: virtual size stays honest, and RLIMIT_AS, RLIMIT_DATA and overcommit limits work as under any
+ * malloc. Adjacent mappings merge, so the range stays one VMA, and each table one more. Steps are an eighth of the heap,
+ * at least 2 MiB, halved as long as the kernel refuses. */
+#include "span.h"
+#include "../os/map.h"
+
+#define TIB ((uintptr_t)1 << 40)
+
+static const size_t STEP = 2 * MIB / SLICE_SIZE;        /* slices: the least worth a system call, and a huge page */
+static const size_t TABLE_STEP = 1024;  /* slices that a growth of the tables admits: 64 KiB of desc, 128 KiB of records */
+static const size_t RANGE_MAX = 16 * TIB / SLICE_SIZE;
+static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE;   /* how far an obstacle is skipped before growth is given up */
+static const uintptr_t DESC_DISTANCE = 16 * GIB, RECORD_DISTANCE = 48 * GIB;
+static const uintptr_t FALLBACK = 0x670000000000;       /* far from both ends; valgrind and emulators honour it too */
+
+struct range range;
+static size_t ndescs, nrecords;     /* slices that each table has entries for */
+
+void range_start(uintptr_t low, uintptr_t high, uint64_t random)
+{
+    uintptr_t base = FALLBACK;
+    if (high > low && high - low > 6 * TIB) {
+        /* The lower half of the hole, a TiB from its ends: room to grow upward, and the mmap area grows down to us last. */
+        uintptr_t from = low + TIB, room = (high - low) / 2 - TIB;
+        base = from + random % room;
+    }
+    base &= ~(2 * MIB - 1);
+    range.base = base;
+    range.table = (struct desc *)(base - DESC_DISTANCE);
+    range.records = (struct span *)(base - RECORD_DISTANCE);
+}
+
+/* Has a table of `size`-byte entries cover `need` slices. */
+static bool grow_table(void *table, size_t size, size_t *covered, size_t need)
+{
+    if (*covered >= need) return true;
+    size_t n = round_up(need - *covered, TABLE_STEP);
+    if (os_map_here((char *)table + *covered * size, n * size) != OS_DONE) return false;
+    *covered += n;
+    return true;
+}
+
+static bool grow_tables(size_t need)
+{
+    return grow_table(range.table, sizeof *range.table, &ndescs, need) &&
+           grow_table(range.records, sizeof *range.records, &nrecords, need);
+}
+
+/* Maps the slices [at, at + step), or fewer but at least `need`. Returns their number; 0 and why in *answer. */
+static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *answer)
+{
+    for (;;) {
+        *answer = os_map_here((void *)(range.base + (at << SLICE_SHIFT)), step << SLICE_SHIFT);
+        if (*answer == OS_DONE) return step;
+        if (step == need) return 0;
+        step = max_size(step / 2, need);
+    }
+}
+
+size_t range_grow(size_t nslices, size_t *first)
+{
+    size_t limit = range_limit(), held = spans.totals.live + spans.totals.dirty + spans.totals.clean;
+    size_t step = max_size(round_up(max_size(nslices, held / 8), STEP), STEP);
+    for (size_t hole = 0; hole <= HOLE_MAX; hole = hole ? 2 * hole : STEP) {
+        enum os_answer answer;
+        if (nslices > RANGE_MAX || limit + hole > RANGE_MAX - nslices) return 0;
+        step = min_size(step, RANGE_MAX - limit - hole);
+        if (!grow_tables(limit + hole + step)) step = nslices;
+        if (!grow_tables(limit + hole + step)) return 0;
+        size_t n = map_slices(limit + hole, step, nslices, &answer);
+        if (n) {
+            if (hole) span_set(range.records + limit, SPAN_HOLE, hole);
+            *first = limit + hole;
+            return n;
+        }
+        if (answer == OS_REFUSED) return 0;
+    }
+    return 0;
+}

@@ -1,0 +1,194 @@
+/* span.h - the heart: spans, the BLOCK records of this allocator, and the lists that they are on.
+ *
+ * The heap range is tiled by spans, runs of 64 KiB slices. Two tables run beside it, one entry a slice, at constant
+ * distances, so that an address leads to its entries by arithmetic alone and an overflow cannot reach them:
+ *
+ *      base - 48 GiB            base - 16 GiB              base                       base + limit slices
+ *      | struct span  (128 B)   | struct desc  (64 B)      | slice | slice | slice ... |  grows this way
+ *
+ *      desc    what free needs: read-mostly, as other threads read it; written when the span changes hands
+ *      span    the record: a line for the owner, a line for everybody else (remote frees)
+ *
+ * States, and the one list that a span in it is on:
+ *      HOLE       not ours: something else lives there                        none
+ *      CLEAN      free, reads zero                                            a clean bin
+ *      DIRTY      free, pages may be resident and hold anything               a dirty bin
+ *      PURGING    free, its pages are being given back, without the lock      none
+ *      CURRENT    small or medium: its heap allocates from it                 none: a field of its heap
+ *      AVAILABLE  small or medium: has free blocks                            its heap's list for the class
+ *      FULL       small or medium: none free that its owner knows of          none
+ *      LARGE      one block                                                   none
+ *      LOST       small or medium: its owner vanished in a fork while busy    none
+ *
+ * Laws (span_verify): spans tile [0, limit) without gap or overlap; a record that is not a span's first says
+ * INTERIOR; no two free neighbours of the same kind; every free span is in the bin of its size, and nothing else is;
+ * the totals are the sums. For a span of blocks: live + free + remote + pending + never carved == capacity (heap).
+ *
+ * Lock: `spans.lock`, rank 2, for every field of a free span, the bins, the totals, limit. A span in use
+ * belongs to its owner. {state, nslices} is one word, stored (release) after everything it makes reachable: split
+ * writes the right record, then the left word; join writes the left word, then scraps the right: a photograph of
+ * the records taken by fork at any instant tiles the range, and bins and totals can be rebuilt from it. */
+#ifndef MSPACE_SPAN_H
+#define MSPACE_SPAN_H
+
+#include "../base/list.h"
+#include "../os/lock.h"
+#include "class.h"
+
+enum span_state {
+    SPAN_INTERIOR, /* not a span's first slice */
+    SPAN_HOLE,
+    SPAN_CLEAN,
+    SPAN_DIRTY,
+    SPAN_PURGING,
+    SPAN_CURRENT,
+    SPAN_AVAILABLE,
+    SPAN_FULL,
+    SPAN_LARGE,
+    SPAN_LOST,
+};
+
+/* A free block holds these in its first 16 bytes. tag is address ^ next ^ secret (block.h). */
+struct block {
+    struct block *next;
+    uintptr_t tag;
+};
+
+/* Where frees go: a list and the number of frees until the next event. */
+struct pair {
+    struct block *head;
+    uint64_t countdown;
+};
+
+/* Read-mostly. owner: a heap's identity (heap.h), or one of these. A zero-filled desc is OWNER_NONE with nothing
+ * carved, which every fast path refuses. */
+enum { OWNER_NONE = 0, OWNER_LARGE = 1 };
+
+struct desc {
+    uintptr_t owner;        /* PEEK */
+    uintptr_t start;        /* address of the span */
+    struct pair *pair;      /* where this span's {list, countdown} is now */
+    uint64_t reciprocal;
+    uint32_t carved;        /* PEEK. bytes from start that have ever been blocks; 0 for medium: free goes the slow way */
+    uint32_t size;          /* bytes of a block */
+    uint8_t class;
+} __attribute__((aligned(CACHE_LINE)));
+
+struct span {
+    /* the owner's; of a free span, the lock's */
+    struct list node;
+    _Atomic(uint64_t) word;     /* {nslices, state}: span_state(), span_nslices() */
+    union {
+        struct pair pair;       /* small: the free list while not current */
+        struct {
+            uint64_t free;      /* medium: bit k set, block k is free */
+            uint64_t clean;     /* medium: bit k set, block k was never handed out since the span read zero */
+        } bits;
+        size_t nbytes;          /* large: usable bytes, a multiple of PAGE */
+        size_t first;           /* in the last record of a free span: index of its first */
+    };
+    uint32_t capacity;          /* blocks */
+    uint16_t nmoved;            /* ranges inside that mremap left apart from their neighbours (large.c) */
+    uint8_t class;
+    bool is_clean;              /* set by span_take: the memory reads zero */
+
+    /* everybody's */
+    _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE)));  /* remote.h */
+    struct span *woken_next;    /* on the owner's stack of woken spans */
+} __attribute__((aligned(CACHE_LINE)));
+
+/* Read by every fast path, so together on a line. base and table are constant after start; limit is stored (release)
+ * after the entries it admits exist and loaded relaxed: whoever rightly holds a pointer got it after that store. */
+struct range {
+    uintptr_t base;
+    struct desc *table;
+    size_t limit;           /* slices; PEEK */
+    struct span *records;
+};
+
+struct span_totals {
+    size_t live, dirty, clean;  /* slices in use, free and dirty (or being purged), free and clean */
+    size_t moved;               /* ranges that mremap left apart */
+};
+
+struct spans {
+    struct lock lock;
+    uint32_t npurging;          /* spans that are out being purged */
+    struct span_totals totals;
+};
+
+extern struct range range HIDDEN;
+extern struct spans spans;
+
+/* Chooses the base, from `random`, in the hole of the address space that holds `low` (an address below it) and
+ * `high` (one above). Once, before anything else. */
+void range_start(uintptr_t low, uintptr_t high, uint64_t random);
+
+/* Adds at least `nslices` clean slices at the end of the range; the lock is held. Returns their number, 0 on failure,
+ * and the index of the first. A taken address in the way is skipped and becomes a HOLE. */
+size_t range_grow(size_t nslices, size_t *first);
+
+INLINE size_t range_limit(void) { return PEEK(range.limit); }
+INLINE size_t range_index(const void *p) { return ((uintptr_t)p - range.base) >> SLICE_SHIFT; }
+INLINE bool range_has(const void *p) { return range_index(p) < range_limit(); }
+
+INLINE size_t span_index(const struct span *span) { return (size_t)(span - range.records); }
+INLINE char *span_address(const struct span *span) { return (char *)(range.base + (span_index(span) << SLICE_SHIFT)); }
+INLINE struct desc *span_desc(const struct span *span) { return range.table + span_index(span); }
+INLINE struct span *span_of_start(uintptr_t start) { return range.records + ((start - range.base) >> SLICE_SHIFT); }
+
+INLINE uint64_t span_word(enum span_state state, size_t nslices) { return (uint64_t)nslices << 8 | state; }
+INLINE enum span_state span_state(const struct span *span)
+{
+    return (enum span_state)(atomic_load_explicit(&span->word, memory_order_acquire) & 0xff);
+}
+INLINE size_t span_nslices(const struct span *span) { return atomic_load_explicit(&span->word, memory_order_relaxed) >> 8; }
+INLINE size_t span_nbytes(const struct span *span) { return span_nslices(span) << SLICE_SHIFT; }
+INLINE void span_set(struct span *span, enum span_state state, size_t nslices)
+{
+    atomic_store_explicit(&span->word, span_word(state, nslices), memory_order_release);
+}
+INLINE void span_set_state(struct span *span, enum span_state state) { span_set(span, state, span_nslices(span)); }
+
+/* Takes a span of exactly nslices out of the free ones, dirty before clean, or from fresh range, its address a
+ * multiple of `alignment` slices (a power of two); gives it `state`, its descs are blank, is_clean says whether it reads zero.
+ * want_clean prefers clean ones. NULL: out of memory. Any thread. */
+struct span *span_take(size_t nslices, size_t alignment, enum span_state state, bool want_clean);
+
+/* Gives a span back; is_clean says whether it reads zero. Its descs must be blank again. Any thread that owns it. */
+void span_give(struct span *span, bool is_clean);
+
+/* Grows a span in use to nslices into a free right neighbour, or returns false. *is_clean: the addition reads zero. */
+bool span_extend(struct span *span, size_t nslices, bool *is_clean);
+
+/* Cuts a span in use down to nslices and gives the tail back. */
+void span_cut(struct span *span, size_t nslices);
+
+/* Hands a span of blocks to a heap: fills its descs, one for each slice, carved last. Owner only. */
+void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pair *pair);
+void span_carve(struct span *span, uint32_t carved);
+void span_repoint(struct span *span, struct pair *pair);
+
+/* Blanks the descs of a span that is about to be given back, so that no fast path believes them. */
+void span_blank(struct span *span);
+
+/* The span in which slice `index` lies: its first record. For diagnosis; walks left. */
+struct span *span_containing(size_t index);
+
+/* Purge: gives dirty memory back, 2 MiB a step, largest first, until at most the cap is left (purge.c). No lock may
+ * be held. due: is there more than the cap? keep: bytes that may stay. Returns the bytes given back. */
+bool purge_is_due(void);
+size_t purge_down_to(size_t keep);
+void purge_if_due(void);
+
+/* For purge.c, the lock held: the oldest of the largest dirty spans, off its bin; and putting one (back) in. */
+struct span *span_take_dirtiest(size_t nslices_max);
+void span_put_free(struct span *span, enum span_state state);
+
+/* After a fork that caught a thread inside: rebuilds bins and totals from the records. Single-threaded. */
+void spans_repair(void);
+
+/* Checks the laws above; the lock is held. Returns the number of broken ones, tells of each through `broken`. */
+size_t span_verify(void (*broken)(const char *law, const struct span *span));
+
+#endif

@@ -1,0 +1,126 @@
+/* walk.c - every span and block in address order, and the laws that they keep. */
+#include "census.h"
+#include "../../include/mspace.h"
+#include "../heap/remote.h"
+#include "../os/report.h"
+#include "watch.h"
+
+static bool has_blocks(enum span_state state)
+{
+    return state == SPAN_CURRENT || state == SPAN_AVAILABLE || state == SPAN_FULL || state == SPAN_LOST;
+}
+
+static enum mspace_state public_state(enum span_state state)
+{
+    switch (state) {
+    case SPAN_CLEAN: return MSPACE_CLEAN;
+    case SPAN_DIRTY: case SPAN_PURGING: return MSPACE_FREE;
+    case SPAN_HOLE: return MSPACE_FOREIGN;
+    default: return MSPACE_LIVE;
+    }
+}
+
+static int visit_blocks(const struct span *span, struct census *census, mspace_visitor *visit, void *argument)
+{
+    size_t size = span_desc(span)->size;
+    unsigned capacity = span->capacity;
+    census_count(census, span);
+    bool is_known = census->nbroken == 0 && span_state(span) != SPAN_LOST;
+    for (unsigned k = 0; k < capacity; k++) {
+        struct mspace_item item = {MSPACE_BLOCK, MSPACE_UNKNOWN, span_address(span) + k * size, size};
+        if (is_known) item.state = census_is_free(census, k) ? MSPACE_FREE : MSPACE_LIVE;
+        int stop = visit(&item, argument);
+        if (stop) return stop;
+    }
+    return 0;
+}
+
+static int visit_span(const struct span *span, struct census *census, mspace_visitor *visit, void *argument)
+{
+    enum span_state state = span_state(span);
+    struct mspace_item item = {MSPACE_SPAN, public_state(state), span_address(span), span_nbytes(span)};
+    int stop = visit(&item, argument);
+    if (stop) return stop;
+    if (has_blocks(state)) return visit_blocks(span, census, visit, argument);
+    if (state != SPAN_LARGE) return 0;
+    item = (struct mspace_item){MSPACE_BLOCK, MSPACE_LIVE, span_address(span), span->nbytes};
+    return visit(&item, argument);
+}
+
+int watch_walk(mspace_visitor *visit, void *argument)
+{
+    struct census *census = census_take();
+    if (!census) return -1;
+    int stop = 0;
+    for (size_t i = 0, n; i < range_limit() && !stop; i += n) {
+        const struct span *span = range.records + i;
+        n = max_size(span_nslices(span), 1);    /* 0: joined with its left neighbour a moment ago; the next first is ahead */
+        if (span_state(span) != SPAN_INTERIOR) stop = visit_span(span, census, visit, argument);
+    }
+    census_drop(census);
+    return stop;
+}
+
+static void broken(const char *law, const struct span *span)
+{
+    struct text text;
+    report_begin(&text);
+    text_string(&text, "mspace_verify(): broken law: ");
+    text_string(&text, law);
+    text_string(&text, " (span at ");
+    text_pointer(&text, span_address(span));
+    text_string(&text, ", state ");
+    text_decimal(&text, span_state(span));
+    text_string(&text, ")");
+    report_line(&text);
+}
+
+static bool is_on(const struct list *list, const struct list *wanted)
+{
+    list_for_each(node, list) if (node == wanted) return true;
+    return false;
+}
+
+/* The law of a span of blocks, by its state; NULL: kept. */
+static const char *law_broken(const struct census *census)
+{
+    const struct span *span = census->span;
+    const struct desc *desc = span_desc(span);
+    const struct heap *heap = heap_of_identity(PEEK(desc->owner));
+    bool is_small = desc->class < NSMALL;
+    uint64_t parked = COUNTDOWN_PARKED, countdown = span->pair.countdown;
+    if (census->nbroken) return "free blocks are listed once, in their place, as free left them";
+    if (census->nlocal + census->nremote + census->npending + census->nyoung + census->nuncarved > span->capacity)
+        return "live + free + remote + pending + never carved == capacity";
+    switch (span_state(span)) {
+    case SPAN_CURRENT:
+        return heap->current[desc->class] == span && desc->pair == &heap->pairs[desc->class] ? NULL : "a current span is its heap's";
+    case SPAN_AVAILABLE:
+        if (!is_on(&heap->available[desc->class], &span->node)) return "an available span is on its heap's list";
+        if (!is_small || countdown == (census->nlocal == span->capacity ? parked : span->capacity - census->nlocal)) return NULL;
+        return "an available span counts down to the last block that is out";
+    case SPAN_FULL:
+        if (!(remote_load(range.records + span_index(span)) & REMOTE_FULL)) return "a full span has been let go";
+        return is_small && countdown == 0 ? "a full span counts down to its next use" : NULL;
+    default: return NULL;
+    }
+}
+
+size_t watch_verify(void)
+{
+    struct census *census = census_take();
+    if (!census) return 0;
+    lock_take(&spans.lock);
+    size_t errors = span_verify(broken);
+    for (size_t i = 0, n; i < range_limit(); i += n) {
+        const struct span *span = range.records + i;
+        n = max_size(span_nslices(span), 1);
+        if (!has_blocks(span_state(span)) || span_state(span) == SPAN_LOST) continue;
+        census_count(census, span);
+        const char *law = law_broken(census);
+        if (law) broken(law, span), errors++;
+    }
+    lock_drop(&spans.lock);
+    census_drop(census);
+    return errors;
+}
