@@ -35,9 +35,9 @@ static void start(void)
  * span records, which tile the range at every instant, or lost with it. */
 static void repair(void)
 {
-    bool was_held = lock_break(&spans.lock);
+    lock_break(&spans.lock);
     heaps_repair(heap_own());
-    if (was_held || spans.npurging) spans_repair();
+    if (heaps_have_vanished()) spans_repair();
 }
 
 COLD void life_begin(void)
@@ -67,7 +67,7 @@ static void after_fork_in_child(void)
 static void at_thread_exit(void *round)
 {
     uintptr_t n = (uintptr_t)round;
-    if (n < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(exit_key, (void *)(n + 1)) == 0) return;
+    if (n < EXIT_ROUNDS && pthread_setspecific(exit_key, (void *)(n + 1)) == 0) return;
     life_check();
     heap_retire();
 }

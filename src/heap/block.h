@@ -5,7 +5,8 @@
  * it: a block freed twice is found before it is handed out twice, an overwritten one before it is used.
  *
  * The order of the stores is the order in which a photograph of this thread (fork) may find them: malloc moves the
- * head before it clears the tag, free fills the block before it becomes the head. At worst a block is lost. */
+ * head before it clears the tag; free fills the block, counts it, and only then makes it the head. At worst a block that
+ * nobody uses is on no list, and its span is given back all the same, for it looks free and is counted. */
 #ifndef MSPACE_BLOCK_H
 #define MSPACE_BLOCK_H
 
@@ -68,8 +69,10 @@ INLINE enum push block_push(void *p)
     if (UNLIKELY(head == p)) return PUSH_REFUSED;      /* the commonest double free: at once, and without a load */
     block_link(p, head);
     STORE_ORDER();
+    uint64_t countdown = --pair->countdown;
+    STORE_ORDER();
     pair->head = p;
-    return UNLIKELY(--pair->countdown == 0) ? PUSH_EVENT : PUSH_DONE;
+    return UNLIKELY(countdown == 0) ? PUSH_EVENT : PUSH_DONE;
 }
 
 #endif

@@ -136,6 +136,9 @@ void heap_drain(struct heap *heap);
 /* Undoes what a fork left of other threads' heaps; `own` is spared. Single-threaded (src/api/fork.c). */
 void heaps_repair(struct heap *own);
 
+/* Whether a fork has ever left heaps of vanished threads behind in this process. */
+bool heaps_have_vanished(void);
+
 /* A busy heap is inside a slow rung; nested entries keep the outermost. */
 INLINE void heap_enter(struct heap *heap)
 {

@@ -69,7 +69,7 @@ static bool may_move(void)
 static void count_move(struct span *to)
 {
     lock_take(&spans.lock);
-    spans.totals.moved++;
+    span_add_total(&spans.totals.moved, 1);
     to->nmoved++;
     lock_drop(&spans.lock);
 }

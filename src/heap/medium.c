@@ -11,6 +11,9 @@ static uint64_t all_of(const struct span *span) { return ((uint64_t)1 << span->c
 static bool is_all_free(const struct span *span) { return span->bits.free == all_of(span); }
 static struct list *list_of(struct heap *heap, const struct span *span) { return &heap->available[span_desc(span)->class]; }
 
+/* Others may look whether a block is free already: a double free of theirs is told at once. */
+static void set_free(struct span *span, uint64_t bits) { __atomic_store_n(&span->bits.free, bits, __ATOMIC_RELAXED); }
+
 static void release(struct heap *heap, struct span *span)
 {
     if (heap->spare == span) heap->spare = NULL;
@@ -30,7 +33,7 @@ static void retire(struct heap *heap, struct span *span)
 static void drain(struct heap *heap, struct span *span, bool off_stack)
 {
     uint64_t word = remote_take(span, off_stack);
-    span->bits.free |= remote_payload(word);
+    set_free(span, span->bits.free | remote_payload(word));
     if (word & REMOTE_FULL) {
         span_set_state(span, SPAN_AVAILABLE);
         list_push_front(list_of(heap, span), &span->node);
@@ -67,7 +70,7 @@ static struct span *add_fresh(struct heap *heap, unsigned class)
     struct span *span = heap_adopt(heap, class);
     if (!span) {
         if (!(span = heap_fresh(heap, class))) return NULL;
-        span->bits.free = all_of(span);
+        set_free(span, all_of(span));
         span->bits.clean = span->is_clean ? span->bits.free : 0;
     }
     list_push_front(&heap->available[class], &span->node);
@@ -99,7 +102,7 @@ void *medium_alloc(struct heap *heap, unsigned class, bool *is_zero)
     unsigned k = (unsigned)__builtin_ctzl(used_before ? used_before : span->bits.free);
     uint64_t bit = (uint64_t)1 << k;
     *is_zero = (span->bits.clean & bit) != 0;
-    span->bits.free &= ~bit;
+    set_free(span, span->bits.free & ~bit);
     span->bits.clean &= ~bit;
     return span_address(span) + (size_t)k * span_desc(span)->size;
 }
@@ -110,7 +113,7 @@ bool medium_free(struct heap *heap, struct span *span, void *block)
     uint64_t bit = (uint64_t)1 << class_quotient((uintptr_t)block - desc->start, desc->reciprocal);
     if (span->bits.free & bit || remote_payload(remote_load(span)) & bit) return false;
     if (span_state(span) == SPAN_FULL) drain(heap, span, false);
-    span->bits.free |= bit;
+    set_free(span, span->bits.free | bit);
     if (is_all_free(span)) retire(heap, span);
     return true;
 }

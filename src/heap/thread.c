@@ -165,6 +165,10 @@ static void repair_shared(void)
     init(shared, SHARED, HEAP_SHARED);
 }
 
+static bool have_vanished;
+
+bool heaps_have_vanished(void) { return have_vanished; }
+
 void heaps_repair(struct heap *own)
 {
     lock_break(&table.lock);
@@ -174,6 +178,7 @@ void heaps_repair(struct heap *own)
         struct heap *heap = place(i);
         uint32_t state = atomic_load_explicit(&heap->state, memory_order_relaxed);
         if (heap == own || i == SHARED || state == HEAP_LOST) continue;
+        if (state == HEAP_OWNED) have_vanished = true;
         if (atomic_load_explicit(&heap->busy, memory_order_relaxed)) lose(heap);
         else heap_pool(heap);
     }

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <link.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 /* Set by ld.so to the cell that holds argc, before any library runs. Absent in a static or a musl program. */
@@ -16,27 +17,28 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-static void read_random(struct os_process *process, const uint64_t *seed)
+static void read_random(struct os_process *process, const void *at_random)
 {
-    uint64_t own = (uintptr_t)process;      /* ASLR's part, should the kernel have given no AT_RANDOM */
-    process->random[0] = mix((seed ? seed[0] : 0) ^ mix(own));
-    process->random[1] = mix((seed ? seed[1] : 0) + mix(process->random[0] ^ process->stack));
+    uint64_t own = (uintptr_t)process, seed[2] = {0, 0};    /* ASLR's part, should the kernel have given no AT_RANDOM */
+    if (at_random) memcpy(seed, at_random, sizeof seed);
+    process->random[0] = mix(seed[0] ^ mix(own));
+    process->random[1] = mix(seed[1] + mix(process->random[0] ^ process->stack));
 }
 
 static void read_auxv(struct os_process *process, const ElfW(auxv_t) *aux)
 {
-    const uint64_t *seed = NULL;
+    const void *at_random = NULL;   /* 16 bytes, not aligned */
     for (; aux && aux->a_type != AT_NULL; aux++) {
         switch (aux->a_type) {
         case AT_PHDR: process->headers = (const void *)aux->a_un.a_val; break;
         case AT_PHNUM: process->nheaders = aux->a_un.a_val; break;
         case AT_ENTRY: process->entry = aux->a_un.a_val; break;
         case AT_SECURE: process->is_secure = aux->a_un.a_val != 0; break;
-        case AT_RANDOM: seed = (const uint64_t *)aux->a_un.a_val; break;
+        case AT_RANDOM: at_random = (const void *)aux->a_un.a_val; break;
         default: break;
         }
     }
-    read_random(process, seed);
+    read_random(process, at_random);
 }
 
 void os_process_read(struct os_process *process)

@@ -36,7 +36,7 @@ static size_t purge_one(void)
     }
     size_t nslices = span_nslices(span);
     span_set_state(span, SPAN_PURGING);
-    spans.totals.dirty += nslices;      /* counted as dirty until it is clean */
+    span_add_total(&spans.totals.dirty, nslices);     /* counted as dirty until it is clean */
     spans.npurging++;
     lock_drop(&spans.lock);
 
@@ -44,9 +44,9 @@ static size_t purge_one(void)
 
     lock_take(&spans.lock);
     spans.npurging--;
-    spans.totals.dirty -= nslices;
+    span_add_total(&spans.totals.dirty, -nslices);
     if (is_clean && span->nmoved) {
-        spans.totals.moved -= min_size(spans.totals.moved, span->nmoved);
+        span_add_total(&spans.totals.moved, -min_size(spans.totals.moved, span->nmoved));
         span->nmoved = 0;
     }
     span_put_free(span, is_clean ? SPAN_CLEAN : SPAN_DIRTY);

@@ -27,6 +27,7 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random)
         base = from + random % room;
     }
     base &= ~(2 * MIB - 1);
+    if (RANGE_BASE_FORCED) base = RANGE_BASE_FORCED;
     range.base = base;
     range.table = (struct desc *)(base - DESC_DISTANCE);
     range.records = (struct span *)(base - RECORD_DISTANCE);

@@ -32,7 +32,7 @@ static void bin_add(struct span *span, enum span_state state, size_t nslices)
     if (!(of->used[bin / 64] & bit)) list_init(&of->list[bin]);
     of->used[bin / 64] |= bit;
     list_push_front(&of->list[bin], &span->node);
-    *total_of(state) += nslices;
+    span_add_total(total_of(state), nslices);
 }
 
 static void bin_remove(struct span *span)
@@ -40,7 +40,7 @@ static void bin_remove(struct span *span)
     size_t nslices = span_nslices(span);
     struct bins *of = &bins[kind_of(span_state(span))];
     unsigned bin = bin_of(nslices);
-    *total_of(span_state(span)) -= nslices;
+    span_add_total(total_of(span_state(span)), -nslices);
     list_remove(&span->node);
     if (list_is_empty(&of->list[bin])) of->used[bin / 64] &= ~((uint64_t)1 << bin % 64);
 }
@@ -171,7 +171,7 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
     span = trim(span, skip, nslices);
     span->is_clean = span_state(span) == SPAN_CLEAN;
     span_set_state(span, state);
-    spans.totals.live += nslices;
+    span_add_total(&spans.totals.live, nslices);
     lock_drop(&spans.lock);
     return span;
 }
@@ -179,7 +179,7 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
 void span_give(struct span *span, bool is_clean)
 {
     lock_take(&spans.lock);
-    spans.totals.live -= span_nslices(span);
+    span_add_total(&spans.totals.live, -span_nslices(span));
     span_put_free(span, is_clean ? SPAN_CLEAN : SPAN_DIRTY);
     lock_drop(&spans.lock);
 }
@@ -197,7 +197,7 @@ bool span_extend(struct span *span, size_t nslices, bool *is_clean)
         span->nmoved = (uint16_t)(span->nmoved + right->nmoved);
         span_set(span, span_state(span), nslices);
         span_set(right, SPAN_INTERIOR, 0);
-        spans.totals.live += nslices - have;
+        span_add_total(&spans.totals.live, nslices - have);
     }
     lock_drop(&spans.lock);
     return fits;
@@ -207,7 +207,7 @@ void span_cut(struct span *span, size_t nslices)
 {
     lock_take(&spans.lock);
     struct span *tail = split(span, nslices, span_state(span));
-    spans.totals.live -= span_nslices(tail);
+    span_add_total(&spans.totals.live, -span_nslices(tail));
     span_put_free(tail, SPAN_DIRTY);
     lock_drop(&spans.lock);
 }
@@ -266,21 +266,47 @@ struct span *span_take_dirtiest(size_t nslices_max)
     return NULL;
 }
 
+/* What a record means when nobody is in the middle of anything. */
+static enum span_state settled_state(struct span *span)
+{
+    enum span_state state = span_state(span);
+    if (state == SPAN_PURGING) return SPAN_DIRTY;   /* whoever purged it is not in this process */
+    bool is_orphan = state >= SPAN_CURRENT && state <= SPAN_LARGE && span_desc(span)->owner == OWNER_NONE;
+    if (is_orphan) span_blank(span);
+    return is_orphan ? SPAN_DIRTY : state;
+}
+
+/* Joins a free span with the free one before it, if that is its neighbour and of its kind, or starts a new run. */
+static struct span *join_run(struct span *run, struct span *span, enum span_state state)
+{
+    size_t nslices = span_nslices(span);
+    bool joins = run && span_state(run) == state && run + span_nslices(run) == span;
+    if (joins) {
+        run->nmoved = (uint16_t)(run->nmoved + span->nmoved);
+        span_set(run, state, span_nslices(run) + nslices);
+        span_set(span, SPAN_INTERIOR, 0);
+        return run;
+    }
+    if (run) publish_free(run, span_state(run), span_nslices(run));
+    span_set(span, state, nslices);
+    return span;
+}
+
 void spans_repair(void)
 {
+    struct span *run = NULL;
     for (int kind = 0; kind < 2; kind++)
         for (int word = 0; word < NWORDS; word++) bins[kind].used[word] = 0;
     spans.totals = (struct span_totals){.moved = spans.totals.moved};
     spans.npurging = 0;
     for (size_t i = 0, n; i < range_limit(); i += n) {
         struct span *span = range.records + i;
-        enum span_state state = span_state(span);
-        n = span_nslices(span);
-        if (n == 0) { n = 1; continue; }    /* a growth that never finished: unused for ever */
-        if (state == SPAN_PURGING) state = SPAN_DIRTY;     /* whoever purged it is not in this process */
-        if (is_free(state)) publish_free(span, state, n);
+        enum span_state state = settled_state(span);
+        n = max_size(span_nslices(span), 1);
+        if (is_free(state)) run = join_run(run, span, state);
         else if (state != SPAN_HOLE) spans.totals.live += n;
     }
+    if (run) publish_free(run, span_state(run), span_nslices(run));
 }
 
 static bool is_in_its_bin(const struct span *span)

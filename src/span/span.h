@@ -164,6 +164,9 @@ bool span_extend(struct span *span, size_t nslices, bool *is_clean);
 /* Cuts a span in use down to nslices and gives the tail back. */
 void span_cut(struct span *span, size_t nslices);
 
+/* Adds to a total, the lock held; others may look without it. */
+INLINE void span_add_total(size_t *total, size_t nslices) { __atomic_store_n(total, *total + nslices, __ATOMIC_RELAXED); }
+
 /* Hands a span of blocks to a heap: fills its descs, one for each slice, carved last. Owner only. */
 void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pair *pair);
 void span_carve(struct span *span, uint32_t carved);
@@ -185,7 +188,8 @@ void purge_if_due(void);
 struct span *span_take_dirtiest(size_t nslices_max);
 void span_put_free(struct span *span, enum span_state state);
 
-/* After a fork that caught a thread inside: rebuilds bins and totals from the records. Single-threaded. */
+/* After a fork from among threads: rebuilds bins and totals from the records. A span in use that no desc speaks for was
+ * being made or given back by a thread that is gone: it is free. Single-threaded. */
 void spans_repair(void);
 
 /* Checks the laws above; the lock is held. Returns the number of broken ones, tells of each through `broken`. */

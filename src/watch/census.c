@@ -43,6 +43,7 @@ static void count_elsewhere(struct census *census, unsigned class)
 {
     struct heap *heap;
     for (size_t i = 0; (heap = heap_at(i)) != NULL; i++) {
+        if (atomic_load_explicit(&heap->state, memory_order_relaxed) == HEAP_LOST) continue;
         for (int way = 0; way < NPENDING; way++)
             if (heap->pending[way].span == census->span)
                 census->npending += mark_list(census, heap->pending[way].first, heap->pending[way].count);

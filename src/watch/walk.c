@@ -81,6 +81,14 @@ static bool is_on(const struct list *list, const struct list *wanted)
     return false;
 }
 
+/* In a child of fork a vanished thread may have counted a block and not yet put it on the list. */
+static bool counts_down(const struct span *span, unsigned nlocal)
+{
+    uint64_t countdown = span->pair.countdown;
+    if (countdown == COUNTDOWN_PARKED) return nlocal == span->capacity || heaps_have_vanished();
+    return countdown + nlocal == span->capacity || (countdown + nlocal < span->capacity && heaps_have_vanished());
+}
+
 /* The law of a span of blocks, by its state; NULL: kept. */
 static const char *law_broken(const struct census *census)
 {
@@ -88,7 +96,6 @@ static const char *law_broken(const struct census *census)
     const struct desc *desc = span_desc(span);
     const struct heap *heap = heap_of_identity(PEEK(desc->owner));
     bool is_small = desc->class < NSMALL;
-    uint64_t parked = COUNTDOWN_PARKED, countdown = span->pair.countdown;
     if (census->nbroken) return "free blocks are listed once, in their place, as free left them";
     if (census->nlocal + census->nremote + census->npending + census->nyoung + census->nuncarved > span->capacity)
         return "live + free + remote + pending + never carved == capacity";
@@ -97,11 +104,10 @@ static const char *law_broken(const struct census *census)
         return heap->current[desc->class] == span && desc->pair == &heap->pairs[desc->class] ? NULL : "a current span is its heap's";
     case SPAN_AVAILABLE:
         if (!is_on(&heap->available[desc->class], &span->node)) return "an available span is on its heap's list";
-        if (!is_small || countdown == (census->nlocal == span->capacity ? parked : span->capacity - census->nlocal)) return NULL;
-        return "an available span counts down to the last block that is out";
+        return is_small && !counts_down(span, census->nlocal) ? "an available span counts down to the last block that is out" : NULL;
     case SPAN_FULL:
         if (!(remote_load(range.records + span_index(span)) & REMOTE_FULL)) return "a full span has been let go";
-        return is_small && countdown == 0 ? "a full span counts down to its next use" : NULL;
+        return is_small && span->pair.countdown == 0 ? "a full span counts down to its next use" : NULL;
     default: return NULL;
     }
 }
