@@ -259,7 +259,7 @@ struct span *heap_adopt(struct heap *heap, unsigned class)
     struct span *span = pick_available(gone, class);
     if (span) {
         /* A notifier still in flight posts it to either heap; the wrong one posts it on (heap_collect_woken). */
-        span_describe(span, class, heap_identity(heap), &span->pair);
+        span_hand_over(span, heap_identity(heap));
     }
     heap_leave(gone);
     heap_pool(gone);

@@ -240,6 +240,12 @@ void span_carve(struct span *span, uint32_t carved)
     for (size_t n = span_nslices(span); n--; desc++) __atomic_store_n(&desc->carved, carved, __ATOMIC_RELEASE);
 }
 
+void span_hand_over(struct span *span, uintptr_t owner)
+{
+    struct desc *desc = span_desc(span);
+    for (size_t n = span_nslices(span); n--; desc++) __atomic_store_n(&desc->owner, owner, __ATOMIC_RELEASE);
+}
+
 void span_repoint(struct span *span, struct pair *pair)
 {
     struct desc *desc = span_desc(span);

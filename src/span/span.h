@@ -85,12 +85,13 @@ struct span {
             uint64_t clean;     /* medium: bit k set, block k was never handed out since the span read zero */
         } bits;
         size_t nbytes;          /* large: usable bytes, a multiple of PAGE */
-        size_t first;           /* in the last record of a free span: index of its first */
     };
     uint32_t capacity;          /* blocks */
     uint16_t nmoved;            /* ranges inside that mremap left apart from their neighbours (large.c) */
-    uint8_t class;
     bool is_clean;              /* set by span_take: the memory reads zero */
+
+    /* the lock's */
+    size_t first;               /* in the last record of a free span: index of its first */
 
     /* everybody's */
     _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE)));  /* remote.h */
@@ -170,6 +171,7 @@ INLINE void span_add_total(size_t *total, size_t nslices) { __atomic_store_n(tot
 /* Hands a span of blocks to a heap: fills its descs, one for each slice, carved last. Owner only. */
 void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pair *pair);
 void span_carve(struct span *span, uint32_t carved);
+void span_hand_over(struct span *span, uintptr_t owner);
 void span_repoint(struct span *span, struct pair *pair);
 
 /* Blanks the descs of a span that is about to be given back, so that no fast path believes them. */
