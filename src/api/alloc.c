@@ -14,11 +14,6 @@ COLD void *alloc_refuse(void)
     return NULL;
 }
 
-static void *from_heap(struct heap *heap, unsigned class, bool *is_zero)
-{
-    return class < NSMALL ? heap_refill(heap, class) : medium_alloc(heap, class, is_zero);
-}
-
 /* The calling thread's heap, made now if it may have one; NULL sends it to the shared heap. */
 static struct heap *own_heap(void)
 {
@@ -32,10 +27,10 @@ static void *from_class(unsigned class, bool *is_zero)
     void *block;
     if (LIKELY(heap != NULL)) {
         heap_enter(heap);
-        block = from_heap(heap, class, is_zero);
+        block = heap_refill(heap, class, is_zero);
         heap_leave(heap);
     } else {
-        block = from_heap(heap_shared_take(), class, is_zero);
+        block = heap_refill(heap_shared_take(), class, is_zero);
         heap_shared_drop();
     }
     return block;
@@ -100,34 +95,17 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
-static enum alloc_verdict free_medium(const char *entry, struct span *span, void *p, bool is_own)
-{
-    struct desc *desc = span_desc(span);
-    bool was_live;
-    if (is_own) {
-        struct heap *heap = heap_own();
-        heap_enter(heap);
-        was_live = medium_free(heap, span, p);
-        heap_leave(heap);
-    } else {
-        unsigned k = class_quotient((uintptr_t)p - desc->start, desc->reciprocal);
-        was_live = !(PEEK(span->bits.free) >> k & 1) && remote_free_medium(span, k);
-    }
-    return was_live ? ALLOC_OURS : tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
-}
-
-/* A small or medium span's pointer: exact start, ever allocated, then to its owner. */
-static enum alloc_verdict free_in_span(const char *entry, const struct desc *desc, void *p)
+/* A small or medium span's pointer: exact start, ever carved, then to its owner. */
+static enum alloc_verdict free_in_span(const char *entry, const struct desc *desc, struct heap *owner, void *p)
 {
     struct span *span = span_of_start(desc->start);
     size_t offset = (uintptr_t)p - desc->start;
-    bool is_small = desc->class < NSMALL, is_own = PEEK(desc->owner) == thread.own;
-    size_t ends = is_small ? PEEK(desc->carved) : (size_t)span->capacity * desc->size;
-    if (offset >= ends || !class_is_multiple(offset, desc->reciprocal)) return tell(entry, diagnose_inside(p));
-    if (!is_small) return free_medium(entry, span, p, is_own);
-    /* The fast path refuses a small block of our own for one reason: it is on top of the list already. */
-    if (is_own) return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
-    remote_free(own_heap(), span, p);
+    if (offset >= PEEK(desc->carved) || !class_is_multiple(offset, desc->reciprocal)) return tell(entry, diagnose_inside(p));
+    /* The fast path refuses such a block of our own for one reason: it is free already, and that could be seen. */
+    if (owner == heap_own()) return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
+    if (desc->class < NSMALL) remote_free(own_heap(), span, p);
+    else if (!remote_free_medium(span, class_quotient(offset, desc->reciprocal)))
+        return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
     return ALLOC_OURS;
 }
 
@@ -138,7 +116,8 @@ COLD enum alloc_verdict alloc_free_slow(const char *entry, void *p)
     if (!range_has(p)) return ALLOC_FOREIGN;
     const struct desc *desc = range.table + range_index(p);
     enum alloc_verdict verdict = ALLOC_OURS;
-    if (heap_is_identity(PEEK(desc->owner))) verdict = free_in_span(entry, desc, p);
+    struct heap *owner = heap_of_owner(PEEK(desc->owner));
+    if (owner) verdict = free_in_span(entry, desc, owner, p);
     else if (!large_free(p)) verdict = tell(entry, diagnose_inside(p));
     purge_if_due();
     return verdict;
@@ -166,7 +145,7 @@ void alloc_free(void *p)
     else if (alloc_free_slow("free()", p) == ALLOC_FOREIGN) alloc_report_foreign("free()", p);
 }
 
-static void *align_small(size_t size, size_t alignment)
+static void *align_fast(size_t size, size_t alignment)
 {
     size_t rounded = class_table[class_of_aligned(size, alignment)].size;
     void *block = block_pop(rounded);
@@ -182,7 +161,7 @@ void *alloc_memalign(size_t alignment, size_t size)
         return NULL;
     }
     if (!is_power_of_two(alignment)) alignment = (size_t)2 << log2_floor(alignment);
-    if (alignment <= PAGE && size <= SMALL_MAX) return align_small(size, alignment);
+    if (alignment <= PAGE && size <= FAST_MAX) return align_fast(size, alignment);
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return alloc_refuse();
     bool is_zero;
     return get(size, alignment, &is_zero);

@@ -8,23 +8,26 @@
 
 #include <string.h>
 
+/* A small block shows it in its first words; of a medium one both words that can know are asked, its owner's and the remote. */
+static bool is_free(const struct desc *desc, const struct block *block, size_t offset)
+{
+    if (desc->class < NSMALL) return block_is_sound(block);
+    uint64_t bits = PEEK(desc->pair->bits) | remote_bits(remote_load(span_of_start(desc->start)));
+    return bits >> class_quotient(offset, desc->reciprocal) & 1;
+}
+
 /* Live, as far as can be told: the start of a block that has been carved, and not a free one. */
 size_t alloc_size_of(const void *p)
 {
     if (!range_has(p)) return 0;
     const struct desc *desc = range.table + range_index(p);
-    uintptr_t owner = PEEK(desc->owner);
-    if (!heap_is_identity(owner)) {
+    if (!heap_of_owner(PEEK(desc->owner))) {
         const struct span *large = large_of(p);
         return large ? large->nbytes : 0;
     }
     size_t offset = (uintptr_t)p - desc->start;
-    if (!class_is_multiple(offset, desc->reciprocal)) return 0;
-    if (desc->class < NSMALL) return offset < PEEK(desc->carved) && !block_is_sound(p) ? desc->size : 0;
-    struct span *span = span_of_start(desc->start);
-    unsigned k = class_quotient(offset, desc->reciprocal);
-    if (k >= span->capacity) return 0;
-    return (PEEK(span->bits.free) | remote_payload(remote_load(span))) >> k & 1 ? 0 : desc->size;
+    if (offset >= PEEK(desc->carved) || !class_is_multiple(offset, desc->reciprocal)) return 0;
+    return is_free(desc, p, offset) ? 0 : desc->size;
 }
 
 /* A block is left where it is as long as at least half of it is used: less would be waste, more copying. */

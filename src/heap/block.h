@@ -1,6 +1,7 @@
-/* block.h - the fast paths: one block off a list, one block onto it.
+/* block.h - the fast paths: one block out of the current span, one block back to wherever its span's free blocks are.
  *
- * A free block holds {next, tag}, tag = address ^ next ^ secret. free stores both without reading the block, so that
+ * The free blocks of a medium span are bits: nothing is ever written into a free block, a second free finds its bit set.
+ * Those of a small span are a list. A free small block holds {next, tag}, tag = address ^ next ^ secret. free stores both without reading the block, so that
  * freeing cold memory costs no more than it must; malloc checks the tag before next steers anything and clears
  * it: a block freed twice is found before it is handed out twice, an overwritten one before it is used.
  *
@@ -10,10 +11,12 @@
 #ifndef MSPACE_BLOCK_H
 #define MSPACE_BLOCK_H
 
+#include "../base/bits.h"
 #include "heap.h"
 
-/* A countdown that never reaches zero: that of a current span, which means nothing. */
-#define COUNTDOWN_PARKED ((uint64_t)1 << 63)
+/* That of a current span, which means nothing. It would underflow after 2^16 frees of small blocks: an event that only
+ * parks it again. And that of an available span of which nothing is out. */
+#define DUE_PARKED ((uint64_t)1 << 63)
 
 INLINE uintptr_t block_tag(const struct block *block, const struct block *next)
 {
@@ -39,40 +42,85 @@ INLINE bool block_take(struct pair *pair, struct block **taken)
     return true;
 }
 
-/* malloc, when the thread has a sound free block of the class: else NULL. 21 instructions (tests/abi). */
-INLINE void *block_pop(size_t size)
+/* Where a class's pair is in the calling thread's heap; that heap is never NULL, though it may be the empty one. */
+INLINE struct pair *block_pair(size_t size)
 {
-    if (UNLIKELY(size > SMALL_MAX)) return NULL;
-    const char *pairs = (const char *)heap_of_identity(thread.heap)->pairs;
-    struct pair *pair = (struct pair *)(uintptr_t)(pairs + (size_t)class_of_granules_x2[(size + GRANULE - 1) / GRANULE] * 8);
+    size_t scaled = (size_t)class_of_granules_x2[(size + GRANULE - 1) / GRANULE] * 8;
+    return (struct pair *)(void *)((char *)heap_of_identity(thread.heap)->pairs + scaled);
+}
+
+INLINE void *block_pop_small(size_t size)
+{
+    struct pair *pair = block_pair(size);
     struct block *block;
-    if (UNLIKELY(!pair->head) || UNLIKELY(!block_take(pair, &block))) return NULL;
+    return LIKELY(pair->head != NULL) && LIKELY(block_take(pair, &block)) ? block : NULL;
+}
+
+INLINE void *block_pop_medium(size_t size)
+{
+    struct pair *pair = block_pair(size);
+    const struct place *place = (struct place *)(void *)((char *)pair + offsetof(struct heap, places));
+    uint64_t bits = pair->bits;
+    if (UNLIKELY(!bits)) return NULL;
+    __atomic_store_n(&pair->bits, bits & (bits - 1), __ATOMIC_RELAXED);
+    void *block = place->base + bits_lowest(bits) * place->size;
+    if (!block) __builtin_unreachable();    /* spares the caller a test */
     return block;
 }
 
-/* REFUSED: nothing was changed. EVENT: freed, and the span's countdown reached zero: heap_event(p) is due. */
+/* malloc, when the thread has a sound free block of the class at hand: else NULL. 22 instructions with its return (tests/abi). */
+INLINE void *block_pop(size_t size)
+{
+    if (LIKELY(size <= SMALL_MAX)) return block_pop_small(size);
+    return LIKELY(size <= FAST_MAX) ? block_pop_medium(size) : NULL;
+}
+
+/* REFUSED: nothing was changed. EVENT: freed, and what was due has come: heap_event(p) is next. */
 enum push { PUSH_DONE, PUSH_EVENT, PUSH_REFUSED };
 
-/* free, when the block is small, the calling thread's and in use as far as can be told without reading it.
+INLINE enum push block_push_small(struct block *block, const struct desc *desc)
+{
+    size_t offset = (uintptr_t)block - desc->start;     /* under 2 MiB: the slice is the span's */
+    if (UNLIKELY((uint32_t)offset >= PEEK(desc->carved))) return PUSH_REFUSED;
+    if (UNLIKELY(!class_is_multiple(offset, desc->reciprocal))) return PUSH_REFUSED;
+    struct pair *pair = desc->pair;
+    struct block *head = pair->head;
+    if (UNLIKELY(head == block)) return PUSH_REFUSED;       /* the commonest double free: at once, and without a load */
+    block_link(block, head);
+    STORE_ORDER();
+    bool is_event = bits_subtract(&pair->due, (uintptr_t)block);
+    STORE_ORDER();
+    pair->head = block;
+    return UNLIKELY(is_event) ? PUSH_EVENT : PUSH_DONE;
+}
+
+INLINE enum push block_push_medium(void *p, const struct desc *desc)
+{
+    size_t offset = (uintptr_t)p - desc->start;
+    if (UNLIKELY((uint32_t)offset >= PEEK(desc->carved))) return PUSH_REFUSED;
+    unsigned __int128 product = (unsigned __int128)offset * desc->reciprocal;   /* quotient above, remainder test below */
+    if (UNLIKELY((uint64_t)product >= desc->reciprocal)) return PUSH_REFUSED;
+    struct pair *pair = desc->pair;
+    uint64_t bits = pair->bits;
+    if (UNLIKELY(bits_test_and_set(&bits, (uint64_t)(product >> 64)))) return PUSH_REFUSED;
+    bool is_event = bits_subtract(&pair->due, 1);
+    STORE_ORDER();
+    __atomic_store_n(&pair->bits, bits, __ATOMIC_RELAXED);
+    return UNLIKELY(is_event) ? PUSH_EVENT : PUSH_DONE;
+}
+
+/* free, when the block is the calling thread's and in use as far as can be told without reading it.
  * 31 instructions with its return (tests/abi). */
 INLINE enum push block_push(void *p)
 {
     size_t index = range_index(p);
     if (UNLIKELY(index >= range_limit())) return PUSH_REFUSED;
-    struct desc *desc = range.table + index;
-    if (UNLIKELY(PEEK(desc->owner) != thread.heap)) return PUSH_REFUSED;
-    size_t offset = (uintptr_t)p - desc->start;     /* under 2 MiB: the slice is the span's */
-    if (UNLIKELY((uint32_t)offset >= PEEK(desc->carved))) return PUSH_REFUSED;
-    if (UNLIKELY(!class_is_multiple(offset, desc->reciprocal))) return PUSH_REFUSED;
-    struct pair *pair = desc->pair;
-    struct block *head = pair->head;
-    if (UNLIKELY(head == p)) return PUSH_REFUSED;      /* the commonest double free: at once, and without a load */
-    block_link(p, head);
-    STORE_ORDER();
-    uint64_t countdown = --pair->countdown;
-    STORE_ORDER();
-    pair->head = p;
-    return UNLIKELY(countdown == 0) ? PUSH_EVENT : PUSH_DONE;
+    const struct desc *desc = range.table + index;
+    uintptr_t own = thread.heap;
+    if (LIKELY(PEEK(desc->owner) == own)) return block_push_small(p, desc);
+    __asm__("" ::: "memory");   /* or the owner would be kept in a register, an instruction more on the road above */
+    if (LIKELY(PEEK(desc->owner) == own + OWNER_MEDIUM)) return block_push_medium(p, desc);
+    return PUSH_REFUSED;
 }
 
 #endif

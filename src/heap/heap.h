@@ -32,6 +32,12 @@ struct pending {
     unsigned count;
 };
 
+/* Of a current medium span: where block 0 is, and how far apart they are. */
+struct place {
+    char *base;
+    size_t size;
+};
+
 enum {
     NPENDING = 4,       /* ways */
     PENDING_MAX = 16,   /* blocks a way gathers at most */
@@ -40,12 +46,13 @@ enum {
 };
 
 struct heap {
-    struct pair pairs[NSMALL];
-    struct span *current[NSMALL];
+    struct pair pairs[NCLASSES];
+    struct place places[NCLASSES];
+    struct span *current[NCLASSES];
     struct list available[NCLASSES];
     struct pending pending[NPENDING];
-    struct span *spare;         /* the one medium span that is kept though all of it is free, or NULL */
-    uint8_t refills[NSMALL];    /* of a class, up to YOUNG_REFILLS */
+    struct span *spare;         /* the one current span above FAST_MAX that is kept though all of it is free, or NULL */
+    uint8_t refills[NFAST];     /* of a class, up to YOUNG_REFILLS */
     uint32_t index;             /* place in the table of heaps */
     uint32_t nslow;             /* refills, for what is done every so often */
     uint32_t nremote;           /* remote frees, likewise */
@@ -76,7 +83,24 @@ extern __thread struct thread thread __attribute__((tls_model("initial-exec"))) 
 
 INLINE struct heap *heap_of_identity(uintptr_t identity) { return (struct heap *)((uintptr_t)&heap_empty + identity); }
 INLINE uintptr_t heap_identity(const struct heap *heap) { return (uintptr_t)heap - (uintptr_t)&heap_empty; }
-INLINE bool heap_is_identity(uintptr_t owner) { return owner > OWNER_LARGE; }
+
+/* The heap that owns a span, from its desc; NULL for a large one or none. */
+INLINE struct heap *heap_of_owner(uintptr_t owner)
+{
+    return owner > OWNER_LARGE ? heap_of_identity(owner & ~(uintptr_t)OWNER_MEDIUM) : NULL;
+}
+INLINE uintptr_t heap_owner(const struct heap *heap, unsigned class)
+{
+    return heap_identity(heap) + (class < NSMALL ? 0 : OWNER_MEDIUM);
+}
+
+/* Frees after which a full span is worth allocating from again: so many that each visit pays, not so many that spans of few
+ * blocks wait for ever. */
+enum { FREES_TO_WAKE = 32 };
+INLINE unsigned span_wake(const struct span *span)
+{
+    return (unsigned)max_size(1, min_size(span->capacity / 4, FREES_TO_WAKE));
+}
 
 /* Makes the shared heap. Once, after range_start. */
 void heap_start(uint64_t secret);
@@ -105,27 +129,17 @@ void heap_shared_drop(void);
 void heap_pool(struct heap *heap);
 struct heap *heap_unpool(void);
 
-/* The slow rungs, owner only (or the shared heap, taken). A block of the class, NULL when out of memory. */
-void *heap_refill(struct heap *heap, unsigned class);
-void *medium_alloc(struct heap *heap, unsigned class, bool *is_zero);
+/* The slow rung, owner only (or the shared heap, taken). A block of the class; *is_zero: it reads zero. NULL: out of memory. */
+void *heap_refill(struct heap *heap, unsigned class, bool *is_zero);
 
-/* The countdown of the span that holds `block` reached zero. */
+/* The free of `block`, which is the owner's, made `due` underflow. */
 void heap_event(void *block);
-
-/* A refused small free by the owner is judged in src/guard; an accepted medium one comes here. False: free already. */
-bool medium_free(struct heap *heap, struct span *span, void *block);
 
 /* Gives a span of blocks, all free and off every list, back to the page level. */
 void heap_release(struct span *span);
 
-/* A medium span of `heap` that was on its stack of woken ones. */
-void medium_welcome(struct heap *heap, struct span *span);
-
-/* An AVAILABLE span of the class out of a heap whose thread is gone, for `heap`, which owns it now; or NULL. */
-struct span *heap_adopt(struct heap *heap, unsigned class);
-
-/* A fresh AVAILABLE span of the class for `heap`, on no list; NULL: out of memory. */
-struct span *heap_fresh(struct heap *heap, unsigned class);
+/* What `due` of an available span is when these blocks are on its list; for the verifier. */
+uint64_t heap_due(const struct span *span);
 
 /* Spans that other threads have woken: makes them available, gives the empty ones back. */
 void heap_collect_woken(struct heap *heap);

@@ -6,6 +6,9 @@ static const uint32_t FLUSH_EVERY = 1024;   /* remote frees after which nothing 
 
 enum outcome { PUSHED, WAKES, RETIRES, RIPENS };
 
+/* The owner as it is while a block of the span is still out: after the push the span may be anybody's. */
+static struct heap *owner_of(struct span *span) { return heap_of_owner(PEEK(span_desc(span)->owner)); }
+
 static struct block *block_at(struct span *span, unsigned index)
 {
     return (struct block *)(span_address(span) + (size_t)index * span_desc(span)->size);
@@ -16,28 +19,19 @@ static unsigned index_of(struct span *span, const void *block)
     return class_quotient((uintptr_t)block - (uintptr_t)span_address(span), span_desc(span)->reciprocal);
 }
 
-/* What the word becomes when `n` blocks are added to `old`, and what that asks of the pusher. */
-static uint64_t added(uint64_t old, unsigned payload, unsigned n, unsigned capacity, enum outcome *outcome)
+/* What a push that leaves `count` blocks there asks of the pusher, by the flags before it; and the flags after it. */
+static enum outcome outcome_of(uint64_t *flags, unsigned count, unsigned capacity, unsigned wake)
 {
-    unsigned before = remote_count(old), count = before + n, wake = remote_wake(old);
-    uint64_t word = (old & ~(uint64_t)0xffffffff) | payload | (uint64_t)count << 16;
-    *outcome = PUSHED;
-    if (!(old & REMOTE_FULL)) return word;
-    if (old & REMOTE_NOTIFIED) {
-        if (count == capacity) *outcome = RIPENS;
-    } else if (count >= capacity) {
-        *outcome = RETIRES;
-        word |= REMOTE_RETIRED;
-    } else if (count >= wake) {
-        *outcome = WAKES;
-        word |= REMOTE_NOTIFIED;
-    }
-    return word;
+    if (!(*flags & REMOTE_FULL)) return PUSHED;
+    if (*flags & REMOTE_NOTIFIED) return count == capacity ? RIPENS : PUSHED;
+    if (count >= capacity) return *flags |= REMOTE_RETIRED, RETIRES;
+    if (count >= wake) return *flags |= REMOTE_NOTIFIED, WAKES;
+    return PUSHED;
 }
 
 void remote_post(struct span *span)
 {
-    struct heap *heap = heap_of_identity(PEEK(span_desc(span)->owner));
+    struct heap *heap = owner_of(span);
     struct span *top = atomic_load_explicit(&heap->woken, memory_order_relaxed);
     do span->woken_next = top;
     while (!atomic_compare_exchange_weak_explicit(&heap->woken, &top, span, memory_order_release, memory_order_relaxed));
@@ -49,11 +43,17 @@ struct span *remote_take_woken(struct heap *heap)
     return atomic_exchange_explicit(&heap->woken, NULL, memory_order_acquire);
 }
 
+static unsigned count_of(const struct span *span, uint64_t word)
+{
+    bool is_small = span_desc(span)->class < NSMALL;
+    return is_small ? remote_count(word) : (unsigned)__builtin_popcountl(remote_bits(word));
+}
+
 /* The blocks of a FULL, NOTIFIED span that was taken off a stack, if all are free: then it is ours to give back. */
 static bool retire_ripe(struct span *span)
 {
     uint64_t word = remote_load(span);
-    while ((word & REMOTE_FULL) && remote_count(word) == span->capacity)
+    while ((word & REMOTE_FULL) && count_of(span, word) == span->capacity)
         if (atomic_compare_exchange_weak_explicit(&span->remote, &word, (word | REMOTE_RETIRED) & ~REMOTE_NOTIFIED,
                                                   memory_order_acquire, memory_order_relaxed))
             return true;
@@ -71,9 +71,6 @@ static COLD void steal(struct heap *heap)
     }
 }
 
-/* The owner as it is while a block of the span is still out: after the push the span may be anybody's. */
-static struct heap *owner_of(struct span *span) { return heap_of_identity(PEEK(span_desc(span)->owner)); }
-
 static void settle(struct span *span, enum outcome outcome, struct heap *owner)
 {
     switch (outcome) {
@@ -89,26 +86,33 @@ static void settle(struct span *span, enum outcome outcome, struct heap *owner)
 /* Posts a chain of n blocks with one compare-and-swap. */
 static void push(struct span *span, struct block *first, struct block *last, unsigned n)
 {
-    unsigned capacity = span->capacity, index = index_of(span, first);
+    unsigned capacity = span->capacity, wake = span_wake(span), index = index_of(span, first);
     struct heap *owner = owner_of(span);
-    uint64_t old = remote_load(span), word;
+    uint64_t old = remote_load(span), flags;
     enum outcome outcome;
     do {
-        block_link(last, remote_count(old) ? block_at(span, remote_payload(old)) : NULL);
-        word = added(old, index, n, capacity, &outcome);
-    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, word, memory_order_acq_rel, memory_order_relaxed));
+        unsigned count = remote_count(old) + n;
+        block_link(last, remote_has(old) ? block_at(span, remote_first(old)) : NULL);
+        flags = old & REMOTE_FLAGS;
+        outcome = outcome_of(&flags, count, capacity, wake);
+        flags |= index | (uint64_t)count << 16;
+    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, flags, memory_order_acq_rel, memory_order_relaxed));
     if (UNLIKELY(outcome != PUSHED)) settle(span, outcome, owner);
 }
 
 bool remote_free_medium(struct span *span, unsigned k)
 {
-    uint64_t old = remote_load(span), word;
+    unsigned capacity = span->capacity, wake = span_wake(span);
     struct heap *owner = owner_of(span);
+    uint64_t old = remote_load(span), flags, bit = (uint64_t)1 << k;
     enum outcome outcome;
     do {
-        if (remote_payload(old) >> k & 1) return false;
-        word = added(old, remote_payload(old) | 1U << k, 1, span->capacity, &outcome);
-    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, word, memory_order_acq_rel, memory_order_relaxed));
+        if (old & bit) return false;
+        uint64_t bits = remote_bits(old) | bit;
+        flags = old & REMOTE_FLAGS;
+        outcome = outcome_of(&flags, (unsigned)__builtin_popcountl(bits), capacity, wake);
+        flags |= bits;
+    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, flags, memory_order_acq_rel, memory_order_relaxed));
     if (outcome != PUSHED) settle(span, outcome, owner);
     return true;
 }
@@ -159,13 +163,12 @@ uint64_t remote_take(struct span *span, bool off_stack)
     return old;
 }
 
-bool remote_let_go(struct span *span, unsigned wake)
+bool remote_let_go(struct span *span)
 {
     uint64_t old = remote_load(span);
     do {
-        if (remote_count(old)) return false;
-    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old,
-                                                    (old & REMOTE_NOTIFIED) | REMOTE_FULL | (uint64_t)wake << 32,
-                                                    memory_order_release, memory_order_relaxed));
+        if (remote_has(old)) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, old | REMOTE_FULL, memory_order_release,
+                                                    memory_order_relaxed));
     return true;
 }

@@ -2,10 +2,11 @@
  *
  * One 64-bit word a span, changed by compare-and-swap only (baseline x86-64 has no 16-byte one):
  *
- *      bits 0-15 payload | 16-31 count | 32-47 wake | 48 FULL | 49 RETIRED | 50 NOTIFIED
+ *      small     bits 0-15 index of the first block of a list | 16-31 count    | flags
+ *      medium    bits 0-59 the set of free blocks                              | flags
+ *      flags     bit 60 FULL | 61 RETIRED | 62 NOTIFIED
  *
- * payload is the index of the first block of a linked list (small) or the set of free blocks (medium); count is
- * how many. Pushes are release, takes acquire; a take takes all, so that no block can be put back between (no ABA).
+ * Pushes are release, takes acquire; a take takes all, so that no block can be put back between (no ABA).
  *
  *      state      means                                    leaves it by
  *      (owned)    its owner allocates from it or lists it  owner lets go when exhausted: FULL, if count is still 0
@@ -15,7 +16,7 @@
  *      NOTIFIED   it is on a heap's woken stack, or a      whoever takes it off the stack
  *                 pusher is about to put it there
  *
- * The push that crosses `wake` while FULL sets NOTIFIED and puts the span on its owner's stack, so once an episode. A NOTIFIED
+ * The push that brings the count to span_wake() while FULL sets NOTIFIED and puts the span on its owner's stack, so once an episode. A NOTIFIED
  * span is never given back by anybody but the one who takes it off a stack: any thread may take a whole stack, which is
  * how spans of an owner that sleeps are given back all the same (remote_steal). Laws: count <= capacity;
  * RETIRED => count == capacity; FULL and count == capacity => NOTIFIED. */
@@ -24,13 +25,16 @@
 
 #include "block.h"
 
-#define REMOTE_FULL ((uint64_t)1 << 48)
-#define REMOTE_RETIRED ((uint64_t)1 << 49)
-#define REMOTE_NOTIFIED ((uint64_t)1 << 50)
+#define REMOTE_FULL ((uint64_t)1 << 60)
+#define REMOTE_RETIRED ((uint64_t)1 << 61)
+#define REMOTE_NOTIFIED ((uint64_t)1 << 62)
+#define REMOTE_FLAGS ((uint64_t)0xf << 60)
 
-INLINE unsigned remote_payload(uint64_t word) { return word & 0xffff; }
+INLINE unsigned remote_first(uint64_t word) { return word & 0xffff; }           /* small */
 INLINE unsigned remote_count(uint64_t word) { return word >> 16 & 0xffff; }
-INLINE unsigned remote_wake(uint64_t word) { return word >> 32 & 0xffff; }
+INLINE uint64_t remote_bits(uint64_t word) { return word & ~REMOTE_FLAGS; }     /* medium */
+
+INLINE bool remote_has(uint64_t word) { return (word & ~REMOTE_FLAGS) != 0; }
 
 INLINE uint64_t remote_load(struct span *span) { return atomic_load_explicit(&span->remote, memory_order_relaxed); }
 
@@ -47,7 +51,7 @@ void remote_flush(struct heap *heap);
 uint64_t remote_take(struct span *span, bool off_stack);
 
 /* Makes an owned span FULL, unless blocks have arrived: then false. Owner only; the span must be ready to vanish. */
-bool remote_let_go(struct span *span, unsigned wake);
+bool remote_let_go(struct span *span);
 
 /* Takes a heap's woken stack, linked by woken_next. Any thread. */
 struct span *remote_take_woken(struct heap *heap);

@@ -1,6 +1,6 @@
 /* thread.c - heaps and threads: the table of heaps, the pool of those whose threads are gone, the shared heap.
  *
- *      heap 0: the first thread's, heap 1: the shared heap (both in .bss)    heap 2, 3, ...: 4 KiB apart, mapped in steps,
+ *      heap 0: the first thread's, heap 1: the shared heap (both in .bss)    heap 2, 3, ...: one after the other, mapped in steps,
  *                                                                            16 GiB above the records, never unmapped
  *
  * The pool is a stack of indices with a version beside it, changed by compare-and-swap; since a record stays a record
@@ -12,12 +12,10 @@
 #include "../os/map.h"
 #include "remote.h"
 
-enum { NSTATIC = 2, SHARED = 1, HEAP_STRIDE = 4096, HEAP_STEP = 16 };
-
-_Static_assert(sizeof(struct heap) <= HEAP_STRIDE, "a heap record fits its place in the table");
+enum { NSTATIC = 2, SHARED = 1 };
 
 static const uintptr_t TABLE_DISTANCE = 16 * GIB;   /* above the records; they end 32 GiB above */
-static const size_t HEAPS_MAX = 1 << 20;
+static const size_t TABLE_STEP = 64 * KIB, HEAPS_MAX = 1 << 20;
 
 const struct heap heap_empty;
 uint64_t heap_secret;
@@ -28,14 +26,14 @@ static struct lock shared_lock;
 static struct {
     struct lock lock;           /* rank 2, beside the page level's: never both */
     _Atomic(size_t) count;      /* heaps in use at any time */
-    size_t mapped;              /* records of the table that are mapped */
+    size_t mapped;              /* bytes of the table that are mapped */
 } table;
 static _Atomic(uint64_t) pool;  /* version << 32 | index + 1 of the top, 0 empty */
 
 static struct heap *place(size_t index)
 {
     if (index < NSTATIC) return &static_heaps[index];
-    return (struct heap *)((uintptr_t)range.records + TABLE_DISTANCE + (index - NSTATIC) * HEAP_STRIDE);
+    return (struct heap *)((uintptr_t)range.records + TABLE_DISTANCE + (index - NSTATIC) * sizeof(struct heap));
 }
 
 struct heap *heap_at(size_t index)
@@ -103,15 +101,20 @@ struct heap *heap_unpool(void)
     return heap;
 }
 
+static bool map_place(size_t index)
+{
+    uintptr_t first = (uintptr_t)place(NSTATIC), end = (uintptr_t)(place(index) + 1);
+    if (end <= first + table.mapped) return true;
+    if (os_map_here((void *)(first + table.mapped), TABLE_STEP) != OS_DONE) return false;
+    table.mapped += TABLE_STEP;
+    return true;
+}
+
 static struct heap *add(void)
 {
     lock_take(&table.lock);
     size_t index = atomic_load_explicit(&table.count, memory_order_relaxed);
-    bool fits = index < HEAPS_MAX;
-    if (fits && index - NSTATIC == table.mapped) {
-        fits = os_map_here(place(index), HEAP_STEP * HEAP_STRIDE) == OS_DONE;
-        if (fits) table.mapped += HEAP_STEP;
-    }
+    bool fits = index < HEAPS_MAX && map_place(index);
     if (fits) {
         init(place(index), index, HEAP_OWNED);
         atomic_store_explicit(&table.count, index + 1, memory_order_release);
@@ -143,13 +146,12 @@ COLD void heap_retire(void)
  * nobody knows how far the change had come; its full spans go on, they are on no list of its. */
 static void lose(struct heap *heap)
 {
-    uintptr_t identity = heap_identity(heap);
     atomic_store_explicit(&heap->state, HEAP_LOST, memory_order_relaxed);
     for (size_t i = 0, n; i < range_limit(); i += n) {
         struct span *span = range.records + i;
         n = max_size(span_nslices(span), 1);
         bool is_listed = span_state(span) == SPAN_CURRENT || span_state(span) == SPAN_AVAILABLE;
-        if (is_listed && range.table[i].owner == identity) span_set_state(span, SPAN_LOST);
+        if (is_listed && heap_of_owner(range.table[i].owner) == heap) span_set_state(span, SPAN_LOST);
     }
 }
 

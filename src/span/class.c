@@ -1,8 +1,11 @@
 #include "class.h"
 
 /* CLASS(bytes of a block, slices of a span); the laws of class.h over every row are a unit test. */
+#define FITTING(bytes, slices) ((slices) * SLICE_SIZE / (bytes))
+#define CAPACITY(bytes, slices) \
+    ((bytes) > SMALL_MAX && FITTING(bytes, slices) > MEDIUM_CAPACITY ? MEDIUM_CAPACITY : FITTING(bytes, slices))
 #define CLASS(bytes, slices) \
-    {.reciprocal = UINT64_MAX / (bytes) + 1, .size = (bytes), .capacity = (slices) * SLICE_SIZE / (bytes), .nslices = (slices)}
+    {.reciprocal = UINT64_MAX / (bytes) + 1, .size = (bytes), .capacity = CAPACITY(bytes, slices), .nslices = (slices)}
 
 const struct class class_table[NCLASSES] = {
     CLASS(16, 1), CLASS(32, 1), CLASS(48, 1), CLASS(64, 1), CLASS(80, 1), CLASS(96, 1), CLASS(112, 1), CLASS(128, 1),
@@ -30,7 +33,7 @@ const struct class class_table[NCLASSES] = {
     [(from) + 6 * (step) + 1 ... (from) + 7 * (step)] = 2 * ((class) + 6),                        \
     [(from) + 7 * (step) + 1 ... (from) + 8 * (step)] = 2 * ((class) + 7)
 
-const uint8_t class_of_granules_x2[SMALL_MAX / GRANULE + 1] = {
+const uint8_t class_of_granules_x2[FAST_MAX / GRANULE + 1] = {
     [0] = 0,        /* malloc(0) is a block of 16 bytes */
     EIGHT(0, 1, 0), EIGHT(8, 1, 8), EIGHT(16, 2, 16), EIGHT(32, 4, 24), EIGHT(64, 8, 32),
     EIGHT(128, 16, 40), EIGHT(256, 32, 48), EIGHT(512, 64, 56), EIGHT(1024, 128, 64),
@@ -38,7 +41,7 @@ const uint8_t class_of_granules_x2[SMALL_MAX / GRANULE + 1] = {
 
 unsigned class_of_aligned(size_t size, size_t alignment)
 {
-    unsigned class = class_of_small(round_up(max_size(size, 1), alignment));
+    unsigned class = class_of_fast(round_up(max_size(size, 1), alignment));
     while (class_table[class].size % alignment != 0) class++;   /* ends at a power of two, 7 steps at most */
     return class;
 }

@@ -1,11 +1,13 @@
 /* class.h - size classes: which block size serves a request, and which span holds such blocks.
  *
- *      16 32 48 ... 256 | 288 320 ... 512 | 576 ... 1024 | ... 32 KiB | 36 KiB 40 KiB ... 256 KiB
- *      steps of 16        then 8 classes for each doubling    small    | medium
+ *      16 32 48 ... 256 | 288 320 ... 512 | 576 ... 960 | 1 KiB ... 32 KiB | 36 KiB ... 256 KiB
+ *      steps of 16        then 8 classes for each doubling
+ *      small: a span's free blocks are on a list         | medium: they are bits of one word
+ *      the fast paths serve these                                          | the slow ones these
  *
- * Average waste 4.3-5.7 % (4 per doubling: 8.6-9.7 %). Small classes are found by one table, indexed by granules of
- * 16 bytes, so that no branch on the size can mispredict. Spans of small blocks have 1 to 8 slices, the fewest
- * that hold 8 blocks and waste at most 2 % at the tail; medium spans 8 or 16 blocks and no waste at all.
+ * Average waste 4.3-5.7 % (4 per doubling: 8.6-9.7 %). Classes to 32 KiB are found by one table, indexed by granules of
+ * 16 bytes, so that no branch on the size can mispredict. Their spans have 1 to 8 slices, the fewest that hold 8 blocks and
+ * waste at most 2 % at the tail (1 KiB: 4 of 64 blocks, which are never touched); above, 8 or 16 blocks and no waste.
  * Constant; any thread. */
 #ifndef MSPACE_CLASS_H
 #define MSPACE_CLASS_H
@@ -17,11 +19,13 @@
 
 enum {
     GRANULE = 16,
-    NSMALL = 72,
-    NMEDIUM = 24,
-    NCLASSES = NSMALL + NMEDIUM,
-    SMALL_MAX = 32 << 10,
+    NSMALL = 31,            /* classes of listed blocks */
+    NFAST = 72,             /* classes that the fast paths serve */
+    NCLASSES = 96,
+    SMALL_MAX = 960,        /* bytes, in all three */
+    FAST_MAX = 32 << 10,
     MEDIUM_MAX = 256 << 10,
+    MEDIUM_CAPACITY = 60,   /* blocks of a medium span at most: their bits and four flags share a word (remote.h) */
     PAGE = 4096,
 };
 
@@ -34,21 +38,21 @@ struct class {
 
 extern const struct class class_table[NCLASSES];
 
-/* Small class of a request of n granules (0 to 2048), doubled: the fast path indexes 16-byte pairs with a scale of 8. */
-extern const uint8_t class_of_granules_x2[SMALL_MAX / GRANULE + 1] HIDDEN;
+/* Class of a request of n granules (0 to 2048), doubled: the fast paths index 16-byte pairs with a scale of 8. */
+extern const uint8_t class_of_granules_x2[FAST_MAX / GRANULE + 1] HIDDEN;
 
-INLINE unsigned class_of_small(size_t size) { return class_of_granules_x2[(size + GRANULE - 1) / GRANULE] / 2U; }
+INLINE unsigned class_of_fast(size_t size) { return class_of_granules_x2[(size + GRANULE - 1) / GRANULE] / 2U; }
 
 /* Class of a request of at most MEDIUM_MAX bytes. */
 INLINE unsigned class_of(size_t size)
 {
-    if (size <= SMALL_MAX) return class_of_small(size);
+    if (size <= FAST_MAX) return class_of_fast(size);
     unsigned doubling = log2_floor(size - 1);   /* 15: over 32 KiB, 16: over 64 KiB, 17: over 128 KiB */
-    return NSMALL + (doubling - 15) * 8 + (unsigned)(((size - 1) >> (doubling - 3)) & 7);
+    return NFAST + (doubling - 15) * 8 + (unsigned)(((size - 1) >> (doubling - 3)) & 7);
 }
 
 /* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, at most
- * PAGE); size at most SMALL_MAX. Spans start at a slice, so a block size that is a multiple is enough. */
+ * PAGE); size at most FAST_MAX. Spans start at a slice, so a block size that is a multiple is enough. */
 unsigned class_of_aligned(size_t size, size_t alignment);
 
 /* offset % size == 0 without a division, for offset < 2^32 (Lemire, Kaser, Kurz: Faster remainder by direct

@@ -54,22 +54,27 @@ struct block {
     uintptr_t tag;
 };
 
-/* Where frees go: a list and the number of frees until the next event. */
+/* Where frees go: the free blocks, and what is due until the next event of the span. Each free takes its weight off `due`
+ * (small: the block's address; medium: 1), and the one that makes it underflow raises the event. One subtraction so
+ * counts and checks: of a span whose blocks have all come back, the addresses add up, or one came twice (refill.c). */
 struct pair {
-    struct block *head;
-    uint64_t countdown;
+    union {
+        struct block *head;     /* small: a list */
+        uint64_t bits;          /* medium: bit k set, block k is free */
+    };
+    uint64_t due;
 };
 
-/* Read-mostly. owner: a heap's identity (heap.h), or one of these. A zero-filled desc is OWNER_NONE with nothing
+/* Read-mostly. owner: a heap's identity (heap.h) for a small span, that plus OWNER_MEDIUM for a medium one, or one of these. A zero-filled desc is OWNER_NONE with nothing
  * carved, which every fast path refuses. */
-enum { OWNER_NONE = 0, OWNER_LARGE = 1 };
+enum { OWNER_NONE = 0, OWNER_MEDIUM = 1, OWNER_LARGE = 2 };
 
 struct desc {
     uintptr_t owner;        /* PEEK */
     uintptr_t start;        /* address of the span */
     struct pair *pair;      /* where this span's {list, countdown} is now */
     uint64_t reciprocal;
-    uint32_t carved;        /* PEEK. bytes from start that have ever been blocks; 0 for medium: free goes the slow way */
+    uint32_t carved;        /* PEEK. bytes from start that have ever been blocks */
     uint32_t size;          /* bytes of a block */
     uint8_t class;
 } __attribute__((aligned(CACHE_LINE)));
@@ -79,16 +84,12 @@ struct span {
     struct list node;
     _Atomic(uint64_t) word;     /* {nslices, state}: span_state(), span_nslices() */
     union {
-        struct pair pair;       /* small: the free list while not current */
-        struct {
-            uint64_t free;      /* medium: bit k set, block k is free */
-            uint64_t clean;     /* medium: bit k set, block k was never handed out since the span read zero */
-        } bits;
+        struct pair pair;       /* small, medium: while the span is not current */
         size_t nbytes;          /* large: usable bytes, a multiple of PAGE */
     };
     uint32_t capacity;          /* blocks */
     uint16_t nmoved;            /* ranges inside that mremap left apart from their neighbours (large.c) */
-    bool is_clean;              /* set by span_take: the memory reads zero */
+    bool is_clean;              /* what was never carved reads zero */
 
     /* the lock's */
     size_t first;               /* in the last record of a free span: index of its first */

@@ -51,31 +51,37 @@ static void count_elsewhere(struct census *census, unsigned class)
     }
 }
 
-static void count_small(struct census *census, const struct desc *desc)
+static void count_small(struct census *census, const struct desc *desc, uint64_t word)
 {
     const struct span *span = census->span;
-    uint64_t word = atomic_load_explicit(&span->remote, memory_order_acquire);
-    const char *first = span_address(span) + (size_t)remote_payload(word) * desc->size;
+    const char *first = span_address(span) + (size_t)remote_first(word) * desc->size;
     census->nlocal = mark_list(census, desc->pair->head, span->capacity);
-    census->nremote = mark_list(census, (const struct block *)first, remote_count(word));
+    for (unsigned k = 0; k < span->capacity; k++)
+        if (census_is_free(census, k)) census->weight += (uintptr_t)span_address(span) + k * desc->size;
+    census->nremote = mark_list(census, (const struct block *)(const void *)first, remote_count(word));
     count_elsewhere(census, desc->class);
-    for (unsigned k = class_quotient(PEEK(desc->carved), desc->reciprocal); k < span->capacity; k++, census->nuncarved++)
-        census->is_free[k / 64] |= (uint64_t)1 << k % 64;
 }
 
-static void count_medium(struct census *census)
+static void count_medium(struct census *census, const struct desc *desc, uint64_t word)
 {
-    uint64_t word = atomic_load_explicit(&census->span->remote, memory_order_acquire), local = census->span->bits.free;
-    census->is_free[0] = local | remote_payload(word);
+    uint64_t local = desc->pair->bits, remote = remote_bits(word);
+    census->is_free[0] = local | remote;
     census->nlocal = (unsigned)__builtin_popcountl(local);
-    census->nremote = remote_count(word);
-    census->nbroken = (unsigned)__builtin_popcountl(local & remote_payload(word));
+    census->weight = census->nlocal;
+    census->nremote = (unsigned)__builtin_popcountl(remote);
+    census->nbroken = (unsigned)__builtin_popcountl(local & remote);
 }
 
 void census_count(struct census *census, const struct span *span)
 {
     const struct desc *desc = span_desc(span);
+    uint64_t word = atomic_load_explicit(&span->remote, memory_order_acquire);
     *census = (struct census){.span = span};
-    if (desc->class < NSMALL) count_small(census, desc);
-    else count_medium(census);
+    if (desc->class < NSMALL) count_small(census, desc, word);
+    else count_medium(census, desc, word);
+    unsigned ncarved = class_quotient(PEEK(desc->carved), desc->reciprocal);
+    for (unsigned k = ncarved; k < span->capacity; k++, census->nuncarved++) {
+        census->nbroken += census_is_free(census, k);
+        census->is_free[k / 64] |= (uint64_t)1 << k % 64;
+    }
 }

@@ -10,7 +10,8 @@
 struct census {
     const struct span *span;
     uint64_t is_free[64];   /* bit k: block k is free; capacity is at most 4096 */
-    unsigned nlocal;        /* on the span's own or its heap's list */
+    unsigned nlocal;        /* in the span's own or its heap's pair */
+    uint64_t weight;        /* of those, as refill.c weighs them */
     unsigned nremote, npending, nyoung, nuncarved;
     unsigned nbroken;       /* blocks listed twice, misplaced, overwritten */
 };

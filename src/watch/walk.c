@@ -81,12 +81,12 @@ static bool is_on(const struct list *list, const struct list *wanted)
     return false;
 }
 
-/* In a child of fork a vanished thread may have counted a block and not yet put it on the list. */
-static bool counts_down(const struct span *span, unsigned nlocal)
+/* In a child of fork a vanished thread may have counted a block and not yet freed it. */
+static bool is_due_right(const struct span *span, const struct census *census)
 {
-    uint64_t countdown = span->pair.countdown;
-    if (countdown == COUNTDOWN_PARKED) return nlocal == span->capacity || heaps_have_vanished();
-    return countdown + nlocal == span->capacity || (countdown + nlocal < span->capacity && heaps_have_vanished());
+    uint64_t all = heap_due(span), due = span->pair.due;
+    if (heaps_have_vanished()) return due == DUE_PARKED || due + census->weight <= all;
+    return census->nlocal == span->capacity ? due == DUE_PARKED : due + census->weight == all;
 }
 
 /* The law of a span of blocks, by its state; NULL: kept. */
@@ -94,20 +94,23 @@ static const char *law_broken(const struct census *census)
 {
     const struct span *span = census->span;
     const struct desc *desc = span_desc(span);
-    const struct heap *heap = heap_of_identity(PEEK(desc->owner));
-    bool is_small = desc->class < NSMALL;
+    const struct heap *heap = heap_of_owner(PEEK(desc->owner));
+    unsigned class = desc->class, nfree = census->nlocal + census->nremote + census->npending + census->nyoung;
+    if (!heap) return "a span of blocks has an owner";
     if (census->nbroken) return "free blocks are listed once, in their place, as free left them";
-    if (census->nlocal + census->nremote + census->npending + census->nyoung + census->nuncarved > span->capacity)
-        return "live + free + remote + pending + never carved == capacity";
+    if (nfree + census->nuncarved > span->capacity) return "live + free + remote + pending + never carved == capacity";
     switch (span_state(span)) {
     case SPAN_CURRENT:
-        return heap->current[desc->class] == span && desc->pair == &heap->pairs[desc->class] ? NULL : "a current span is its heap's";
+        if (heap->current[class] != span || desc->pair != &heap->pairs[class]) return "a current span is its heap's";
+        if (class < NSMALL || heap->places[class].base == span_address(span)) return NULL;
+        return "a current medium span's place is known";
     case SPAN_AVAILABLE:
-        if (!is_on(&heap->available[desc->class], &span->node)) return "an available span is on its heap's list";
-        return is_small && !counts_down(span, census->nlocal) ? "an available span counts down to the last block that is out" : NULL;
+        if (!is_on(&heap->available[class], &span->node)) return "an available span is on its heap's list";
+        if (census->nuncarved) return "an available span is carved whole";
+        return is_due_right(span, census) ? NULL : "what is due of an available span are the blocks that are out";
     case SPAN_FULL:
-        if (!(remote_load(range.records + span_index(span)) & REMOTE_FULL)) return "a full span has been let go";
-        return is_small && span->pair.countdown == 0 ? "a full span counts down to its next use" : NULL;
+        if (remote_load(range.records + span_index(span)) & REMOTE_FULL) return NULL;
+        return "a full span has been let go";
     default: return NULL;
     }
 }

@@ -1,0 +1,51 @@
+/* bits.h - single instructions that C cannot name: the only assembly outside src/os/sys.c.
+ *
+ * Each has its meaning in C beside it, which other processors get. The compiler does not find them by itself: gcc 12 takes
+ * three instructions for the subtraction in memory and eight for the bit, on paths that have 31. */
+#ifndef MSPACE_BITS_H
+#define MSPACE_BITS_H
+
+#include "base.h"
+
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+
+/* *word -= n; returns whether it underflowed. */
+INLINE bool bits_subtract(uint64_t *word, uint64_t n)
+{
+    bool borrowed;
+    __asm__("subq %2, %1" : "=@ccb"(borrowed), "+m"(*word) : "er"(n));
+    return borrowed;
+}
+
+/* Sets bit k of *bits, k < 64; returns whether it was set. */
+INLINE bool bits_test_and_set(uint64_t *bits, uint64_t k)
+{
+    bool was_set;
+    __asm__("btsq %2, %1" : "=@ccc"(was_set), "+r"(*bits) : "r"(k));
+    return was_set;
+}
+
+/* Index of the lowest set bit; bits is not 0. As 64 bits: the builtin's int costs an extension. */
+INLINE uint64_t bits_lowest(uint64_t bits)
+{
+    uint64_t k;
+    __asm__("rep bsfq %1, %0" : "=r"(k) : "r"(bits) : "cc");    /* tzcnt where there is one, bsf where not: the same here */
+    return k;
+}
+
+#else
+
+INLINE bool bits_subtract(uint64_t *word, uint64_t n) { return __builtin_sub_overflow(*word, n, word); }
+
+INLINE bool bits_test_and_set(uint64_t *bits, uint64_t k)
+{
+    uint64_t before = *bits;
+    *bits |= (uint64_t)1 << k;
+    return before == *bits;
+}
+
+INLINE uint64_t bits_lowest(uint64_t bits) { return (uint64_t)__builtin_ctzl(bits); }
+
+#endif
+
+#endif

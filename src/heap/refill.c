@@ -1,0 +1,468 @@
+/* refill.c - the ladder: where a heap finds blocks of a class when its pair is empty, and what becomes of frees.
+ *
+ *      malloc ---- block_pop ---- the pair of the current span                         (block.h, the fast path)
+ *      heap_refill
+ *        young     a batch from the shared heap, for the first refills of a class: 100 idle threads do not cost a page
+ *                  a class each
+ *        remote    what other threads have freed into the current span
+ *        carve     blocks of the current span that never were blocks
+ *        available a span that has been current before and has had frees since
+ *        woken     spans that other threads' frees made worth a look
+ *        adopt     spans of threads that are gone
+ *        fresh     a span from the page level
+ *
+ * The opposite way, frees: an event is `due` of a span that is not current underflowing. FULL: enough frees that it is worth
+ * allocating from again, so AVAILABLE. AVAILABLE: the last block came back, so it is given back.
+ *
+ * What a free takes off `due` is its weight: the block's address in a small span, 1 in a medium one. With start the
+ * span's address (far above the size of a span) and n blocks of it,
+ *
+ *      due = n * start - 1             underflows at the n-th free, whichever blocks they are
+ *      due = sum of addresses - 1      underflows when all of these blocks have come, and is then exactly -1; if it
+ *                                      underflows to anything else, one of them came twice
+ *
+ * Laws: every span but a current one is carved whole; AVAILABLE: due == weight of the blocks out - 1, or parked if none is. */
+#include "../os/report.h"
+#include "remote.h"
+
+enum {
+    CARVE_FIRST = 4 << 10,  /* bytes: one page, so that a class used twice costs one fault */
+    CARVE_BUSY = 16 << 10,  /* bytes: once the first is used up; more made no difference */
+    YOUNG_BYTES = 512,      /* a young heap's batch is YOUNG_BATCH blocks, or as many as make so many bytes */
+    PICK = 4,               /* available spans looked at for the fullest */
+    NET_EVERY = 64,         /* refills after which the net is drawn: remote frees that crossed no threshold */
+    NET_SPANS = 8,
+};
+
+static unsigned class_of_span(const struct span *span) { return span_desc(span)->class; }
+static bool is_small(const struct span *span) { return class_of_span(span) < NSMALL; }
+static struct heap *owner_of(const struct span *span) { return heap_of_owner(PEEK(span_desc(span)->owner)); }
+
+/* --- weights --- */
+
+/* The least that a free of one of the span's blocks can weigh. */
+static uint64_t unit(const struct span *span) { return is_small(span) ? (uintptr_t)span_address(span) : 1; }
+
+/* All blocks together: n * start + size * (0 + 1 + ... + n - 1). */
+static uint64_t weight_of_all(const struct span *span)
+{
+    uint64_t n = span->capacity, spread = span_desc(span)->size * (n * (n - 1) / 2);
+    return n * unit(span) + (is_small(span) ? spread : 0);
+}
+
+static uint64_t due_at_wake(const struct span *span) { return span_wake(span) * unit(span) - 1; }
+
+/* Frees that a FULL span's due has seen, in number and in weight. */
+static uint64_t weight_freed(const struct span *span) { return due_at_wake(span) - span->pair.due; }
+static unsigned count_freed(const struct span *span) { return (unsigned)(weight_freed(span) / unit(span)); }
+
+/* --- taking in what other threads have freed --- */
+
+static struct block *first_of(struct span *span, uint64_t word)
+{
+    return (struct block *)(span_address(span) + (size_t)remote_first(word) * span_desc(span)->size);
+}
+
+static bool is_block_of(const struct span *span, const struct block *block)
+{
+    const struct desc *desc = span_desc(span);
+    size_t offset = (uintptr_t)block - desc->start;
+    return offset < desc->carved && class_is_multiple(offset, desc->reciprocal);
+}
+
+static void tell_overwritten(const char *entry, const struct block *block, size_t size)
+{
+    report_crime(entry, &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
+}
+
+/* Walks a remote chain of at most n blocks to its end, adding up their weight. An unsound block is told and cut off, with
+ * what is behind it: lost. The lines that this reads are those that the blocks' next owners want anyway. */
+static struct block *walk_chain(struct span *span, struct block *block, unsigned n, uint64_t *weight)
+{
+    struct block *last = NULL;
+    for (*weight = 0; block && n; n--, last = block, block = block->next) {
+        if (UNLIKELY(!is_block_of(span, block) || !block_is_sound(block))) {
+            tell_overwritten("malloc()", block, span_desc(span)->size);
+            break;
+        }
+        *weight += (uintptr_t)block;
+    }
+    if (last && block) block_link(last, NULL);
+    return last;
+}
+
+/* Adds what `word` holds to a pair; returns its weight. */
+static uint64_t absorb(struct span *span, struct pair *pair, uint64_t word)
+{
+    if (!remote_has(word)) return 0;
+    if (!is_small(span)) {
+        pair->bits |= remote_bits(word);
+        return (unsigned)__builtin_popcountl(remote_bits(word));
+    }
+    uint64_t weight;
+    struct block *first = first_of(span, word), *last = walk_chain(span, first, remote_count(word), &weight);
+    if (!last) return 0;
+    block_link(last, pair->head);
+    pair->head = first;
+    return weight;
+}
+
+/* --- giving spans back --- */
+
+/* Every block of a small span must be as free left it: its last free came by way of the remote word, where a second free of
+ * one block counts for another. In address order, so that the processor fetches ahead. */
+static bool is_all_sound(struct span *span)
+{
+    size_t size = span_desc(span)->size;
+    char *block = span_address(span);
+    for (unsigned k = 0; k < span->capacity; k++, block += size) {
+        if (LIKELY(block_is_sound((struct block *)(void *)block))) continue;
+        tell_overwritten("free()", (struct block *)(void *)block, size);
+        return false;
+    }
+    return true;
+}
+
+static void give(struct span *span)
+{
+    bool is_clean = span->is_clean && span_desc(span)->carved == 0;
+    span_blank(span);
+    span_give(span, is_clean);
+}
+
+void heap_release(struct span *span)
+{
+    if (is_small(span) && UNLIKELY(!is_all_sound(span))) span_set_state(span, SPAN_LOST);   /* a leak, not a second owner */
+    else give(span);
+}
+
+/* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. */
+static void retire(struct span *span)
+{
+    span->pair.due = DUE_PARKED;    /* says: nothing out, waiting to be taken off the stack */
+    if (remote_load(span) & REMOTE_NOTIFIED) return;
+    list_remove(&span->node);
+    give(span);
+}
+
+/* The first block that a list meets twice: pushing a block a second time links it back to where it stood (Floyd). */
+static struct block *find_double(const struct span *span, struct block *head)
+{
+    struct block *slow = head, *fast = head;
+    do {
+        for (int step = 0; step < 2; step++) {
+            if (!fast || !is_block_of(span, fast) || !block_is_sound(fast)) return fast;
+            fast = fast->next;
+        }
+        slow = slow->next;
+    } while (slow != fast);
+    for (slow = head; slow != fast; fast = fast->next) slow = slow->next;
+    return slow;
+}
+
+/* What is due underflowed, but not to -1: the frees were as many as the blocks, and not the same. */
+static COLD void tell_double(struct span *span)
+{
+    struct block *block = find_double(span, span->pair.head);
+    report_crime("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
+    list_remove(&span->node);
+    span_set_state(span, SPAN_LOST);
+    span->pair.due = DUE_PARKED;
+}
+
+/* A FULL span, taken back with `word`. */
+static void make_available(struct heap *heap, struct span *span, uint64_t word)
+{
+    uint64_t freed = weight_freed(span);
+    freed += absorb(span, &span->pair, word);
+    span->pair.due = weight_of_all(span) - freed - 1;
+    span_set_state(span, SPAN_AVAILABLE);
+    list_push_front(&heap->available[class_of_span(span)], &span->node);
+    if (span->pair.due == UINT64_MAX) retire(span);
+}
+
+/* A current span above FAST_MAX with nothing out. One such is kept, so that a lone block that comes and goes does not cost a
+ * span each time; the one that was kept before is given back if it is still idle. */
+static void keep_spare(struct heap *heap, struct span *span)
+{
+    struct span *before = heap->spare;
+    heap->spare = span;
+    if (!before || before == span || (remote_load(before) & REMOTE_NOTIFIED)) return;
+    unsigned class = class_of_span(before);
+    if (heap->current[class] != before || heap->pairs[class].due != UINT64_MAX) return;
+    heap->current[class] = NULL;
+    heap->pairs[class].bits = 0;
+    give(before);
+}
+
+static void event(struct heap *heap, struct span *span)
+{
+    unsigned class = class_of_span(span);
+    switch (span_state(span)) {
+    case SPAN_FULL: make_available(heap, span, remote_take(span, false)); break;
+    case SPAN_AVAILABLE:
+        if (LIKELY(span->pair.due == UINT64_MAX)) retire(span);
+        else tell_double(span);
+        break;
+    case SPAN_CURRENT:
+        if (class < NFAST) heap->pairs[class].due = DUE_PARKED;
+        else keep_spare(heap, span);
+        break;
+    default: break;
+    }
+}
+
+COLD void heap_event(void *block)
+{
+    struct span *span = span_of_start(range.table[range_index(block)].start);
+    struct heap *heap = owner_of(span);
+    heap_enter(heap);
+    event(heap, span);
+    heap_leave(heap);
+}
+
+/* Remote frees into an AVAILABLE span join its own. */
+static void drain_available(struct span *span)
+{
+    if (!remote_has(remote_load(span))) return;
+    span->pair.due -= absorb(span, &span->pair, remote_take(span, false));
+    if (span->pair.due == UINT64_MAX) retire(span);
+}
+
+/* A span of the heap's own that was on its stack. */
+static void welcome(struct heap *heap, struct span *span)
+{
+    if (span_state(span) == SPAN_FULL && (count_freed(span) || remote_has(remote_load(span)))) {
+        make_available(heap, span, remote_take(span, true));
+        return;
+    }
+    /* It has been taken back since, for its own sake, and perhaps let go again. */
+    atomic_fetch_and_explicit(&span->remote, ~REMOTE_NOTIFIED, memory_order_acquire);
+    if (span_state(span) == SPAN_AVAILABLE && span->pair.due == DUE_PARKED) retire(span);
+}
+
+void heap_collect_woken(struct heap *heap)
+{
+    for (struct span *span = remote_take_woken(heap), *next; span; span = next) {
+        next = span->woken_next;
+        if (owner_of(span) == heap) welcome(heap, span);
+        else remote_post(span);
+    }
+}
+
+/* Draws in what never crossed a threshold, a few spans of the class at a time; those seen go to the back. */
+static void draw_net(struct heap *heap, unsigned class)
+{
+    struct list *list = &heap->available[class];
+    for (int left = NET_SPANS; left && !list_is_empty(list); left--) {
+        struct span *span = container_of(list->next, struct span, node);
+        list_remove(&span->node);
+        list_push_back(list, &span->node);
+        drain_available(span);
+    }
+}
+
+void heap_drain(struct heap *heap)
+{
+    heap_enter(heap);
+    remote_flush(heap);
+    heap_collect_woken(heap);
+    for (unsigned class = 0; class < NCLASSES; class++)
+        for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
+            next = node->next;
+            drain_available(container_of(node, struct span, node));
+        }
+    heap_leave(heap);
+}
+
+uint64_t heap_due(const struct span *span) { return weight_of_all(span) - 1; }
+
+/* --- the ladder, from below --- */
+
+/* Links [from, from + n blocks) in address order, the first on top. */
+static struct block *link_run(char *from, unsigned n, size_t size)
+{
+    struct block *next = NULL;
+    for (char *at = from + (size_t)n * size; n--; next = (struct block *)(void *)at) block_link((struct block *)(void *)(at -= size), next);
+    return next;
+}
+
+/* Blocks of the current span that never were blocks. Those above FAST_MAX one by one: what is not yet carved is known to
+ * read zero, and calloc need not touch it. */
+static bool carve(struct heap *heap, struct span *span)
+{
+    const struct desc *desc = span_desc(span);
+    unsigned done = class_quotient(desc->carved, desc->reciprocal);
+    if (done == span->capacity) return false;
+    size_t bytes = done ? CARVE_BUSY : CARVE_FIRST;
+    unsigned n = (unsigned)min_size(span->capacity - done, max_size(1, bytes / desc->size));
+    struct pair *pair = &heap->pairs[desc->class];
+    if (is_small(span)) pair->head = link_run(span_address(span) + desc->carved, n, desc->size);
+    else pair->bits = (((uint64_t)1 << n) - 1) << done;
+    span_carve(span, desc->carved + n * desc->size);
+    return true;
+}
+
+/* The span's pair becomes the heap's, and frees go there from now on. Above FAST_MAX `due` goes on counting what is out. */
+static void make_current(struct heap *heap, struct span *span, unsigned class)
+{
+    struct pair *pair = &heap->pairs[class];
+    *pair = span->pair;
+    if (class < NFAST) pair->due = DUE_PARKED;
+    else if (pair->due == DUE_PARKED) pair->due = UINT64_MAX;
+    heap->places[class] = (struct place){span_address(span), class_table[class].size};
+    heap->current[class] = span;
+    span_repoint(span, pair);
+    span_set_state(span, SPAN_CURRENT);
+}
+
+static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
+{
+    if (!remote_has(remote_load(span))) return false;
+    uint64_t word = remote_take(span, false);
+    struct pair *pair = &heap->pairs[class];
+    if (class < NSMALL) pair->head = first_of(span, word);  /* nothing is due here: no block is read */
+    else pair->bits = remote_bits(word);
+    if (class >= NFAST) pair->due -= (unsigned)__builtin_popcountl(pair->bits);
+    return true;
+}
+
+/* The current span is exhausted: everything that is the owner's is put in order, and then it is let go. False: frees
+ * arrived in between, and it is current again. */
+static bool let_go(struct heap *heap, struct span *span, unsigned class)
+{
+    span->pair = (struct pair){.bits = 0, .due = due_at_wake(span)};
+    uint64_t due = heap->pairs[class].due;
+    span_repoint(span, &span->pair);
+    span_set_state(span, SPAN_FULL);
+    heap->current[class] = NULL;
+    if (remote_let_go(span)) return true;
+    span->pair.due = due;
+    make_current(heap, span, class);
+    return !refill_remote(heap, span, class);
+}
+
+/* What is out, for comparing spans of a class: addresses are so much larger than spans that sums compare as counts do. */
+static uint64_t out_of(const struct span *span) { return span->pair.due == DUE_PARKED ? 0 : span->pair.due; }
+
+/* The fullest of the first few, so that the others may become empty. */
+static struct span *pick_available(struct heap *heap, unsigned class)
+{
+    struct span *best = NULL;
+    int left = PICK;
+    list_for_each(node, &heap->available[class]) {
+        struct span *span = container_of(node, struct span, node);
+        if (!best || out_of(span) > out_of(best)) best = span;
+        if (--left == 0) break;
+    }
+    if (best) list_remove(&best->node);
+    return best;
+}
+
+/* A span of the class out of a heap whose thread is gone; it changes owner. A notifier still in flight posts it to either heap;
+ * the wrong one posts it on (heap_collect_woken). */
+static struct span *adopt(struct heap *heap, unsigned class)
+{
+    struct heap *gone = heap_unpool();
+    if (!gone) return NULL;
+    heap_enter(gone);
+    heap_collect_woken(gone);
+    struct span *span = pick_available(gone, class);
+    if (span) span_hand_over(span, heap_owner(heap, class));
+    heap_leave(gone);
+    heap_pool(gone);
+    return span;
+}
+
+static struct span *fresh(struct heap *heap, unsigned class)
+{
+    struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, false);
+    if (!span) return NULL;
+    span->capacity = class_table[class].capacity;
+    span->pair = (struct pair){.bits = 0, .due = DUE_PARKED};
+    atomic_store_explicit(&span->remote, 0, memory_order_relaxed);
+    span_describe(span, class, heap_owner(heap, class), &span->pair);
+    return span;
+}
+
+static struct span *next_span(struct heap *heap, unsigned class)
+{
+    struct span *span = pick_available(heap, class);
+    if (span) return span;
+    heap_collect_woken(heap);
+    if ((span = pick_available(heap, class)) || (span = adopt(heap, class))) return span;
+    return fresh(heap, class);
+}
+
+/* Fills the class's pair, which is empty. *is_fresh: with blocks that nobody has ever had. */
+static bool fill(struct heap *heap, unsigned class, bool *is_fresh)
+{
+    struct span *span = heap->current[class];
+    *is_fresh = false;
+    if (span) {
+        if (refill_remote(heap, span, class)) return true;
+        if (carve(heap, span)) return *is_fresh = true;
+        if (!let_go(heap, span, class)) return true;
+    }
+    if (++heap->nslow % NET_EVERY == 0) draw_net(heap, class);
+    if (!(span = next_span(heap, class))) return false;
+    make_current(heap, span, class);
+    if (heap->pairs[class].bits || refill_remote(heap, span, class)) return true;
+    return *is_fresh = carve(heap, span);
+}
+
+static void *pop_small(struct heap *heap, unsigned class)
+{
+    struct pair *pair = &heap->pairs[class];
+    struct block *block;
+    bool is_fresh;
+    while (pair->head || fill(heap, class, &is_fresh)) {
+        if (LIKELY(block_take(pair, &block))) return block;
+        tell_overwritten("malloc()", block, class_table[class].size);
+        pair->head = NULL;      /* what is behind it cannot be trusted: lost */
+    }
+    return NULL;
+}
+
+static void *pop_medium(struct heap *heap, unsigned class, bool *is_zero)
+{
+    struct pair *pair = &heap->pairs[class];
+    bool is_fresh = false;
+    if (!pair->bits && !fill(heap, class, &is_fresh)) return NULL;
+    *is_zero = is_fresh && heap->current[class]->is_clean;
+    uint64_t k = bits_lowest(pair->bits);
+    pair->bits &= pair->bits - 1;
+    if (class >= NFAST) pair->due++;
+    return heap->places[class].base + k * class_table[class].size;
+}
+
+static void *pop(struct heap *heap, unsigned class, bool *is_zero)
+{
+    *is_zero = false;
+    return class < NSMALL ? pop_small(heap, class) : pop_medium(heap, class, is_zero);
+}
+
+/* A young heap's first blocks of a class come from spans that all young heaps share. */
+static void *refill_young(struct heap *heap, unsigned class, bool *is_zero)
+{
+    unsigned n = (unsigned)min_size(YOUNG_BATCH, YOUNG_BYTES / class_table[class].size);
+    struct heap *shared = heap_shared_take();
+    struct block *block = pop(shared, class, is_zero), *list = NULL;
+    for (; block && n > 1; n--) {
+        struct block *more = pop_small(shared, class);
+        if (!more) break;
+        block_link(more, list);
+        list = more;
+    }
+    heap_shared_drop();
+    if (class < NSMALL) heap->pairs[class].head = list;
+    return block;
+}
+
+COLD void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
+{
+    bool is_young = class < NFAST && UNLIKELY(heap->refills[class] < YOUNG_REFILLS) && !heap->pairs[class].bits;
+    if (!is_young) return pop(heap, class, is_zero);
+    heap->refills[class]++;
+    return refill_young(heap, class, is_zero);
+}

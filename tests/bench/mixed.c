@@ -1,0 +1,68 @@
+/*
+ * mixed: a single-threaded program's small objects, 8 bytes to 4 KiB, in one of two orders of death.
+ *     mixed random|pareto [ops = 20000000] [live = 20000] [seed = 1]
+ * random: each op frees a block chosen at random among `live` ones and allocates another: lives are geometric, every place in the heap
+ *         is as likely as any other.
+ * pareto: most blocks die young, a few live very long (P(life > t) ~ 1/t, at most 65,535 ops): what real traces look like. Blocks wait
+ *         in a wheel of lists, threaded through the blocks, for the op at which they die.
+ * One op is one malloc and one free. Sizes and lives are drawn beforehand.
+ */
+#include "bench.h"
+
+enum { NDRAWN = 1 << 16 };
+
+struct dying {
+    struct dying *next;
+};
+
+static uint32_t sizes[NDRAWN], lives[NDRAWN];
+static struct dying *wheel[NDRAWN]; /* wheel[t % NDRAWN]: blocks that die at op t */
+
+static void draw(uint64_t random, uint32_t live)
+{
+    for (int i = 0; i < NDRAWN; i++) {
+        sizes[i] = bench_small_size(&random);
+        lives[i] = live != 0 ? random_below(&random, live) : 65535 / (1 + random_below(&random, 65535));
+    }
+}
+
+static void run_random(long nops, void **slots)
+{
+    for (long i = 0; i < nops; i++) {
+        uint32_t size = sizes[i % NDRAWN];
+        /* a second walk through the table with an odd stride: slots repeat with period NDRAWN * NDRAWN only */
+        void **slot = &slots[lives[(i + i / NDRAWN * 7919) % NDRAWN]];
+        free(*slot);
+        *slot = malloc(size);
+        bench_touch(*slot, size);
+    }
+}
+
+static void run_pareto(long nops)
+{
+    for (long i = 0; i < nops; i++) {
+        uint32_t size = sizes[i % NDRAWN], life = lives[(i + i / NDRAWN * 7919) % NDRAWN];
+        struct dying *born = malloc(size), **birth = &wheel[(i + life) % NDRAWN];
+        bench_touch(born, size);
+        born->next = *birth;
+        *birth = born;
+        for (struct dying *d = wheel[i % NDRAWN], *next; d != NULL; d = next) {
+            next = d->next;
+            free(d);
+        }
+        wheel[i % NDRAWN] = NULL;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    bool is_pareto = argc > 1 && strcmp(argv[1], "pareto") == 0;
+    long nops = bench_argument(argc, argv, 2, 20000000), live = bench_argument(argc, argv, 3, 20000);
+    void **slots = map_zeroed((size_t)live * sizeof *slots);
+    draw((uint64_t)bench_argument(argc, argv, 4, 1), is_pareto ? 0 : (uint32_t)live);
+    uint64_t start = now_ns();
+    if (is_pareto) run_pareto(nops);
+    else run_random(nops, slots);
+    bench_report(is_pareto ? "mixed-pareto" : "mixed-random", now_ns() - start, (uint64_t)nops);
+    return 0;
+}
