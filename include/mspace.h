@@ -28,8 +28,8 @@ void *mspacec(size_t size);
 
 /* Releases a block. Returns 0; or 1 when `block` is not the start of a live block of this library, having changed
  * nothing: a second release, an interior pointer, anybody else's memory. mspacer(NULL) returns 0. Never aborts, keeps
- * errno. Whether a small block of another thread's is live is judged from what free leaves in a free block; a
- * program that forges those 16 bytes is believed. */
+ * errno. Whether a block of at most 960 bytes is live is judged from what free leaves in it: a program that forges those 16
+ * bytes is believed. A larger block that another thread allocated, and that was freed by that thread, may look live. */
 int mspacer(void *block);
 
 /* Checks every law of the heap: that spans tile it, free neighbours are joined, lists and counts agree, free blocks are as

@@ -99,12 +99,11 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
 static enum alloc_verdict free_in_span(const char *entry, const struct desc *desc, struct heap *owner, void *p)
 {
     struct span *span = span_of_start(desc->start);
-    size_t offset = (uintptr_t)p - desc->start;
-    if (offset >= PEEK(desc->carved) || !class_is_multiple(offset, desc->reciprocal)) return tell(entry, diagnose_inside(p));
+    if (!desc_is_start(desc, p)) return tell(entry, diagnose_inside(p));
     /* The fast path refuses such a block of our own for one reason: it is free already, and that could be seen. */
     if (owner == heap_own()) return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
     if (desc->class < NSMALL) remote_free(own_heap(), span, p);
-    else if (!remote_free_medium(span, class_quotient(offset, desc->reciprocal)))
+    else if (!remote_free_medium(span, desc_index(desc, p)))
         return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
     return ALLOC_OURS;
 }

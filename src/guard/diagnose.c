@@ -12,7 +12,7 @@ static struct evidence inside_span(const void *p, const struct span *span)
     const struct desc *desc = span_desc(span);
     size_t offset = (uintptr_t)p - (uintptr_t)span_address(span), size = desc->size;
     const char *block = span_address(span) + offset / size * size;
-        if (offset >= PEEK(desc->carved)) return (struct evidence){CRIME_NEVER, p, p, size};
+        if (offset / size >= desc->carved) return (struct evidence){CRIME_NEVER, p, p, size};
     if (block != p) return (struct evidence){CRIME_INTERIOR, p, block, size};
     return (struct evidence){CRIME_DOUBLE, p, p, size};
 }

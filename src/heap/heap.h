@@ -96,7 +96,7 @@ INLINE uintptr_t heap_owner(const struct heap *heap, unsigned class)
 
 /* Frees after which a full span is worth allocating from again: so many that each visit pays, not so many that spans of few
  * blocks wait for ever. */
-enum { FREES_TO_WAKE = 32 };
+enum { FREES_TO_WAKE = 16 };
 INLINE unsigned span_wake(const struct span *span)
 {
     return (unsigned)max_size(1, min_size(span->capacity / 4, FREES_TO_WAKE));

@@ -65,9 +65,7 @@ static struct block *first_of(struct span *span, uint64_t word)
 
 static bool is_block_of(const struct span *span, const struct block *block)
 {
-    const struct desc *desc = span_desc(span);
-    size_t offset = (uintptr_t)block - desc->start;
-    return offset < desc->carved && class_is_multiple(offset, desc->reciprocal);
+    return (uintptr_t)block - (uintptr_t)span_address(span) < span_nbytes(span) && desc_is_start(span_desc(span), block);
 }
 
 static void tell_overwritten(const char *entry, const struct block *block, size_t size)
@@ -292,14 +290,14 @@ static struct block *link_run(char *from, unsigned n, size_t size)
 static bool carve(struct heap *heap, struct span *span)
 {
     const struct desc *desc = span_desc(span);
-    unsigned done = class_quotient(desc->carved, desc->reciprocal);
+    unsigned done = desc->carved;
     if (done == span->capacity) return false;
     size_t bytes = done ? CARVE_BUSY : CARVE_FIRST;
     unsigned n = (unsigned)min_size(span->capacity - done, max_size(1, bytes / desc->size));
     struct pair *pair = &heap->pairs[desc->class];
-    if (is_small(span)) pair->head = link_run(span_address(span) + desc->carved, n, desc->size);
+    if (is_small(span)) pair->head = link_run(span_address(span) + (size_t)done * desc->size, n, desc->size);
     else pair->bits = (((uint64_t)1 << n) - 1) << done;
-    span_carve(span, desc->carved + n * desc->size);
+    span_carve(span, done + n);
     return true;
 }
 

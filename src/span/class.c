@@ -1,11 +1,12 @@
 #include "class.h"
 
 /* CLASS(bytes of a block, slices of a span); the laws of class.h over every row are a unit test. */
+#define is_power(bytes) (((bytes) & ((bytes)-1)) == 0)  /* UINT64_MAX / bytes is one short of 2^64 / bytes for these */
 #define FITTING(bytes, slices) ((slices) * SLICE_SIZE / (bytes))
 #define CAPACITY(bytes, slices) \
     ((bytes) > SMALL_MAX && FITTING(bytes, slices) > MEDIUM_CAPACITY ? MEDIUM_CAPACITY : FITTING(bytes, slices))
 #define CLASS(bytes, slices) \
-    {.reciprocal = UINT64_MAX / (bytes) + 1, .size = (bytes), .capacity = CAPACITY(bytes, slices), .nslices = (slices)}
+    {.reciprocal = UINT64_MAX / (bytes) + 1 + is_power(bytes), .size = (bytes), .capacity = CAPACITY(bytes, slices), .nslices = (slices)}
 
 const struct class class_table[NCLASSES] = {
     CLASS(16, 1), CLASS(32, 1), CLASS(48, 1), CLASS(64, 1), CLASS(80, 1), CLASS(96, 1), CLASS(112, 1), CLASS(128, 1),

@@ -30,7 +30,7 @@ enum {
 };
 
 struct class {
-    uint64_t reciprocal;    /* ceil(2^64 / size): see class_is_multiple */
+    uint64_t reciprocal;    /* floor(2^64 / size) + 1: see class_is_start */
     uint32_t size;          /* bytes of a block */
     uint16_t capacity;      /* blocks of a span */
     uint8_t nslices;        /* slices of a span */
@@ -55,9 +55,13 @@ INLINE unsigned class_of(size_t size)
  * PAGE); size at most FAST_MAX. Spans start at a slice, so a block size that is a multiple is enough. */
 unsigned class_of_aligned(size_t size, size_t alignment);
 
-/* offset % size == 0 without a division, for offset < 2^32 (Lemire, Kaser, Kurz: Faster remainder by direct
- * computation, 2019). Law: reciprocal == ceil(2^64 / size). */
-INLINE bool class_is_multiple(size_t offset, uint64_t reciprocal) { return offset * reciprocal < reciprocal; }
+/* Whether offset is the start of one of the first n blocks, by one multiplication and one comparison (after Lemire, Kaser,
+ * Kurz: Faster remainder by direct computation, 2019). With e = reciprocal * size mod 2^64, the product for the start of
+ * block q is q * e, and for anything else at least `reciprocal`, which is larger: so bound = n * e answers both "on a
+ * start?" and "one of n?". Holds for offset < 2^32; every offset of every class is tried in tests/unit. */
+INLINE bool class_is_start(size_t offset, uint64_t reciprocal, uint64_t bound) { return offset * reciprocal < bound; }
+
+INLINE uint64_t class_bound(unsigned class, uint64_t n) { return n * (class_table[class].reciprocal * class_table[class].size); }
 
 /* offset / size, likewise. */
 INLINE unsigned class_quotient(size_t offset, uint64_t reciprocal)

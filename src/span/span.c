@@ -217,7 +217,7 @@ void span_blank(struct span *span)
     struct desc *desc = span_desc(span);
     for (size_t n = span_nslices(span); n--; desc++) {
         __atomic_store_n(&desc->owner, OWNER_NONE, __ATOMIC_RELAXED);
-        __atomic_store_n(&desc->carved, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&desc->bound, 0, __ATOMIC_RELAXED);
     }
 }
 
@@ -230,6 +230,7 @@ void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pa
         desc->reciprocal = class_table[class].reciprocal;
         desc->size = class_table[class].size;
         desc->class = (uint8_t)class;
+        desc->carved = 0;
         __atomic_store_n(&desc->owner, owner, __ATOMIC_RELEASE);
     }
 }
@@ -237,7 +238,11 @@ void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pa
 void span_carve(struct span *span, uint32_t carved)
 {
     struct desc *desc = span_desc(span);
-    for (size_t n = span_nslices(span); n--; desc++) __atomic_store_n(&desc->carved, carved, __ATOMIC_RELEASE);
+    uint64_t bound = class_bound(desc->class, carved);
+    for (size_t n = span_nslices(span); n--; desc++) {
+        desc->carved = carved;
+        __atomic_store_n(&desc->bound, bound, __ATOMIC_RELEASE);
+    }
 }
 
 void span_hand_over(struct span *span, uintptr_t owner)

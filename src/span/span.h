@@ -74,7 +74,8 @@ struct desc {
     uintptr_t start;        /* address of the span */
     struct pair *pair;      /* where this span's {list, countdown} is now */
     uint64_t reciprocal;
-    uint32_t carved;        /* PEEK. bytes from start that have ever been blocks */
+    uint64_t bound;         /* PEEK. what class_is_start admits: blocks that have ever been carved, none in a blank desc */
+    uint32_t carved;        /* their number */
     uint32_t size;          /* bytes of a block */
     uint8_t class;
 } __attribute__((aligned(CACHE_LINE)));
@@ -145,6 +146,18 @@ INLINE enum span_state span_state(const struct span *span)
     return (enum span_state)(atomic_load_explicit(&span->word, memory_order_acquire) & 0xff);
 }
 INLINE size_t span_nslices(const struct span *span) { return atomic_load_explicit(&span->word, memory_order_relaxed) >> 8; }
+/* Whether p, inside the desc's slice, is the start of a block of its span that has been carved. */
+INLINE bool desc_is_start(const struct desc *desc, const void *p)
+{
+    return class_is_start((uintptr_t)p - desc->start, desc->reciprocal, PEEK(desc->bound));
+}
+
+/* Which block of its span p is. */
+INLINE unsigned desc_index(const struct desc *desc, const void *p)
+{
+    return class_quotient((uintptr_t)p - desc->start, desc->reciprocal);
+}
+
 INLINE size_t span_nbytes(const struct span *span) { return span_nslices(span) << SLICE_SHIFT; }
 INLINE void span_set(struct span *span, enum span_state state, size_t nslices)
 {

@@ -16,10 +16,9 @@ void census_drop(struct census *census)
 static bool mark(struct census *census, const struct block *block)
 {
     const struct desc *desc = span_desc(census->span);
-    size_t offset = (uintptr_t)block - (uintptr_t)span_address(census->span);
-    if (offset >= span_nbytes(census->span)) return false;
-    unsigned k = class_quotient(offset, desc->reciprocal);
-    bool is_new = offset < PEEK(desc->carved) && class_is_multiple(offset, desc->reciprocal) && !census_is_free(census, k);
+    if ((uintptr_t)block - (uintptr_t)span_address(census->span) >= span_nbytes(census->span)) return false;
+    unsigned k = desc_index(desc, block);
+    bool is_new = desc_is_start(desc, block) && !census_is_free(census, k);
     if (is_new) census->is_free[k / 64] |= (uint64_t)1 << k % 64;
     else census->nbroken++;
     return true;
@@ -79,8 +78,7 @@ void census_count(struct census *census, const struct span *span)
     *census = (struct census){.span = span};
     if (desc->class < NSMALL) count_small(census, desc, word);
     else count_medium(census, desc, word);
-    unsigned ncarved = class_quotient(PEEK(desc->carved), desc->reciprocal);
-    for (unsigned k = ncarved; k < span->capacity; k++, census->nuncarved++) {
+    for (unsigned k = PEEK(desc->carved); k < span->capacity; k++, census->nuncarved++) {
         census->nbroken += census_is_free(census, k);
         census->is_free[k / 64] |= (uint64_t)1 << k % 64;
     }
