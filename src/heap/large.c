@@ -44,7 +44,7 @@ bool large_free(void *block)
 {
     struct span *span = large_of(block);
     if (!span || !claim(span)) return false;
-    span_give(span, false);
+    span_give(span, span_nslices(span));
     return true;
 }
 
@@ -83,11 +83,11 @@ void *large_move(void *block, size_t size)
     struct span *to = span_take(slices_for(nbytes), 1, SPAN_LARGE, true);
     if (!to) return NULL;
     if (!os_move(span_address(from), span_address(to), length)) {
-        span_give(to, to->is_clean);
+        span_give(to, to->is_clean ? 0 : span_nslices(to));
         return NULL;
     }
     count_move(to);
     claim(from);
-    span_give(from, false);
+    span_give(from, span_nslices(from));
     return publish(to, nbytes);
 }

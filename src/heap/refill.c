@@ -123,9 +123,10 @@ static bool is_all_sound(struct span *span)
 
 static void give(struct span *span)
 {
-    bool is_clean = span->is_clean && span_desc(span)->carved == 0;
+    const struct desc *desc = span_desc(span);
+    size_t touched = ((size_t)desc->carved * desc->size + SLICE_SIZE - 1) >> SLICE_SHIFT;
     span_blank(span);
-    span_give(span, is_clean);
+    span_give(span, span->is_clean ? touched : span_nslices(span));
 }
 
 void heap_release(struct span *span)

@@ -1,68 +1,96 @@
 /* purge.c - giving memory back: bounded by amount, done by whoever exceeds the bound, never under a lock.
  *
- * Dirty memory may reach max(dirty=, live / 8); the free that goes over it gives spans back, largest first and among
- * those the oldest, at most 2 MiB with each system call so that nobody waits long for the range. */
-#include "span.h"
+ * The free that leaves more dirty memory than is allowed gives spans back, largest first and among those the oldest, at
+ * most 2 MiB with each system call so that nobody waits long for the range. Allowed is
+ *
+ *      max(dirty=, live / 8, (2 * peak - live) * min(1, 2 - 3 * shrunk / peak))
+ *
+ * peak is the most that has been live of late: it sinks by a 64th of what is taken and given. shrunk tells a program that has
+ * shrunk from one that churns, which will want the memory back at once: it grows with what is given, and falls by 16 times
+ * what is taken. Takes that alternate with gives, however unequal, so keep it near nothing, and nothing is purged that
+ * would be touched again; gives alone bring the third term to nothing by the time that they have given two thirds of the peak.
+ * The 2 is the room that fragmentation needs: most of it is never used.
+ *
+ * Large-block churn (bench_large 5000: 256 KiB-16 MiB, 8 live): with max(dirty=, live / 8) alone
+ * 1,350 us an operation and 123 MB at most, for the holes spoil free spans for the next large block; like this 16 us and 96 MB
+ * (tcmalloc 17 us and 119 MB, glibc 340 us and 101 MB). 90 % of 512 MB freed in address order, then 1,000 small
+ * operations: 1.2 of what is live is left. */
+#include "dirty.h"
 #include "../os/map.h"
 #include "../os/options.h"
 
 static const size_t STEP = 2 * MIB / SLICE_SIZE;
 
-static size_t dirty_now(void) { return __atomic_load_n(&spans.totals.dirty, __ATOMIC_RELAXED) << SLICE_SHIFT; }
+static size_t dirty_now(void) { return PEEK(spans.totals.dirty) << SLICE_SHIFT; }
 
 static size_t dirty_allowed(void)
 {
-    size_t live = __atomic_load_n(&spans.totals.live, __ATOMIC_RELAXED) << SLICE_SHIFT;
-    return max_size(options.dirty, live / 8);
+    const struct span_totals *totals = &spans.totals;
+    size_t live = PEEK(totals->live), peak = PEEK(totals->peak), shrunk = PEEK(totals->shrunk), churn = 0;
+    if (3 * shrunk < 2 * peak) churn = (2 * peak - min_size(2 * peak, live)) * min_size(peak, 2 * peak - 3 * shrunk) / peak;
+    return max_size(options.dirty, max_size(live / 8, churn) << SLICE_SHIFT);
 }
+
+static void note(size_t nslices, size_t shrunk)
+{
+    struct span_totals *totals = &spans.totals;
+    size_t aged = totals->peak - min_size(totals->peak, nslices / 64);
+    __atomic_store_n(&totals->peak, max_size(totals->live, aged), __ATOMIC_RELAXED);
+    __atomic_store_n(&totals->shrunk, shrunk, __ATOMIC_RELAXED);
+}
+
+void purge_note_take(size_t nslices) { note(nslices, spans.totals.shrunk - min_size(spans.totals.shrunk, 16 * nslices)); }
+void purge_note_give(size_t nslices) { note(nslices, spans.totals.shrunk + nslices); }
 
 bool purge_is_due(void) { return UNLIKELY(dirty_now() > dirty_allowed()); }
 
 /* A range that was moved here keeps a mapping of its own for ever, unless it is replaced by a fresh one. */
-static bool discard(struct span *span)
+static bool discard(struct span *span, char *from, size_t nbytes)
 {
-    if (!span->nmoved) return os_discard(span_address(span), span_nbytes(span));
-    return os_replace(span_address(span), span_nbytes(span));
+    return span->nmoved ? os_replace(from, nbytes) : os_discard(from, nbytes);
 }
 
-/* One span out, purged and back. Returns its bytes, 0 when there is none or the kernel refuses. */
+/* Purges the last dirty run of a span, or 2 MiB of it, with the span out of reach and the lock free meanwhile: blocks are
+ * taken from the other end. Returns the slices purged, 0 when there are none or the kernel refuses. */
 static size_t purge_one(void)
 {
     lock_take(&spans.lock);
-    struct span *span = span_take_dirtiest(STEP);
+    struct span *span = span_take_dirtiest();
     if (!span) {
         lock_drop(&spans.lock);
         return 0;
     }
-    size_t nslices = span_nslices(span);
+    size_t index = span_index(span), end = dirty_end(index, span_nslices(span)), from = end - 1;
+    while (from > index && end - from < STEP && dirty_count(from - 1, 1)) from--;
     span_set_state(span, SPAN_PURGING);
-    span_add_total(&spans.totals.dirty, nslices);     /* counted as dirty until it is clean */
     spans.npurging++;
     lock_drop(&spans.lock);
 
-    bool is_clean = discard(span);
+    bool is_done = discard(span, (char *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
 
     lock_take(&spans.lock);
     spans.npurging--;
-    span_add_total(&spans.totals.dirty, -nslices);
-    if (is_clean && span->nmoved) {
-        span_add_total(&spans.totals.moved, -min_size(spans.totals.moved, span->nmoved));
-        span->nmoved = 0;
+    if (is_done) {
+        dirty_wipe(from, end - from);
+        span->ndirty -= end - from;
+        if (span->nmoved && !span->ndirty) {
+            span_add_total(&spans.totals.moved, -min_size(spans.totals.moved, span->nmoved));
+            span->nmoved = 0;
+        }
     }
-    span_put_free(span, is_clean ? SPAN_CLEAN : SPAN_DIRTY);
+    span_put_free(span);
     lock_drop(&spans.lock);
-    return is_clean ? nslices << SLICE_SHIFT : 0;
+    return is_done ? end - from : 0;
 }
 
 size_t purge_down_to(size_t keep)
 {
     size_t done = 0, n;
     while (dirty_now() > keep && (n = purge_one()) != 0) done += n;
-    return done;
+    return done << SLICE_SHIFT;
 }
 
-/* Down to three quarters of what is allowed, so that a steady churn at the bound does not purge at every free. */
 COLD void purge_if_due(void)
 {
-    if (purge_is_due()) purge_down_to(dirty_allowed() / 4 * 3);
+    if (purge_is_due()) purge_down_to(dirty_allowed());
 }

@@ -1,5 +1,5 @@
 /* span.c - free spans: bins, split and join. The essay is in span.h. */
-#include "span.h"
+#include "dirty.h"
 
 /* Bins by number of slices: exact to 32, then 8 for each doubling up to 2^28 slices (16 TiB). */
 enum { EXACT = 32, NBINS = EXACT + 23 * 8 + 8, NWORDS = (NBINS + 63) / 64, CANDIDATES = 8 };
@@ -20,37 +20,42 @@ static unsigned bin_of(size_t nslices)
     return EXACT + (doubling - 5) * 8 + (unsigned)((nslices >> (doubling - 3)) & 7);
 }
 
-static enum kind kind_of(enum span_state state) { return state == SPAN_CLEAN ? CLEAN : DIRTY; }
-static size_t *total_of(enum span_state state) { return state == SPAN_CLEAN ? &spans.totals.clean : &spans.totals.dirty; }
 static bool is_free(enum span_state state) { return state == SPAN_CLEAN || state == SPAN_DIRTY; }
+static enum kind kind_of(const struct span *span) { return span->ndirty ? DIRTY : CLEAN; }
 
-static void bin_add(struct span *span, enum span_state state, size_t nslices)
+static void count_free(const struct span *span, size_t nslices, size_t sign)
 {
-    struct bins *of = &bins[kind_of(state)];
+    span_add_total(&spans.totals.dirty, sign * span->ndirty);
+    span_add_total(&spans.totals.clean, sign * (nslices - span->ndirty));
+}
+
+static void bin_add(struct span *span, size_t nslices)
+{
+    struct bins *of = &bins[kind_of(span)];
     unsigned bin = bin_of(nslices);
     uint64_t bit = (uint64_t)1 << bin % 64;
     if (!(of->used[bin / 64] & bit)) list_init(&of->list[bin]);
     of->used[bin / 64] |= bit;
     list_push_front(&of->list[bin], &span->node);
-    span_add_total(total_of(state), nslices);
+    count_free(span, nslices, 1);
 }
 
 static void bin_remove(struct span *span)
 {
     size_t nslices = span_nslices(span);
-    struct bins *of = &bins[kind_of(span_state(span))];
+    struct bins *of = &bins[kind_of(span)];
     unsigned bin = bin_of(nslices);
-    span_add_total(total_of(span_state(span)), -nslices);
+    count_free(span, nslices, (size_t)-1);
     list_remove(&span->node);
     if (list_is_empty(&of->list[bin])) of->used[bin / 64] &= ~((uint64_t)1 << bin % 64);
 }
 
 /* Gives a free span its state and extent, the back link from its last record, and its bin. */
-static void publish_free(struct span *span, enum span_state state, size_t nslices)
+static void publish_free(struct span *span, size_t nslices)
 {
     span[nslices - 1].first = span_index(span);
-    span_set(span, state, nslices);
-    bin_add(span, state, nslices);
+    span_set(span, span->ndirty ? SPAN_DIRTY : SPAN_CLEAN, nslices);
+    bin_add(span, nslices);
 }
 
 static struct span *right_of(const struct span *span, size_t nslices)
@@ -71,34 +76,40 @@ static struct span *free_left_of(const struct span *span)
     return is_free(span_state(left)) && first + span_nslices(left) == index ? left : NULL;
 }
 
-void span_put_free(struct span *span, enum span_state state)
+/* Joins two free neighbours that are in no bin; `left` keeps its state for now. */
+static void join(struct span *left, struct span *right)
 {
-    size_t nslices = span_nslices(span);
-    struct span *right = right_of(span, nslices), *left = free_left_of(span);
-    if (right && span_state(right) == state) {
-        bin_remove(right);
-        nslices += span_nslices(right);
-        span->nmoved = (uint16_t)(span->nmoved + right->nmoved);
-        span_set(span, span_state(span), nslices);
-        span_set(right, SPAN_INTERIOR, 0);
-    }
-    if (left && span_state(left) == state) {
-        bin_remove(left);
-        nslices += span_nslices(left);
-        left->nmoved = (uint16_t)(left->nmoved + span->nmoved);
-        span_set(left, state, nslices);
-        span_set(span, SPAN_INTERIOR, 0);
-        span = left;
-    }
-    publish_free(span, state, nslices);
+    size_t nleft = span_nslices(left), nright = span_nslices(right);
+    left->ndirty += right->ndirty;
+    left->nmoved = (uint16_t)(left->nmoved + right->nmoved);
+    span_set(left, span_state(left), nleft + nright);
+    span_set(right, SPAN_INTERIOR, 0);
 }
 
-/* Cuts [nslices, end) off a span that is on no list and makes it one of its own in `state`, on no list either. */
-static struct span *split(struct span *span, size_t nslices, enum span_state state)
+void span_put_free(struct span *span)
+{
+    struct span *right = right_of(span, span_nslices(span)), *left = free_left_of(span);
+    if (right && is_free(span_state(right))) {
+        bin_remove(right);
+        join(span, right);
+    }
+    if (left) {
+        bin_remove(left);
+        join(left, span);
+        span = left;
+    }
+    publish_free(span, span_nslices(span));
+}
+
+/* Cuts [nslices, end) off a span that is in no bin. */
+static struct span *split(struct span *span, size_t nslices)
 {
     struct span *right = span + nslices;
+    size_t nright = span_nslices(span) - nslices;
+    right->ndirty = span->ndirty ? dirty_count(span_index(right), nright) : 0;
     right->nmoved = span->nmoved;   /* either part may hold the ranges that were moved */
-    span_set(right, state, span_nslices(span) - nslices);
+    span_set(right, span_state(span), nright);
+    span->ndirty -= right->ndirty;
     span_set(span, span_state(span), nslices);
     return right;
 }
@@ -137,26 +148,39 @@ static struct span *find_or_grow(size_t nslices, bool want_clean)
     if (!n) return NULL;
     struct span *fresh = range.records + first;
     fresh->nmoved = 0;
+    fresh->ndirty = 0;
     span_set(fresh, SPAN_CLEAN, n);
     __atomic_store_n(&range.limit, first + n, __ATOMIC_RELEASE);
-    span_put_free(fresh, SPAN_CLEAN);   /* joins what was left at the end */
-    return find(CLEAN, nslices);
+    span_put_free(fresh);   /* joins what was left at the end */
+    return find_or_grow(nslices, want_clean);
 }
 
-/* Trims a free span that is on no list to [skip, skip + nslices) and returns the rest to the bins. */
+/* Trims a free span that is in no bin to [skip, skip + nslices) and returns the rest to the bins. */
 static struct span *trim(struct span *span, size_t skip, size_t nslices)
 {
-    enum span_state state = span_state(span);
     if (skip) {
-        struct span *kept = split(span, skip, state);
-        publish_free(span, state, skip);
+        struct span *kept = split(span, skip);
+        publish_free(span, skip);
         span = kept;
     }
     if (span_nslices(span) > nslices) {
-        struct span *rest = split(span, nslices, state);
-        publish_free(rest, state, span_nslices(rest));
+        struct span *rest = split(span, nslices);
+        publish_free(rest, span_nslices(rest));
     }
     return span;
+}
+
+/* Where in a free span of enough slices the wanted ones begin: at its first dirty slice, so that resident memory is used
+ * first; but behind the last where little is dirty and the rest would do, for a large block that reads zero need not be
+ * touched. Without room for the alignment there, at its start. */
+static size_t place(const struct span *span, size_t nslices, size_t alignment)
+{
+    size_t index = span_index(span), n = span_nslices(span), room = n - nslices, skip = 0;
+    if (span->ndirty) skip = dirty_first(index, n) - index;
+    if (span->ndirty && span->ndirty < nslices / 4 && dirty_end(index, n) - index <= room) skip = dirty_end(index, n) - index;
+    size_t first_slice = range.base >> SLICE_SHIFT, aligned = round_up(first_slice + index + min_size(skip, room), alignment);
+    if (aligned - first_slice - index > room) aligned = round_up(first_slice + index, alignment);
+    return aligned - first_slice - index;
 }
 
 struct span *span_take(size_t nslices, size_t alignment, enum span_state state, bool want_clean)
@@ -167,20 +191,29 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
         lock_drop(&spans.lock);
         return NULL;
     }
-    size_t skip = -((uintptr_t)span_address(span) >> SLICE_SHIFT) & (alignment - 1);
-    span = trim(span, skip, nslices);
-    span->is_clean = span_state(span) == SPAN_CLEAN;
+    span = trim(span, place(span, nslices, alignment), nslices);
+    span->is_clean = span->ndirty == 0;
     span_set_state(span, state);
     span_add_total(&spans.totals.live, nslices);
+    purge_note_take(nslices);
     lock_drop(&spans.lock);
     return span;
 }
 
-void span_give(struct span *span, bool is_clean)
+static void make_free(struct span *span, size_t ntouched)
+{
+    size_t nslices = span_nslices(span);
+    span_add_total(&spans.totals.live, -nslices);
+    purge_note_give(nslices);
+    dirty_mark(span_index(span), ntouched);
+    span->ndirty = dirty_count(span_index(span), nslices);
+    span_put_free(span);
+}
+
+void span_give(struct span *span, size_t ntouched)
 {
     lock_take(&spans.lock);
-    span_add_total(&spans.totals.live, -span_nslices(span));
-    span_put_free(span, is_clean ? SPAN_CLEAN : SPAN_DIRTY);
+    make_free(span, ntouched);
     lock_drop(&spans.lock);
 }
 
@@ -192,12 +225,11 @@ bool span_extend(struct span *span, size_t nslices, bool *is_clean)
     bool fits = right && is_free(span_state(right)) && have + span_nslices(right) >= nslices;
     if (fits) {
         bin_remove(right);
-        *is_clean = span_state(right) == SPAN_CLEAN;
-        trim(right, 0, nslices - have);
-        span->nmoved = (uint16_t)(span->nmoved + right->nmoved);
-        span_set(span, span_state(span), nslices);
-        span_set(right, SPAN_INTERIOR, 0);
+        right = trim(right, 0, nslices - have);
+        *is_clean = right->ndirty == 0;
+        join(span, right);
         span_add_total(&spans.totals.live, nslices - have);
+        purge_note_take(nslices - have);
     }
     lock_drop(&spans.lock);
     return fits;
@@ -206,9 +238,8 @@ bool span_extend(struct span *span, size_t nslices, bool *is_clean)
 void span_cut(struct span *span, size_t nslices)
 {
     lock_take(&spans.lock);
-    struct span *tail = split(span, nslices, span_state(span));
-    span_add_total(&spans.totals.live, -span_nslices(tail));
-    span_put_free(tail, SPAN_DIRTY);
+    struct span *tail = split(span, nslices);
+    make_free(tail, span_nslices(tail));
     lock_drop(&spans.lock);
 }
 
@@ -264,43 +295,28 @@ struct span *span_containing(size_t index)
     return span;
 }
 
-struct span *span_take_dirtiest(size_t nslices_max)
+struct span *span_take_dirtiest(void)
 {
     for (int word = NWORDS - 1; word >= 0; word--) {
         uint64_t used = bins[DIRTY].used[word];
         if (!used) continue;
         struct list *list = &bins[DIRTY].list[word * 64 + (int)log2_floor(used)];
         struct span *span = container_of(list->prev, struct span, node);
-        bin_remove(span);
-        return span_nslices(span) > nslices_max ? trim(span, 0, nslices_max) : span;
+        return bin_remove(span), span;
     }
     return NULL;
 }
 
-/* What a record means when nobody is in the middle of anything. */
-static enum span_state settled_state(struct span *span)
+/* What a record means when nobody is in the middle of anything; of a free one the word and the dirty slices are sure. */
+static enum span_state settle(struct span *span)
 {
     enum span_state state = span_state(span);
-    if (state == SPAN_PURGING) return SPAN_DIRTY;   /* whoever purged it is not in this process */
     bool is_orphan = state >= SPAN_CURRENT && state <= SPAN_LARGE && span_desc(span)->owner == OWNER_NONE;
     if (is_orphan) span_blank(span);
-    return is_orphan ? SPAN_DIRTY : state;
-}
-
-/* Joins a free span with the free one before it, if that is its neighbour and of its kind, or starts a new run. */
-static struct span *join_run(struct span *run, struct span *span, enum span_state state)
-{
-    size_t nslices = span_nslices(span);
-    bool joins = run && span_state(run) == state && run + span_nslices(run) == span;
-    if (joins) {
-        run->nmoved = (uint16_t)(run->nmoved + span->nmoved);
-        span_set(run, state, span_nslices(run) + nslices);
-        span_set(span, SPAN_INTERIOR, 0);
-        return run;
-    }
-    if (run) publish_free(run, span_state(run), span_nslices(run));
-    span_set(span, state, nslices);
-    return span;
+    if (is_orphan) dirty_mark(span_index(span), span_nslices(span));
+    if (is_orphan || state == SPAN_PURGING) state = SPAN_DIRTY;     /* whoever purged it is not in this process */
+    if (is_free(state)) span->ndirty = dirty_count(span_index(span), span_nslices(span));
+    return state;
 }
 
 void spans_repair(void)
@@ -308,21 +324,24 @@ void spans_repair(void)
     struct span *run = NULL;
     for (int kind = 0; kind < 2; kind++)
         for (int word = 0; word < NWORDS; word++) bins[kind].used[word] = 0;
-    spans.totals = (struct span_totals){.moved = spans.totals.moved};
-    spans.npurging = 0;
+    spans.totals.live = spans.totals.dirty = spans.totals.clean = 0;
     for (size_t i = 0, n; i < range_limit(); i += n) {
         struct span *span = range.records + i;
-        enum span_state state = settled_state(span);
+        enum span_state state = settle(span);
         n = max_size(span_nslices(span), 1);
-        if (is_free(state)) run = join_run(run, span, state);
-        else if (state != SPAN_HOLE) spans.totals.live += n;
+        if (is_free(state) && run) join(run, span);     /* so far in no bin, like it */
+        else if (is_free(state)) run = span;
+        if (is_free(state)) continue;
+        if (run) publish_free(run, span_nslices(run));
+        run = NULL;
+        if (state != SPAN_HOLE) spans.totals.live += n;
     }
-    if (run) publish_free(run, span_state(run), span_nslices(run));
+    if (run) publish_free(run, span_nslices(run));
 }
 
 static bool is_in_its_bin(const struct span *span)
 {
-    const struct bins *of = &bins[kind_of(span_state(span))];
+    const struct bins *of = &bins[kind_of(span)];
     unsigned bin = bin_of(span_nslices(span));
     if (!(of->used[bin / 64] >> bin % 64 & 1)) return false;
     list_for_each(node, &of->list[bin])
@@ -330,7 +349,6 @@ static bool is_in_its_bin(const struct span *span)
     return false;
 }
 
-/* Interior records say so. Only free spans are looked through whole: those in use may be written by their owner. */
 static bool is_scrapped_inside(const struct span *span, size_t nslices)
 {
     for (size_t i = 1; i < nslices; i++)
@@ -338,31 +356,40 @@ static bool is_scrapped_inside(const struct span *span, size_t nslices)
     return true;
 }
 
+/* The law that a free span breaks, or NULL. */
+static const char *law_of_free(const struct span *span, bool follows_free)
+{
+    bool is_clean = span_state(span) == SPAN_CLEAN;
+    if (follows_free) return "free neighbours are joined";
+    if (span->ndirty != dirty_count(span_index(span), span_nslices(span))) return "a free span knows how much of it is dirty";
+    if (is_clean != (span->ndirty == 0)) return "a free span is clean when nothing of it is dirty";
+    return is_in_its_bin(span) ? NULL : "a free span is in the bin of its size and kind";
+}
+
 size_t span_verify(void (*broken)(const char *law, const struct span *span))
 {
     size_t errors = 0, n;
-    struct span_totals sum = {0, 0, 0, 0};
-    enum span_state before = SPAN_HOLE, state;
-    for (size_t i = 0; i < range_limit(); i += n, before = state) {
+    struct span_totals sum = {0};
+    bool follows_free = false;
+    for (size_t i = 0; i < range_limit(); i += n) {
         const struct span *span = range.records + i;
+        enum span_state state = span_state(span);
         const char *law = NULL;
-        state = span_state(span);
         n = span_nslices(span);
         if (n == 0 || state == SPAN_INTERIOR || i + n > range_limit()) return broken("spans tile the range", span), errors + 1;
         if (!is_scrapped_inside(span, n)) law = "a record that is not a span's first says so";
         if (is_free(state)) {
-            *(state == SPAN_CLEAN ? &sum.clean : &sum.dirty) += n;
-            if (state == before) law = "free neighbours of one kind are joined";
-            if (!is_in_its_bin(span)) law = "a free span is in the bin of its size";
-        } else if (state == SPAN_PURGING) {
-            sum.dirty += n;
-        } else if (state != SPAN_HOLE) {
+            sum.dirty += span->ndirty;
+            sum.clean += n - span->ndirty;
+            if (!law) law = law_of_free(span, follows_free);
+        } else if (state != SPAN_HOLE && state != SPAN_PURGING) {
             sum.live += n;
         }
         if (law) broken(law, span), errors++;
+        follows_free = is_free(state);
     }
     const struct span_totals *totals = &spans.totals;
-    if (sum.live != totals->live || sum.dirty != totals->dirty || sum.clean != totals->clean)
-        broken("the totals are the sums over the spans", range.records), errors++;
+    bool adds_up = sum.live == totals->live && (spans.npurging || (sum.dirty == totals->dirty && sum.clean == totals->clean));
+    if (!adds_up) broken("the totals are the sums over the spans", range.records), errors++;
     return errors;
 }

@@ -12,7 +12,7 @@
  * States, and the one list that a span in it is on:
  *      HOLE       not ours: something else lives there                        none
  *      CLEAN      free, reads zero                                            a clean bin
- *      DIRTY      free, pages may be resident and hold anything               a dirty bin
+ *      DIRTY      free, in part resident and holding anything                 a dirty bin
  *      PURGING    free, its pages are being given back, without the lock      none
  *      CURRENT    small or medium: its heap allocates from it                 none: a field of its heap
  *      AVAILABLE  small or medium: has free blocks                            its heap's list for the class
@@ -20,9 +20,10 @@
  *      LARGE      one block                                                   none
  *      LOST       small or medium: its owner vanished in a fork while busy    none
  *
+ *
  * Laws (span_verify): spans tile [0, limit) without gap or overlap; a record that is not a span's first says
- * INTERIOR; no two free neighbours of the same kind; every free span is in the bin of its size, and nothing else is;
- * the totals are the sums. For a span of blocks: live + free + remote + pending + never carved == capacity (heap).
+ * INTERIOR; no two free neighbours; ndirty is the number of its dirty slices (dirty.h), CLEAN == (ndirty == 0); every
+ * free span is in the bin of its size and kind, and nothing else is; the totals are the sums. For a span of blocks: live + free + remote + pending + never carved == capacity (heap).
  *
  * Lock: `spans.lock`, rank 2, for every field of a free span, the bins, the totals, limit. A span in use
  * belongs to its owner. {state, nslices} is one word, stored (release) after everything it makes reachable: split
@@ -93,11 +94,15 @@ struct span {
     bool is_clean;              /* what was never carved reads zero */
 
     /* the lock's */
+    size_t ndirty;              /* of a free span: dirty slices */
     size_t first;               /* in the last record of a free span: index of its first */
 
     /* everybody's */
     _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE)));  /* remote.h */
     struct span *woken_next;    /* on the owner's stack of woken spans */
+
+    /* the lock's */
+    uint64_t dirty;             /* in every 64th record: dirty.h */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Read by every fast path, so together on a line. base and table are constant after start; limit is stored (release)
@@ -110,8 +115,9 @@ struct range {
 };
 
 struct span_totals {
-    size_t live, dirty, clean;  /* slices in use, free and dirty (or being purged), free and clean */
+    size_t live, dirty, clean;  /* slices in use, free and dirty, free and clean */
     size_t moved;               /* ranges that mremap left apart */
+    size_t peak, shrunk;        /* the most that was live of late; how much was given since, with little taken (purge.c) */
 };
 
 struct spans {
@@ -167,11 +173,12 @@ INLINE void span_set_state(struct span *span, enum span_state state) { span_set(
 
 /* Takes a span of exactly nslices out of the free ones, dirty before clean, or from fresh range, its address a
  * multiple of `alignment` slices (a power of two); gives it `state`, its descs are blank, is_clean says whether it reads zero.
- * want_clean prefers clean ones. NULL: out of memory. Any thread. */
+ * want_clean turns the preference round. NULL: out of memory. Any thread. */
 struct span *span_take(size_t nslices, size_t alignment, enum span_state state, bool want_clean);
 
-/* Gives a span back; is_clean says whether it reads zero. Its descs must be blank again. Any thread that owns it. */
-void span_give(struct span *span, bool is_clean);
+/* Gives a span back of which the first ntouched slices have been written to since it was taken. Its descs must be blank
+ * again. Any thread that owns it. */
+void span_give(struct span *span, size_t ntouched);
 
 /* Grows a span in use to nslices into a free right neighbour, or returns false. *is_clean: the addition reads zero. */
 bool span_extend(struct span *span, size_t nslices, bool *is_clean);
@@ -200,9 +207,13 @@ bool purge_is_due(void);
 size_t purge_down_to(size_t keep);
 void purge_if_due(void);
 
+/* Keeps account of what the program is likely to want back; the lock is held. */
+void purge_note_take(size_t nslices);
+void purge_note_give(size_t nslices);
+
 /* For purge.c, the lock held: the oldest of the largest dirty spans, off its bin; and putting one (back) in. */
-struct span *span_take_dirtiest(size_t nslices_max);
-void span_put_free(struct span *span, enum span_state state);
+struct span *span_take_dirtiest(void);
+void span_put_free(struct span *span);
 
 /* After a fork from among threads: rebuilds bins and totals from the records. A span in use that no desc speaks for was
  * being made or given back by a thread that is gone: it is free. Single-threaded. */

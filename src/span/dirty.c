@@ -1,0 +1,47 @@
+#include "dirty.h"
+
+static uint64_t *word_of(size_t slice) { return &range.records[slice & ~(size_t)63].dirty; }
+
+/* Bits [low, high) of a word; 0 <= low < high <= 64. */
+static uint64_t mask(size_t low, size_t high) { return ~(uint64_t)0 >> (64 - (high - low)) << low; }
+
+/* How much of [from, end) lies in from's word, as a mask of it. */
+static uint64_t part(size_t from, size_t end) { return mask(from % 64, min_size(64, from % 64 + (end - from))); }
+
+static size_t next_word(size_t slice) { return (slice | 63) + 1; }
+
+void dirty_mark(size_t from, size_t n)
+{
+    for (size_t i = from; i < from + n; i = next_word(i)) *word_of(i) |= part(i, from + n);
+}
+
+void dirty_wipe(size_t from, size_t n)
+{
+    for (size_t i = from; i < from + n; i = next_word(i)) *word_of(i) &= ~part(i, from + n);
+}
+
+size_t dirty_count(size_t from, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = from; i < from + n; i = next_word(i)) count += (size_t)__builtin_popcountl(*word_of(i) & part(i, from + n));
+    return count;
+}
+
+size_t dirty_first(size_t from, size_t n)
+{
+    for (size_t i = from; i < from + n; i = next_word(i)) {
+        uint64_t bits = *word_of(i) & part(i, from + n);
+        if (bits) return (i & ~(size_t)63) + (size_t)__builtin_ctzl(bits);
+    }
+    return from + n;
+}
+
+size_t dirty_end(size_t from, size_t n)
+{
+    for (size_t end = from + n, low; end > from; end = low) {
+        low = max_size(from, (end - 1) & ~(size_t)63);
+        uint64_t bits = *word_of(low) & part(low, end);
+        if (bits) return (low & ~(size_t)63) + log2_floor(bits) + 1;
+    }
+    return from;
+}
