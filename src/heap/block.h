@@ -23,10 +23,12 @@ INLINE uintptr_t block_tag(const struct block *block, const struct block *next)
     return (uintptr_t)block ^ (uintptr_t)next ^ heap_secret;
 }
 
+/* One store of 16 bytes, for a free of a cold block waits in the store buffer: 13.0 ns against 14.6 with two (bench_cold_free,
+ * random order), and nothing lost where the block is hot. */
 INLINE void block_link(struct block *block, struct block *next)
 {
-    block->next = next;
-    block->tag = block_tag(block, next);
+    typedef uintptr_t both __attribute__((vector_size(16), may_alias));
+    *(both *)block = (both){(uintptr_t)next, block_tag(block, next)};
 }
 
 INLINE bool block_is_sound(const struct block *block) { return block->tag == block_tag(block, block->next); }

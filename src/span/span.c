@@ -195,7 +195,7 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
     span->is_clean = span->ndirty == 0;
     span_set_state(span, state);
     span_add_total(&spans.totals.live, nslices);
-    purge_note_take(nslices);
+    purge_note_take(nslices, span->is_clean);
     lock_drop(&spans.lock);
     return span;
 }
@@ -229,7 +229,7 @@ bool span_extend(struct span *span, size_t nslices, bool *is_clean)
         *is_clean = right->ndirty == 0;
         join(span, right);
         span_add_total(&spans.totals.live, nslices - have);
-        purge_note_take(nslices - have);
+        purge_note_take(nslices - have, *is_clean);
     }
     lock_drop(&spans.lock);
     return fits;

@@ -114,10 +114,14 @@ struct range {
     struct span *records;
 };
 
+/* Slices: a megabyte is never worth a look. */
+enum { PURGE_FLOOR = 16 };
+
 struct span_totals {
     size_t live, dirty, clean;  /* slices in use, free and dirty, free and clean */
     size_t moved;               /* ranges that mremap left apart */
     size_t peak, shrunk;        /* the most that was live of late; how much was given since, with little taken (purge.c) */
+    size_t purged, regretted;   /* purged and not taken again; purged and taken again */
 };
 
 struct spans {
@@ -201,14 +205,19 @@ void span_blank(struct span *span);
 /* The span in which slice `index` lies: its first record. For diagnosis; walks left. */
 struct span *span_containing(size_t index);
 
-/* Purge: gives dirty memory back, 2 MiB a step, largest first, until at most the cap is left (purge.c). No lock may
- * be held. due: is there more than the cap? keep: bytes that may stay. Returns the bytes given back. */
-bool purge_is_due(void);
+/* Purge: gives dirty memory back to the system until at most `keep` bytes of it are left, 2 MiB a step (purge.c). No lock
+ * may be held. Returns the bytes given back. */
 size_t purge_down_to(size_t keep);
-void purge_if_due(void);
+
+/* The same, if there has been more than is allowed for a while. Cheap when there is little. */
+void purge_slowly(void);
+INLINE void purge_if_due(void)
+{
+    if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly();
+}
 
 /* Keeps account of what the program is likely to want back; the lock is held. */
-void purge_note_take(size_t nslices);
+void purge_note_take(size_t nslices, bool was_clean);
 void purge_note_give(size_t nslices);
 
 /* For purge.c, the lock held: the oldest of the largest dirty spans, off its bin; and putting one (back) in. */
