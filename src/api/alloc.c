@@ -1,8 +1,10 @@
 /* alloc.c - one malloc and one free, from the top; resizing is in resize.c. */
 #include "alloc.h"
 #include "../guard/diagnose.h"
+#include "../guard/fill.h"
 #include "../heap/large.h"
 #include "../heap/remote.h"
+#include "../os/options.h"
 #include "life.h"
 
 #include <errno.h>
@@ -21,6 +23,14 @@ static struct heap *own_heap(void)
     return LIKELY(heap != NULL) ? heap : life_thread();
 }
 
+/* Hardened mode: a small block must be as it was left when it was freed or carved. */
+static COLD void check_intact(const void *block, unsigned class)
+{
+    size_t size = class_table[class].size;
+    if (class < NSMALL && !fill_is_intact(block, size))
+        report_crime("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
+}
+
 static void *from_class(unsigned class, bool *is_zero)
 {
     struct heap *heap = own_heap();
@@ -33,6 +43,7 @@ static void *from_class(unsigned class, bool *is_zero)
         block = heap_refill(heap_shared_take(), class, is_zero);
         heap_shared_drop();
     }
+    if (UNLIKELY(options.mode == MODE_HARDENED) && block) check_intact(block, class);
     return block;
 }
 
@@ -95,17 +106,39 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
+/* A small block shows it in its first words. Of a medium one the remote word is asked, and by its owner the pair too: for
+ * anybody else that may be another span's by the time it is read. */
+bool alloc_is_free(const struct desc *desc, const void *block)
+{
+    if (desc->class < NSMALL) return block_is_sound(block);
+    uint64_t bits = remote_bits(remote_load(span_of_start(desc->start)));
+    if (heap_of_owner(PEEK(desc->owner)) == heap_own()) bits |= desc->pair->bits;
+    return bits >> desc_index(desc, block) & 1;
+}
+
+/* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it
+ * is free already. */
+static bool free_own(const struct desc *desc, void *p)
+{
+    enum push pushed = desc->class < NSMALL ? block_push_small(p, desc) : block_push_medium(p, desc);
+    if (pushed == PUSH_EVENT) heap_event(p);
+    return pushed != PUSH_REFUSED;
+}
+
 /* A small or medium span's pointer: exact start, ever carved, then to its owner. */
 static enum alloc_verdict free_in_span(const char *entry, const struct desc *desc, struct heap *owner, void *p)
 {
     struct span *span = span_of_start(desc->start);
     if (!desc_is_start(desc, p)) return tell(entry, diagnose_inside(p));
-    /* The fast path refuses such a block of our own for one reason: it is free already, and that could be seen. */
-    if (owner == heap_own()) return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
-    if (desc->class < NSMALL) remote_free(own_heap(), span, p);
-    else if (!remote_free_medium(span, desc_index(desc, p)))
-        return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
-    return ALLOC_OURS;
+    bool is_small = desc->class < NSMALL, was_free = false;
+    if (UNLIKELY(options.mode == MODE_HARDENED)) {
+        if (alloc_is_free(desc, p)) return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
+        fill_free(p, desc->size);
+    }
+    if (owner == heap_own()) was_free = !free_own(desc, p);
+    else if (is_small) remote_free(own_heap(), span, p);
+    else was_free = !remote_free_medium(span, desc_index(desc, p));
+    return was_free ? tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size}) : ALLOC_OURS;
 }
 
 COLD enum alloc_verdict alloc_free_slow(const char *entry, void *p)

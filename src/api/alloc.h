@@ -36,6 +36,9 @@ void *alloc_resize(const char *entry, void *p, size_t size);
 /* Usable bytes of a live block inside the heap range, 0 for anything else. */
 size_t alloc_size_of(const void *p);
 
+/* Whether the block that starts at p, of a span that desc describes, is free as far as can be told without its owner. */
+bool alloc_is_free(const struct desc *desc, const void *p);
+
 /* NULL and ENOMEM. */
 void *alloc_refuse(void);
 

@@ -8,16 +8,6 @@
 
 #include <string.h>
 
-/* A small block shows it in its first words. Of a medium one the remote word is asked, and by its owner the pair too: for
- * anybody else that may be another span's by the time it is read. */
-static bool is_free(const struct desc *desc, const struct block *block)
-{
-    if (desc->class < NSMALL) return block_is_sound(block);
-    uint64_t bits = remote_bits(remote_load(span_of_start(desc->start)));
-    if (heap_of_owner(PEEK(desc->owner)) == heap_own()) bits |= desc->pair->bits;
-    return bits >> desc_index(desc, block) & 1;
-}
-
 /* Live, as far as can be told: the start of a block that has been carved, and not a free one. */
 size_t alloc_size_of(const void *p)
 {
@@ -27,7 +17,7 @@ size_t alloc_size_of(const void *p)
         const struct span *large = large_of(p);
         return large ? large->nbytes : 0;
     }
-    return !desc_is_start(desc, p) || is_free(desc, p) ? 0 : desc->size;
+    return !desc_is_start(desc, p) || alloc_is_free(desc, p) ? 0 : desc->size;
 }
 
 /* A block is left where it is as long as at least half of it is used: less would be waste, more copying. */

@@ -22,6 +22,8 @@
  *                                      underflows to anything else, one of them came twice
  *
  * Laws: every span but a current one is carved whole; AVAILABLE: due == weight of the blocks out - 1, or parked if none is. */
+#include "../guard/fill.h"
+#include "../os/options.h"
 #include "../os/report.h"
 #include "remote.h"
 
@@ -281,8 +283,13 @@ uint64_t heap_due(const struct span *span) { return weight_of_all(span) - 1; }
 /* Links [from, from + n blocks) in address order, the first on top. */
 static struct block *link_run(char *from, unsigned n, size_t size)
 {
-    struct block *next = NULL;
-    for (char *at = from + (size_t)n * size; n--; next = (struct block *)(void *)at) block_link((struct block *)(void *)(at -= size), next);
+    bool fills = options.mode == MODE_HARDENED;
+    struct block *next = NULL, *block;
+    for (char *at = from + (size_t)n * size; n--; next = block) {
+        block = (struct block *)(void *)(at -= size);
+        block_link(block, next);
+        if (UNLIKELY(fills)) fill_free(block, size);
+    }
     return next;
 }
 
