@@ -38,8 +38,8 @@ int mspacer(void *block);
 size_t mspace_verify(void);
 
 enum mspace_kind {
-    MSPACE_SPAN,    /* a run of 64 KiB slices */
-    MSPACE_BLOCK    /* a block in the span visited last */
+    MSPACE_SPAN, /* a run of 64 KiB slices */
+    MSPACE_BLOCK /* a block in the span visited last */
 };
 
 enum mspace_state {
@@ -54,7 +54,7 @@ struct mspace_item {
     enum mspace_kind kind;
     enum mspace_state state;
     void *address;
-    size_t size;        /* bytes: of the span; of the block, all of them usable */
+    size_t size; /* bytes: of the span; of the block, all of them usable */
 };
 
 /* Gets an item; anything but 0 ends the walk. It may allocate and free; what that changes may or may not be seen. */

@@ -11,10 +11,10 @@
 struct life life;
 struct os_process process;
 
-static bool is_wiped;       /* the kernel wipes life's page in a child */
-static bool has_started;    /* not wiped: tells a new process from a first start */
-static bool is_ready;       /* our constructor has run */
-static bool came_late;      /* and nobody had asked for memory before */
+static bool is_wiped;    /* the kernel wipes life's page in a child */
+static bool has_started; /* not wiped: tells a new process from a first start */
+static bool is_ready;    /* our constructor has run */
+static bool came_late;   /* and nobody had asked for memory before */
 static pthread_key_t exit_key;
 static bool has_exit_key;
 
@@ -77,7 +77,7 @@ COLD struct heap *life_thread(void)
     if (!is_ready || thread.state != THREAD_NEW) return NULL;
     struct heap *heap = heap_acquire();
     if (!heap) return NULL;
-    if (options.mode == MODE_FAST) thread.heap = thread.own;    /* else every call takes the slow doors, where the checks are */
+    if (options.mode == MODE_FAST) thread.heap = thread.own; /* else every call takes the slow doors, where the checks are */
     /* May allocate (a key above 31): the heap is there already. Should it fail, the heap is not recycled, no more. */
     if (has_exit_key) pthread_setspecific(exit_key, (void *)1);
     return heap;

@@ -20,7 +20,7 @@ struct life {
 } __attribute__((aligned(4096)));
 
 extern struct life life HIDDEN;
-extern struct os_process process;   /* as at start */
+extern struct os_process process; /* as at start */
 
 void life_begin(void);
 

@@ -40,7 +40,7 @@
  * 8 bytes are read whole on every processor we run on; ThreadSanitizer gets the atomic that it wants. */
 #if defined(__SANITIZE_THREAD__)
 #define PEEK(object) __atomic_load_n(&(object), __ATOMIC_RELAXED)
-#define RANGE_BASE_FORCED ((uintptr_t)128 << 30) /* inside the little that its shadow covers */
+#define RANGE_BASE_FORCED ((uintptr_t)128 << 30)        /* inside the little that its shadow covers */
 #define EXIT_ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - 1) /* in the last it has no state left of its own */
 #else
 #define PEEK(object) (object)

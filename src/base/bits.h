@@ -29,7 +29,7 @@ INLINE bool bits_test_and_set(uint64_t *bits, uint64_t k)
 INLINE uint64_t bits_lowest(uint64_t bits)
 {
     uint64_t k;
-    __asm__("rep bsfq %1, %0" : "=r"(k) : "r"(bits) : "cc");    /* tzcnt where there is one, bsf where not: the same here */
+    __asm__("rep bsfq %1, %0" : "=r"(k) : "r"(bits) : "cc"); /* tzcnt where there is one, bsf where not: the same here */
     return k;
 }
 

@@ -14,7 +14,7 @@ void text_string(struct text *text, const char *string)
 
 static void text_number(struct text *text, uint64_t number, unsigned base)
 {
-    char digits[20];    /* 2^64 has 20 digits in base ten */
+    char digits[20]; /* 2^64 has 20 digits in base ten */
     unsigned n = 0;
     do digits[n++] = "0123456789abcdef"[number % base];
     while ((number /= base) != 0);

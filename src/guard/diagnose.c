@@ -4,7 +4,7 @@
 
 #include <link.h>
 
-extern const ElfW(Ehdr) __ehdr_start HIDDEN;    /* our own mapping, from the linker */
+extern const ElfW(Ehdr) __ehdr_start HIDDEN; /* our own mapping, from the linker */
 extern char _end[] HIDDEN;
 
 static struct evidence inside_span(const void *p, const struct span *span)
@@ -12,7 +12,7 @@ static struct evidence inside_span(const void *p, const struct span *span)
     const struct desc *desc = span_desc(span);
     size_t offset = (uintptr_t)p - (uintptr_t)span_address(span), size = desc->size;
     const char *block = span_address(span) + offset / size * size;
-        if (offset / size >= desc->carved) return (struct evidence){CRIME_NEVER, p, p, size};
+    if (offset / size >= desc->carved) return (struct evidence){CRIME_NEVER, p, p, size};
     if (block != p) return (struct evidence){CRIME_INTERIOR, p, block, size};
     return (struct evidence){CRIME_DOUBLE, p, p, size};
 }
@@ -21,7 +21,10 @@ struct evidence diagnose_inside(const void *p)
 {
     const struct span *span = span_containing(range_index(p));
     switch (span_state(span)) {
-    case SPAN_CURRENT: case SPAN_AVAILABLE: case SPAN_FULL: case SPAN_LOST: return inside_span(p, span);
+    case SPAN_CURRENT:
+    case SPAN_AVAILABLE:
+    case SPAN_FULL:
+    case SPAN_LOST: return inside_span(p, span);
     case SPAN_LARGE: return (struct evidence){CRIME_INTERIOR, p, span_address(span), span->nbytes};
     default: return (struct evidence){CRIME_UNUSED, p, NULL, 0};
     }

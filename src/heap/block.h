@@ -66,7 +66,7 @@ INLINE void *block_pop_medium(size_t size)
     if (UNLIKELY(!bits)) return NULL;
     __atomic_store_n(&pair->bits, bits & (bits - 1), __ATOMIC_RELAXED);
     void *block = place->base + bits_lowest(bits) * place->size;
-    if (!block) __builtin_unreachable();    /* spares the caller a test */
+    if (!block) __builtin_unreachable(); /* spares the caller a test */
     return block;
 }
 
@@ -85,7 +85,7 @@ INLINE enum push block_push_small(struct block *block, const struct desc *desc)
     if (UNLIKELY(!desc_is_start(desc, block))) return PUSH_REFUSED;
     struct pair *pair = desc->pair;
     struct block *head = pair->head;
-    if (UNLIKELY(head == block)) return PUSH_REFUSED;       /* the commonest double free: at once, and without a load */
+    if (UNLIKELY(head == block)) return PUSH_REFUSED; /* the commonest double free: at once, and without a load */
     block_link(block, head);
     STORE_ORDER();
     bool is_event = bits_subtract(&pair->due, (uintptr_t)block);
@@ -97,7 +97,7 @@ INLINE enum push block_push_small(struct block *block, const struct desc *desc)
 INLINE enum push block_push_medium(void *p, const struct desc *desc)
 {
     unsigned __int128 product = (unsigned __int128)((uintptr_t)p - desc->start) * desc->reciprocal;
-    if (UNLIKELY((uint64_t)product >= PEEK(desc->bound))) return PUSH_REFUSED;  /* desc_is_start; the index is in the upper half */
+    if (UNLIKELY((uint64_t)product >= PEEK(desc->bound))) return PUSH_REFUSED; /* desc_is_start; the index is in the upper half */
     struct pair *pair = desc->pair;
     uint64_t bits = pair->bits;
     if (UNLIKELY(bits_test_and_set(&bits, (uint64_t)(product >> 64)))) return PUSH_REFUSED;
@@ -116,7 +116,7 @@ INLINE enum push block_push(void *p)
     const struct desc *desc = range.table + index;
     uintptr_t own = thread.heap;
     if (LIKELY(PEEK(desc->owner) == own)) return block_push_small(p, desc);
-    __asm__("" ::: "memory");   /* or the owner would be kept in a register, an instruction more on the road above */
+    __asm__("" ::: "memory"); /* or the owner would be kept in a register, an instruction more on the road above */
     if (LIKELY(PEEK(desc->owner) == own + OWNER_MEDIUM)) return block_push_medium(p, desc);
     return PUSH_REFUSED;
 }

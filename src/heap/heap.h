@@ -39,10 +39,10 @@ struct place {
 };
 
 enum {
-    NPENDING = 4,       /* ways */
-    PENDING_MAX = 16,   /* blocks a way gathers at most */
-    YOUNG_REFILLS = 2,  /* refills of a class that a young heap takes from the shared heap, */
-    YOUNG_BATCH = 4,    /* so many blocks each */
+    NPENDING = 4,      /* ways */
+    PENDING_MAX = 16,  /* blocks a way gathers at most */
+    YOUNG_REFILLS = 2, /* refills of a class that a young heap takes from the shared heap, */
+    YOUNG_BATCH = 4,   /* so many blocks each */
 };
 
 struct heap {
@@ -51,17 +51,17 @@ struct heap {
     struct span *current[NCLASSES];
     struct list available[NCLASSES];
     struct pending pending[NPENDING];
-    struct span *spare;         /* the one current span above FAST_MAX that is kept though all of it is free, or NULL */
-    uint8_t refills[NFAST];     /* of a class, up to YOUNG_REFILLS */
-    uint32_t index;             /* place in the table of heaps */
-    uint32_t nslow;             /* refills, for what is done every so often */
-    uint32_t nremote;           /* remote frees, likewise */
-    _Atomic(uint32_t) busy;     /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
-    _Atomic(uint32_t) state;    /* enum heap_state */
-    _Atomic(uint32_t) pool_next;    /* while pooled: index + 1 of the next */
+    struct span *spare;          /* the one current span above FAST_MAX that is kept though all of it is free, or NULL */
+    uint8_t refills[NFAST];      /* of a class, up to YOUNG_REFILLS */
+    uint32_t index;              /* place in the table of heaps */
+    uint32_t nslow;              /* refills, for what is done every so often */
+    uint32_t nremote;            /* remote frees, likewise */
+    _Atomic(uint32_t) busy;      /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
+    _Atomic(uint32_t) state;     /* enum heap_state */
+    _Atomic(uint32_t) pool_next; /* while pooled: index + 1 of the next */
 
     _Atomic(struct span *) woken __attribute__((aligned(CACHE_LINE)));
-    _Atomic(uint32_t) nripe;    /* woken spans that are all free by now */
+    _Atomic(uint32_t) nripe; /* woken spans that are all free by now */
 } __attribute__((aligned(CACHE_LINE)));
 
 enum heap_state { HEAP_UNUSED, HEAP_OWNED, HEAP_POOLED, HEAP_SHARED, HEAP_LOST };
@@ -70,11 +70,11 @@ extern const struct heap heap_empty;
 extern uint64_t heap_secret HIDDEN;
 
 struct thread {
-    uintptr_t heap;     /* the heap that the fast paths use; 0 none */
-    uintptr_t own;      /* this thread's heap, also in a mode that keeps the fast paths empty; 0 none */
-    uint32_t state;     /* enum thread_state */
-    uint32_t guard;     /* recursion guard: how deep in call-backs (preload/guard.h) */
-    uint32_t shared;    /* holds the shared heap */
+    uintptr_t heap;  /* the heap that the fast paths use; 0 none */
+    uintptr_t own;   /* this thread's heap, also in a mode that keeps the fast paths empty; 0 none */
+    uint32_t state;  /* enum thread_state */
+    uint32_t guard;  /* recursion guard: how deep in call-backs (preload/guard.h) */
+    uint32_t shared; /* holds the shared heap */
 };
 
 enum thread_state { THREAD_NEW, THREAD_LIVE, THREAD_GONE };
@@ -97,10 +97,7 @@ INLINE uintptr_t heap_owner(const struct heap *heap, unsigned class)
 /* Frees after which a full span is worth allocating from again: so many that each visit pays, not so many that spans of few
  * blocks wait for ever. */
 enum { FREES_TO_WAKE = 16 };
-INLINE unsigned span_wake(const struct span *span)
-{
-    return (unsigned)max_size(1, min_size(span->capacity / 4, FREES_TO_WAKE));
-}
+INLINE unsigned span_wake(const struct span *span) { return (unsigned)max_size(1, min_size(span->capacity / 4, FREES_TO_WAKE)); }
 
 /* Makes the shared heap. Once, after range_start. */
 void heap_start(uint64_t secret);

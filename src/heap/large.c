@@ -54,7 +54,7 @@ bool large_resize(void *block, size_t size)
     size_t nbytes = pages_for(size), want = slices_for(nbytes), have = span_nslices(span);
     bool is_clean;
     if (want > have && !span_extend(span, want, &is_clean)) return false;
-    if (want < have && want <= have / 2) span_cut(span, want);      /* less keeps its tail: growing again is common */
+    if (want < have && want <= have / 2) span_cut(span, want); /* less keeps its tail: growing again is common */
     span->nbytes = nbytes;
     return true;
 }

@@ -28,11 +28,11 @@
 #include "remote.h"
 
 enum {
-    CARVE_FIRST = 4 << 10,  /* bytes: one page, so that a class used twice costs one fault */
-    CARVE_BUSY = 16 << 10,  /* bytes: once the first is used up; more made no difference */
-    YOUNG_BYTES = 512,      /* a young heap's batch is YOUNG_BATCH blocks, or as many as make so many bytes */
-    PICK = 4,               /* available spans looked at for the fullest */
-    NET_EVERY = 64,         /* refills after which the net is drawn: remote frees that crossed no threshold */
+    CARVE_FIRST = 4 << 10, /* bytes: one page, so that a class used twice costs one fault */
+    CARVE_BUSY = 16 << 10, /* bytes: once the first is used up; more made no difference */
+    YOUNG_BYTES = 512,     /* a young heap's batch is YOUNG_BATCH blocks, or as many as make so many bytes */
+    PICK = 4,              /* available spans looked at for the fullest */
+    NET_EVERY = 64,        /* refills after which the net is drawn: remote frees that crossed no threshold */
     NET_SPANS = 8,
 };
 
@@ -133,14 +133,14 @@ static void give(struct span *span)
 
 void heap_release(struct span *span)
 {
-    if (is_small(span) && UNLIKELY(!is_all_sound(span))) span_set_state(span, SPAN_LOST);   /* a leak, not a second owner */
+    if (is_small(span) && UNLIKELY(!is_all_sound(span))) span_set_state(span, SPAN_LOST); /* a leak, not a second owner */
     else give(span);
 }
 
 /* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. */
 static void retire(struct span *span)
 {
-    span->pair.due = DUE_PARKED;    /* says: nothing out, waiting to be taken off the stack */
+    span->pair.due = DUE_PARKED; /* says: nothing out, waiting to be taken off the stack */
     if (remote_load(span) & REMOTE_NOTIFIED) return;
     list_remove(&span->node);
     give(span);
@@ -327,7 +327,7 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
     if (!remote_has(remote_load(span))) return false;
     uint64_t word = remote_take(span, false);
     struct pair *pair = &heap->pairs[class];
-    if (class < NSMALL) pair->head = first_of(span, word);  /* nothing is due here: no block is read */
+    if (class < NSMALL) pair->head = first_of(span, word); /* nothing is due here: no block is read */
     else pair->bits = remote_bits(word);
     if (class >= NFAST) pair->due -= (unsigned)__builtin_popcountl(pair->bits);
     return true;
@@ -356,7 +356,7 @@ static struct span *pick_available(struct heap *heap, unsigned class)
 {
     struct span *best = NULL;
     int left = PICK;
-    list_for_each(node, &heap->available[class]) {
+    list_for_each (node, &heap->available[class]) {
         struct span *span = container_of(node, struct span, node);
         if (!best || out_of(span) > out_of(best)) best = span;
         if (--left == 0) break;
@@ -425,7 +425,7 @@ static void *pop_small(struct heap *heap, unsigned class)
     while (pair->head || fill(heap, class, &is_fresh)) {
         if (LIKELY(block_take(pair, &block))) return block;
         tell_overwritten("malloc()", block, class_table[class].size);
-        pair->head = NULL;      /* what is behind it cannot be trusted: lost */
+        pair->head = NULL; /* what is behind it cannot be trusted: lost */
     }
     return NULL;
 }

@@ -2,7 +2,7 @@
 
 /* Ripe spans on a sleeping owner's stack before somebody else fetches them: the walk over the stack is shared by so many. */
 static const uint32_t RIPE_MAX = 16;
-static const uint32_t FLUSH_EVERY = 1024;   /* remote frees after which nothing stays pending */
+static const uint32_t FLUSH_EVERY = 1024; /* remote frees after which nothing stays pending */
 
 enum outcome { PUSHED, WAKES, RETIRES, RIPENS };
 

@@ -30,9 +30,9 @@
 #define REMOTE_NOTIFIED ((uint64_t)1 << 62)
 #define REMOTE_FLAGS ((uint64_t)0xf << 60)
 
-INLINE unsigned remote_first(uint64_t word) { return word & 0xffff; }           /* small */
+INLINE unsigned remote_first(uint64_t word) { return word & 0xffff; } /* small */
 INLINE unsigned remote_count(uint64_t word) { return word >> 16 & 0xffff; }
-INLINE uint64_t remote_bits(uint64_t word) { return word & ~REMOTE_FLAGS; }     /* medium */
+INLINE uint64_t remote_bits(uint64_t word) { return word & ~REMOTE_FLAGS; } /* medium */
 
 INLINE bool remote_has(uint64_t word) { return (word & ~REMOTE_FLAGS) != 0; }
 

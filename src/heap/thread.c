@@ -14,7 +14,7 @@
 
 enum { NSTATIC = 2, SHARED = 1 };
 
-static const uintptr_t TABLE_DISTANCE = 16 * GIB;   /* above the records; they end 32 GiB above */
+static const uintptr_t TABLE_DISTANCE = 16 * GIB; /* above the records; they end 32 GiB above */
 static const size_t TABLE_STEP = 64 * KIB, HEAPS_MAX = 1 << 20;
 
 const struct heap heap_empty;
@@ -24,11 +24,11 @@ __thread struct thread thread;
 static struct heap static_heaps[NSTATIC];
 static struct lock shared_lock;
 static struct {
-    struct lock lock;           /* rank 2, beside the page level's: never both */
-    _Atomic(size_t) count;      /* heaps in use at any time */
-    size_t mapped;              /* bytes of the table that are mapped */
+    struct lock lock;      /* rank 2, beside the page level's: never both */
+    _Atomic(size_t) count; /* heaps in use at any time */
+    size_t mapped;         /* bytes of the table that are mapped */
 } table;
-static _Atomic(uint64_t) pool;  /* version << 32 | index + 1 of the top, 0 empty */
+static _Atomic(uint64_t) pool; /* version << 32 | index + 1 of the top, 0 empty */
 
 static struct heap *place(size_t index)
 {
@@ -45,7 +45,8 @@ static void init(struct heap *heap, size_t index, enum heap_state state)
 {
     heap->index = (uint32_t)index;
     for (unsigned class = 0; class < NCLASSES; class++) list_init(&heap->available[class]);
-    if (index < NSTATIC) __builtin_memset(heap->refills, YOUNG_REFILLS, sizeof heap->refills);  /* a lone thread shares with nobody */
+    if (index < NSTATIC)
+        __builtin_memset(heap->refills, YOUNG_REFILLS, sizeof heap->refills); /* a lone thread shares with nobody */
     atomic_store_explicit(&heap->state, state, memory_order_release);
 }
 
@@ -135,7 +136,7 @@ COLD struct heap *heap_acquire(void)
 COLD void heap_retire(void)
 {
     struct heap *heap = heap_own();
-    thread.state = THREAD_GONE;     /* from here every call of this thread is slow and uses the shared heap */
+    thread.state = THREAD_GONE; /* from here every call of this thread is slow and uses the shared heap */
     thread.heap = thread.own = 0;
     if (!heap) return;
     heap_drain(heap);

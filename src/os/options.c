@@ -71,15 +71,18 @@ static bool parse_size(struct word value, size_t *field)
 {
     size_t n = 0, i = 0;
     for (; i < value.length && value.start[i] >= '0' && value.start[i] <= '9'; i++) {
-        if (n > (SIZE_MAX >> 34)) return false;     /* so that neither the digits nor G can overflow */
+        if (n > (SIZE_MAX >> 34)) return false; /* so that neither the digits nor G can overflow */
         n = n * 10 + (size_t)(value.start[i] - '0');
     }
     if (i == 0 || value.length - i > 1) return false;
     if (i < value.length) {
         switch (value.start[i]) {
-        case 'K': case 'k': n *= KIB; break;
-        case 'M': case 'm': n *= MIB; break;
-        case 'G': case 'g': n *= GIB; break;
+        case 'K':
+        case 'k': n *= KIB; break;
+        case 'M':
+        case 'm': n *= MIB; break;
+        case 'G':
+        case 'g': n *= GIB; break;
         default: return false;
         }
     }
@@ -159,8 +162,7 @@ static void tell_rejected(void)
     struct text text;
     report_begin(&text);
     text_string(&text, "ignored '");
-    for (size_t i = 0; i < min_size(rejected.length, 80); i++)
-        text_string(&text, (char[]){rejected.start[i], 0});
+    for (size_t i = 0; i < min_size(rejected.length, 80); i++) text_string(&text, (char[]){rejected.start[i], 0});
     text_string(&text, "' in the environment: no such option or no such value; MSPACE_CONF=help=1 lists them");
     report_line(&text);
 }

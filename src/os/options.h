@@ -12,7 +12,7 @@ enum mode { MODE_FAST, MODE_HARDENED };
 enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR_IGNORE };
 
 struct option_list {
-    const char *words;      /* the program's own bytes, joined by '+'; not terminated by NUL */
+    const char *words; /* the program's own bytes, joined by '+'; not terminated by NUL */
     size_t length;
 };
 

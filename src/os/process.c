@@ -19,15 +19,15 @@ static uint64_t mix(uint64_t x)
 
 static void read_random(struct os_process *process, const void *at_random)
 {
-    uint64_t own = (uintptr_t)process, seed[2] = {0, 0};    /* ASLR's part, should the kernel have given no AT_RANDOM */
+    uint64_t own = (uintptr_t)process, seed[2] = {0, 0}; /* ASLR's part, should the kernel have given no AT_RANDOM */
     if (at_random) memcpy(seed, at_random, sizeof seed);
     process->random[0] = mix(seed[0] ^ mix(own));
     process->random[1] = mix(seed[1] + mix(process->random[0] ^ process->stack));
 }
 
-static void read_auxv(struct os_process *process, const ElfW(auxv_t) *aux)
+static void read_auxv(struct os_process *process, const ElfW(auxv_t) * aux)
 {
-    const void *at_random = NULL;   /* 16 bytes, not aligned */
+    const void *at_random = NULL; /* 16 bytes, not aligned */
     for (; aux && aux->a_type != AT_NULL; aux++) {
         switch (aux->a_type) {
         case AT_PHDR: process->headers = (const void *)aux->a_un.a_val; break;
@@ -43,7 +43,7 @@ static void read_auxv(struct os_process *process, const ElfW(auxv_t) *aux)
 
 void os_process_read(struct os_process *process)
 {
-    process->is_secure = true;      /* until the kernel says otherwise */
+    process->is_secure = true; /* until the kernel says otherwise */
     process->stack = (uintptr_t)__builtin_frame_address(0);
     long *argc = &__libc_stack_end ? __libc_stack_end : NULL;
     char **argv = (char **)(argc + 1);

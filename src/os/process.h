@@ -9,14 +9,14 @@
 #include "../base/base.h"
 
 struct os_process {
-    char **environment;     /* as at exec; NULL where it could not be found */
-    const char *name;       /* argv[0] as at exec, or NULL */
-    uintptr_t entry;        /* AT_ENTRY: lies in the program */
-    const void *headers;    /* AT_PHDR: its program headers, nheaders of them */
+    char **environment;  /* as at exec; NULL where it could not be found */
+    const char *name;    /* argv[0] as at exec, or NULL */
+    uintptr_t entry;     /* AT_ENTRY: lies in the program */
+    const void *headers; /* AT_PHDR: its program headers, nheaders of them */
     size_t nheaders;
-    uintptr_t stack;        /* some address of the initial stack */
-    uint64_t random[2];     /* a keyed hash of AT_RANDOM and of our addresses: never the stack protector's own bytes */
-    bool is_secure;         /* AT_SECURE: setuid and the like; the environment is not to be trusted */
+    uintptr_t stack;    /* some address of the initial stack */
+    uint64_t random[2]; /* a keyed hash of AT_RANDOM and of our addresses: never the stack protector's own bytes */
+    bool is_secure;     /* AT_SECURE: setuid and the like; the environment is not to be trusted */
 };
 
 /* Reads it all. Any time after the library is relocated; touches no errno. */

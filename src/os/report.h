@@ -10,21 +10,21 @@
 #include "../base/text.h"
 
 enum crime {
-    CRIME_FOREIGN,      /* not our memory, and nobody else's as far as can be told */
-    CRIME_STACK,        /* the calling thread's stack */
-    CRIME_MISALIGNED,   /* not ours and not even a multiple of 16 */
-    CRIME_INTERIOR,     /* inside a block of ours */
-    CRIME_NEVER,        /* a place where a block of ours will be, but none has been */
-    CRIME_DOUBLE,       /* free already, seen at the second free */
-    CRIME_OVERWRITTEN,  /* found on a free list, but no longer what free left there */
-    CRIME_UNUSED,       /* in the heap range, but in no span that is in use */
+    CRIME_FOREIGN,     /* not our memory, and nobody else's as far as can be told */
+    CRIME_STACK,       /* the calling thread's stack */
+    CRIME_MISALIGNED,  /* not ours and not even a multiple of 16 */
+    CRIME_INTERIOR,    /* inside a block of ours */
+    CRIME_NEVER,       /* a place where a block of ours will be, but none has been */
+    CRIME_DOUBLE,      /* free already, seen at the second free */
+    CRIME_OVERWRITTEN, /* found on a free list, but no longer what free left there */
+    CRIME_UNUSED,      /* in the heap range, but in no span that is in use */
 };
 
 struct evidence {
     enum crime crime;
-    const void *pointer;    /* what the caller passed, or the block found broken */
-    const void *block;      /* the block it belongs to, where there is one */
-    size_t size;            /* that block's size in bytes, 0 unknown */
+    const void *pointer; /* what the caller passed, or the block found broken */
+    const void *block;   /* the block it belongs to, where there is one */
+    size_t size;         /* that block's size in bytes, 0 unknown */
 };
 
 /* entry: the public function as the program called it, "free()". */
@@ -35,6 +35,6 @@ void report_begin(struct text *text);
 void report_line(struct text *text);
 
 /* The broken-law lines of mspace_verify and the lines of the statistics go through the same door. */
-extern void (*report_before_abort)(void);   /* set once at start: lets go of locks, as SIGABRT handlers allocate */
+extern void (*report_before_abort)(void); /* set once at start: lets go of locks, as SIGABRT handlers allocate */
 
 #endif

@@ -19,21 +19,22 @@
 
 enum {
     GRANULE = 16,
-    NSMALL = 31,            /* classes of listed blocks */
-    NFAST = 72,             /* classes that the fast paths serve */
+    NSMALL = 31, /* classes of listed blocks */
+    NFAST = 72,  /* classes that the fast paths serve */
     NCLASSES = 96,
-    SMALL_MAX = 960,        /* bytes, in all three */
+    SMALL_MAX = 960, /* bytes, in all three */
     FAST_MAX = 32 << 10,
     MEDIUM_MAX = 256 << 10,
-    MEDIUM_CAPACITY = 60,   /* blocks of a medium span at most: their bits and four flags share a word (remote.h) */
+    MEDIUM_CAPACITY = 60, /* blocks of a medium span at most: their bits and four flags share a word (remote.h) */
     PAGE = 4096,
 };
 
-struct class {
-    uint64_t reciprocal;    /* floor(2^64 / size) + 1: see class_is_start */
-    uint32_t size;          /* bytes of a block */
-    uint16_t capacity;      /* blocks of a span */
-    uint8_t nslices;        /* slices of a span */
+struct class
+{
+    uint64_t reciprocal; /* floor(2^64 / size) + 1: see class_is_start */
+    uint32_t size;       /* bytes of a block */
+    uint16_t capacity;   /* blocks of a span */
+    uint8_t nslices;     /* slices of a span */
 };
 
 extern const struct class class_table[NCLASSES];
@@ -47,7 +48,7 @@ INLINE unsigned class_of_fast(size_t size) { return class_of_granules_x2[(size +
 INLINE unsigned class_of(size_t size)
 {
     if (size <= FAST_MAX) return class_of_fast(size);
-    unsigned doubling = log2_floor(size - 1);   /* 15: over 32 KiB, 16: over 64 KiB, 17: over 128 KiB */
+    unsigned doubling = log2_floor(size - 1); /* 15: over 32 KiB, 16: over 64 KiB, 17: over 128 KiB */
     return NFAST + (doubling - 15) * 8 + (unsigned)(((size - 1) >> (doubling - 3)) & 7);
 }
 

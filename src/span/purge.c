@@ -111,7 +111,7 @@ size_t purge_down_to(size_t keep)
  * is clearly less. */
 static bool is_time(size_t dirty, size_t allowed)
 {
-    static _Atomic(uint64_t) since;     /* tick at which there was first too much, 0: there is not */
+    static _Atomic(uint64_t) since; /* tick at which there was first too much, 0: there is not */
     uint64_t now = bits_ticks() | 1, first = atomic_load_explicit(&since, memory_order_relaxed);
     if (dirty <= allowed) {
         if (first && dirty < allowed / 4 * 3) atomic_store_explicit(&since, 0, memory_order_relaxed);

@@ -8,15 +8,15 @@
 
 #define TIB ((uintptr_t)1 << 40)
 
-static const size_t STEP = 2 * MIB / SLICE_SIZE;        /* slices: the least worth a system call, and a huge page */
-static const size_t TABLE_STEP = 1024;  /* slices that a growth of the tables admits: 64 KiB of desc, 128 KiB of records */
+static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: the least worth a system call, and a huge page */
+static const size_t TABLE_STEP = 1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 KiB of records */
 static const size_t RANGE_MAX = 16 * TIB / SLICE_SIZE;
-static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE;   /* how far an obstacle is skipped before growth is given up */
+static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is skipped before growth is given up */
 static const uintptr_t DESC_DISTANCE = 16 * GIB, RECORD_DISTANCE = 48 * GIB;
-static const uintptr_t FALLBACK = 0x670000000000;       /* far from both ends; valgrind and emulators honour it too */
+static const uintptr_t FALLBACK = 0x670000000000; /* far from both ends; valgrind and emulators honour it too */
 
 struct range range;
-static size_t ndescs, nrecords;     /* slices that each table has entries for */
+static size_t ndescs, nrecords; /* slices that each table has entries for */
 
 void range_start(uintptr_t low, uintptr_t high, uint64_t random)
 {

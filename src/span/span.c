@@ -4,10 +4,10 @@
 /* Bins by number of slices: exact to 32, then 8 for each doubling up to 2^28 slices (16 TiB). */
 enum { EXACT = 32, NBINS = EXACT + 23 * 8 + 8, NWORDS = (NBINS + 63) / 64, CANDIDATES = 8 };
 
-enum kind { DIRTY, CLEAN };     /* in the order in which they are handed out */
+enum kind { DIRTY, CLEAN }; /* in the order in which they are handed out */
 
 static struct bins {
-    struct list list[NBINS];    /* made when its bit is first set, so that unused ones cost no page */
+    struct list list[NBINS]; /* made when its bit is first set, so that unused ones cost no page */
     uint64_t used[NWORDS];
 } bins[2];
 
@@ -107,7 +107,7 @@ static struct span *split(struct span *span, size_t nslices)
     struct span *right = span + nslices;
     size_t nright = span_nslices(span) - nslices;
     right->ndirty = span->ndirty ? dirty_count(span_index(right), nright) : 0;
-    right->nmoved = span->nmoved;   /* either part may hold the ranges that were moved */
+    right->nmoved = span->nmoved; /* either part may hold the ranges that were moved */
     span_set(right, span_state(span), nright);
     span->ndirty -= right->ndirty;
     span_set(span, span_state(span), nslices);
@@ -122,7 +122,7 @@ static struct span *find(enum kind kind, size_t nslices)
     unsigned bin = bin_of(nslices);
     if (of->used[bin / 64] >> bin % 64 & 1) {
         int left = CANDIDATES;
-        list_for_each(node, &of->list[bin]) {
+        list_for_each (node, &of->list[bin]) {
             struct span *span = container_of(node, struct span, node);
             if (span_nslices(span) >= nslices) return bin_remove(span), span;
             if (--left == 0) break;
@@ -151,7 +151,7 @@ static struct span *find_or_grow(size_t nslices, bool want_clean)
     fresh->ndirty = 0;
     span_set(fresh, SPAN_CLEAN, n);
     __atomic_store_n(&range.limit, first + n, __ATOMIC_RELEASE);
-    span_put_free(fresh);   /* joins what was left at the end */
+    span_put_free(fresh); /* joins what was left at the end */
     return find_or_grow(nslices, want_clean);
 }
 
@@ -260,7 +260,7 @@ void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pa
         desc->pair = pair;
         desc->reciprocal = class_table[class].reciprocal;
         desc->size = class_table[class].size;
-        desc->class = (uint8_t)class;
+        desc->class = (uint8_t) class;
         desc->carved = 0;
         __atomic_store_n(&desc->owner, owner, __ATOMIC_RELEASE);
     }
@@ -314,7 +314,7 @@ static enum span_state settle(struct span *span)
     bool is_orphan = state >= SPAN_CURRENT && state <= SPAN_LARGE && span_desc(span)->owner == OWNER_NONE;
     if (is_orphan) span_blank(span);
     if (is_orphan) dirty_mark(span_index(span), span_nslices(span));
-    if (is_orphan || state == SPAN_PURGING) state = SPAN_DIRTY;     /* whoever purged it is not in this process */
+    if (is_orphan || state == SPAN_PURGING) state = SPAN_DIRTY; /* whoever purged it is not in this process */
     if (is_free(state)) span->ndirty = dirty_count(span_index(span), span_nslices(span));
     return state;
 }
@@ -329,7 +329,7 @@ void spans_repair(void)
         struct span *span = range.records + i;
         enum span_state state = settle(span);
         n = max_size(span_nslices(span), 1);
-        if (is_free(state) && run) join(run, span);     /* so far in no bin, like it */
+        if (is_free(state) && run) join(run, span); /* so far in no bin, like it */
         else if (is_free(state)) run = span;
         if (is_free(state)) continue;
         if (run) publish_free(run, span_nslices(run));
@@ -344,7 +344,7 @@ static bool is_in_its_bin(const struct span *span)
     const struct bins *of = &bins[kind_of(span)];
     unsigned bin = bin_of(span_nslices(span));
     if (!(of->used[bin / 64] >> bin % 64 & 1)) return false;
-    list_for_each(node, &of->list[bin])
+    list_for_each (node, &of->list[bin])
         if (node == &span->node) return true;
     return false;
 }

@@ -60,8 +60,8 @@ struct block {
  * counts and checks: of a span whose blocks have all come back, the addresses add up, or one came twice (refill.c). */
 struct pair {
     union {
-        struct block *head;     /* small: a list */
-        uint64_t bits;          /* medium: bit k set, block k is free */
+        struct block *head; /* small: a list */
+        uint64_t bits;      /* medium: bit k set, block k is free */
     };
     uint64_t due;
 };
@@ -71,38 +71,38 @@ struct pair {
 enum { OWNER_NONE = 0, OWNER_MEDIUM = 1, OWNER_LARGE = 2 };
 
 struct desc {
-    uintptr_t owner;        /* PEEK */
-    uintptr_t start;        /* address of the span */
-    struct pair *pair;      /* where this span's {list, countdown} is now */
+    uintptr_t owner;   /* PEEK */
+    uintptr_t start;   /* address of the span */
+    struct pair *pair; /* where this span's {list, countdown} is now */
     uint64_t reciprocal;
-    uint64_t bound;         /* PEEK. what class_is_start admits: blocks that have ever been carved, none in a blank desc */
-    uint32_t carved;        /* their number */
-    uint32_t size;          /* bytes of a block */
+    uint64_t bound;  /* PEEK. what class_is_start admits: blocks that have ever been carved, none in a blank desc */
+    uint32_t carved; /* their number */
+    uint32_t size;   /* bytes of a block */
     uint8_t class;
 } __attribute__((aligned(CACHE_LINE)));
 
 struct span {
     /* the owner's; of a free span, the lock's */
     struct list node;
-    _Atomic(uint64_t) word;     /* {nslices, state}: span_state(), span_nslices() */
+    _Atomic(uint64_t) word; /* {nslices, state}: span_state(), span_nslices() */
     union {
-        struct pair pair;       /* small, medium: while the span is not current */
-        size_t nbytes;          /* large: usable bytes, a multiple of PAGE */
+        struct pair pair; /* small, medium: while the span is not current */
+        size_t nbytes;    /* large: usable bytes, a multiple of PAGE */
     };
-    uint32_t capacity;          /* blocks */
-    uint16_t nmoved;            /* ranges inside that mremap left apart from their neighbours (large.c) */
-    bool is_clean;              /* what was never carved reads zero */
+    uint32_t capacity; /* blocks */
+    uint16_t nmoved;   /* ranges inside that mremap left apart from their neighbours (large.c) */
+    bool is_clean;     /* what was never carved reads zero */
 
     /* the lock's */
-    size_t ndirty;              /* of a free span: dirty slices */
-    size_t first;               /* in the last record of a free span: index of its first */
+    size_t ndirty; /* of a free span: dirty slices */
+    size_t first;  /* in the last record of a free span: index of its first */
 
     /* everybody's */
-    _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE)));  /* remote.h */
-    struct span *woken_next;    /* on the owner's stack of woken spans */
+    _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE))); /* remote.h */
+    struct span *woken_next;                                       /* on the owner's stack of woken spans */
 
     /* the lock's */
-    uint64_t dirty;             /* in every 64th record: dirty.h */
+    uint64_t dirty; /* in every 64th record: dirty.h */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Read by every fast path, so together on a line. base and table are constant after start; limit is stored (release)
@@ -110,7 +110,7 @@ struct span {
 struct range {
     uintptr_t base;
     struct desc *table;
-    size_t limit;           /* slices; PEEK */
+    size_t limit; /* slices; PEEK */
     struct span *records;
 };
 
@@ -118,15 +118,15 @@ struct range {
 enum { PURGE_FLOOR = 16 };
 
 struct span_totals {
-    size_t live, dirty, clean;  /* slices in use, free and dirty, free and clean */
-    size_t moved;               /* ranges that mremap left apart */
-    size_t peak, shrunk;        /* the most that was live of late; how much was given since, with little taken (purge.c) */
-    size_t purged, regretted;   /* purged and not taken again; purged and taken again */
+    size_t live, dirty, clean; /* slices in use, free and dirty, free and clean */
+    size_t moved;              /* ranges that mremap left apart */
+    size_t peak, shrunk;       /* the most that was live of late; how much was given since, with little taken (purge.c) */
+    size_t purged, regretted;  /* purged and not taken again; purged and taken again */
 };
 
 struct spans {
     struct lock lock;
-    uint32_t npurging;          /* spans that are out being purged */
+    uint32_t npurging; /* spans that are out being purged */
     struct span_totals totals;
 };
 

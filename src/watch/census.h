@@ -9,11 +9,11 @@
 
 struct census {
     const struct span *span;
-    uint64_t is_free[64];   /* bit k: block k is free; capacity is at most 4096 */
-    unsigned nlocal;        /* in the span's own or its heap's pair */
-    uint64_t weight;        /* of those, as refill.c weighs them */
+    uint64_t is_free[64]; /* bit k: block k is free; capacity is at most 4096 */
+    unsigned nlocal;      /* in the span's own or its heap's pair */
+    uint64_t weight;      /* of those, as refill.c weighs them */
     unsigned nremote, npending, nyoung, nuncarved;
-    unsigned nbroken;       /* blocks listed twice, misplaced, overwritten */
+    unsigned nbroken; /* blocks listed twice, misplaced, overwritten */
 };
 
 /* Takes the one census there is (it is too big for a stack of 16 KiB), or returns NULL: somebody has it. */

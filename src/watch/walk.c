@@ -14,7 +14,8 @@ static enum mspace_state public_state(enum span_state state)
 {
     switch (state) {
     case SPAN_CLEAN: return MSPACE_CLEAN;
-    case SPAN_DIRTY: case SPAN_PURGING: return MSPACE_FREE;
+    case SPAN_DIRTY:
+    case SPAN_PURGING: return MSPACE_FREE;
     case SPAN_HOLE: return MSPACE_FOREIGN;
     default: return MSPACE_LIVE;
     }
@@ -54,7 +55,7 @@ int watch_walk(mspace_visitor *visit, void *argument)
     int stop = 0;
     for (size_t i = 0, n; i < range_limit() && !stop; i += n) {
         const struct span *span = range.records + i;
-        n = max_size(span_nslices(span), 1);    /* 0: joined with its left neighbour a moment ago; the next first is ahead */
+        n = max_size(span_nslices(span), 1); /* 0: joined with its left neighbour a moment ago; the next first is ahead */
         if (span_state(span) != SPAN_INTERIOR) stop = visit_span(span, census, visit, argument);
     }
     census_drop(census);
@@ -77,7 +78,8 @@ static void broken(const char *law, const struct span *span)
 
 static bool is_on(const struct list *list, const struct list *wanted)
 {
-    list_for_each(node, list) if (node == wanted) return true;
+    list_for_each (node, list)
+        if (node == wanted) return true;
     return false;
 }
 

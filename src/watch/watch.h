@@ -9,10 +9,10 @@ size_t watch_verify(void);
 
 /* Sums over all spans and blocks, in bytes. */
 struct watch_totals {
-    size_t range;           /* heap range without what is not ours */
-    size_t live, nlive;     /* blocks handed out: their usable bytes, their number */
-    size_t used;            /* spans that hold blocks */
-    size_t dirty, clean;    /* free spans */
+    size_t range;        /* heap range without what is not ours */
+    size_t live, nlive;  /* blocks handed out: their usable bytes, their number */
+    size_t used;         /* spans that hold blocks */
+    size_t dirty, clean; /* free spans */
 };
 
 void watch_count(struct watch_totals *totals);
