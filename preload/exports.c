@@ -8,10 +8,10 @@
  * Everything that is not the common case lies in the slow doors, where a thread arrives because its lists are empty: a
  * thread that is not ready, that forwards, or that is inside the guard has no heap, so the fast paths test for none of it. */
 #include "exports.h"
-#include "../src/api/alloc.h"
 #include "../src/api/life.h"
 #include "../src/watch/watch.h"
 #include "boot.h"
+#include "doors.h"
 #include "guard.h"
 #include "next.h"
 
@@ -23,12 +23,16 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define ALIAS(name) __attribute__((alias(#name), visibility("default"), copy(name)))
+#if __has_attribute(copy) /* gcc would have an alias look like its target; clang does not know the word */
+#define COPY(name) __attribute__((copy(name)))
+#else
+#define COPY(name)
+#endif
+#define ALIAS(name) __attribute__((alias(#name), visibility("default"))) COPY(name)
 
 /* --- the slow doors --- */
 
-/* A call from inside the guard, or before the next definitions are known: the boot arena, then the shared heap. */
-static COLD void *boot_or_shared(size_t size, size_t alignment)
+COLD void *boot_or_shared(size_t size, size_t alignment)
 {
     void *block = boot_alloc(size, alignment);
     return block ? block : alloc_memalign(alignment, size);
@@ -44,34 +48,33 @@ static COLD void *malloc_slow(size_t size)
     return alloc_malloc_slow(size);
 }
 
-/* A pointer outside the heap range. */
+/* Who judges a pointer that is neither in the heap range nor in the boot arena: the next definition, or NULL, we do. */
+static COLD const struct next *judge_of(const void *p)
+{
+    if (next_has_all()) return next_get();
+    return !alloc_is_certainly_wrong(p) && next_may_own(p) ? next_get() : NULL;
+}
+
 static COLD void free_foreign(const char *entry, void *p)
 {
     if (boot_has(p)) return;
-    const struct next *next = next_has_all() || next_may_own(p) ? next_get() : NULL;
+    const struct next *next = judge_of(p);
     if (next) next->free(p);
     else if (!guard_is_inside()) alloc_report_foreign(entry, p);
 }
 
-static COLD void free_slow(const char *entry, void *p)
+COLD void free_slow(const char *entry, void *p)
 {
     if (alloc_free_slow(entry, p) == ALLOC_FOREIGN) free_foreign(entry, p);
 }
 
-INLINE void free_as(const char *entry, void *p)
-{
-    enum push pushed = block_push(p);
-    if (LIKELY(pushed == PUSH_DONE)) return;
-    if (pushed == PUSH_EVENT) alloc_event(p);
-    else free_slow(entry, p);
-}
-
 static COLD void *calloc_slow(size_t bytes)
 {
-    if (guard_is_inside()) return boot_or_shared(bytes, GRANULE);   /* .bss, or zeroed below */
-    if (next_has_all()) {
-        const struct next *next = next_get();
-        return next ? next->calloc(1, bytes) : boot_or_shared(bytes, GRANULE);
+    const struct next *next = !guard_is_inside() && next_has_all() ? next_get() : NULL;
+    if (next) return next->calloc(1, bytes);
+    if (guard_is_inside() || next_has_all()) {
+        void *block = boot_or_shared(bytes, GRANULE);
+        return block ? memset(block, 0, bytes) : NULL;
     }
     return alloc_zeroed(bytes);
 }
@@ -83,7 +86,7 @@ static COLD void *realloc_foreign(void *p, size_t size)
         void *block = malloc(size);
         return block ? memcpy(block, p, min_size(size, boot_size(p))) : NULL;
     }
-    const struct next *next = next_has_all() || next_may_own(p) ? next_get() : NULL;
+    const struct next *next = judge_of(p);
     if (next) return next->realloc(p, size);
     alloc_report_foreign("realloc()", p);
     return alloc_refuse();
@@ -166,7 +169,7 @@ EXPORT size_t malloc_usable_size(void *p)
     if (!p) return 0;
     if (LIKELY(range_has(p))) return alloc_size_of(p);
     if (boot_has(p)) return boot_size(p);
-    const struct next *next = next_has_all() || next_may_own(p) ? next_get() : NULL;
+    const struct next *next = judge_of(p);
     return next ? next->malloc_usable_size(p) : 0;
 }
 
@@ -196,8 +199,9 @@ EXPORT struct mallinfo2 mallinfo2(void)
 
 EXPORT struct mallinfo mallinfo(void)
 {
-    struct mallinfo2 info = mallinfo2();    /* wraps past 2 GiB, as glibc's does */
-    return (struct mallinfo){.arena = (int)info.arena, .uordblks = (int)info.uordblks, .fordblks = (int)info.fordblks, .keepcost = (int)info.keepcost};
+    struct mallinfo2 info = mallinfo2(); /* wraps past 2 GiB, as glibc's does */
+    return (struct mallinfo){
+        .arena = (int)info.arena, .uordblks = (int)info.uordblks, .fordblks = (int)info.fordblks, .keepcost = (int)info.keepcost};
 }
 
 EXPORT void malloc_stats(void)
@@ -209,10 +213,7 @@ EXPORT void malloc_stats(void)
 /* malloc_info(3): glibc's outermost elements, so that what reads them finds totals. */
 EXPORT int malloc_info(int options_unused, FILE *stream)
 {
-    if (options_unused != 0) {
-        errno = EINVAL;
-        return -1;
-    }
+    if (options_unused != 0) return EINVAL; /* what glibc does; its manual says -1 and errno */
     struct watch_totals totals;
     life_check();
     watch_count(&totals);
@@ -223,8 +224,8 @@ EXPORT int malloc_info(int options_unused, FILE *stream)
     return 0;
 }
 
-extern __typeof__(malloc) own_malloc __attribute__((alias("malloc"), visibility("hidden"), copy(malloc)));
-extern __typeof__(free) own_free __attribute__((alias("free"), visibility("hidden"), copy(free)));
+extern __typeof__(malloc) own_malloc __attribute__((alias("malloc"), visibility("hidden"))) COPY(malloc);
+extern __typeof__(free) own_free __attribute__((alias("free"), visibility("hidden"))) COPY(free);
 
 void *aligned_alloc(size_t alignment, size_t size) ALIAS(memalign);
 void cfree(void *p) ALIAS(free);

@@ -162,10 +162,17 @@ COLD void alloc_event(void *p)
     purge_if_due();
 }
 
+COLD bool alloc_is_certainly_wrong(const void *p)
+{
+    bool is_certain;
+    diagnose_outside(&process, p, &is_certain);
+    return is_certain;
+}
+
 COLD void alloc_report_foreign(const char *entry, const void *p)
 {
     bool is_certain;
-    struct evidence evidence = diagnose_outside(p, &is_certain);
+    struct evidence evidence = diagnose_outside(&process, p, &is_certain);
     report_crime(entry, &evidence);
 }
 

@@ -5,6 +5,7 @@
 #include "../os/report.h"
 #include "../watch/watch.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 
@@ -14,7 +15,7 @@ struct os_process process;
 static bool is_wiped;    /* the kernel wipes life's page in a child */
 static bool has_started; /* not wiped: tells a new process from a first start */
 static bool is_ready;    /* our constructor has run */
-static bool came_late;   /* and nobody had asked for memory before */
+static bool came_late;   /* the program ran before we were there */
 static pthread_key_t exit_key;
 static bool has_exit_key;
 
@@ -54,7 +55,6 @@ COLD void life_begin(void)
 
 bool life_is_ready(void) { return is_ready; }
 
-/* A library that is there from the start is asked for memory by ld.so before any constructor runs. */
 bool life_came_late(void) { return came_late; }
 
 static void after_fork_in_child(void)
@@ -85,7 +85,8 @@ COLD struct heap *life_thread(void)
 
 __attribute__((constructor)) static void ready(void)
 {
-    came_late = !has_started;
+    /* Linked with -z initfirst we run before libc's own constructor sets this, unless the program has long begun. */
+    came_late = program_invocation_name[0] != 0;
     life_check();
     has_exit_key = pthread_key_create(&exit_key, at_thread_exit) == 0;
     pthread_atfork(NULL, NULL, after_fork_in_child);

@@ -39,6 +39,7 @@ void *alloc_resize(const char *entry, void *p, size_t size)
     size_t usable = alloc_size_of(p);
     if (UNLIKELY(!usable)) {
         struct evidence evidence = diagnose_inside(p);
+        if (evidence.crime == CRIME_DOUBLE) evidence.crime = CRIME_FREED;
         report_crime(entry, &evidence);
         return alloc_refuse();
     }

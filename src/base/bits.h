@@ -48,6 +48,18 @@ INLINE uint64_t bits_lowest(uint64_t bits) { return (uint64_t)__builtin_ctzl(bit
 
 #endif
 
+/* Where the calling thread's control block is; libc puts it at the top of the stack of every thread but the first. */
+INLINE uintptr_t bits_thread_pointer(void)
+{
+    uintptr_t pointer;
+#if defined(__x86_64__)
+    __asm__("movq %%fs:0, %0" : "=r"(pointer));
+#elif defined(__aarch64__)
+    __asm__("mrs %0, tpidr_el0" : "=r"(pointer));
+#endif
+    return pointer;
+}
+
 /* A clock that costs a few cycles, needs no call and cannot be faked: 2^21 ticks are about a millisecond (0.5 to 1 ms on the
  * processors of today); it may differ between processors, so differences are to be taken with care. */
 INLINE uint64_t bits_ticks(void)

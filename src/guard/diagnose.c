@@ -30,13 +30,13 @@ struct evidence diagnose_inside(const void *p)
     }
 }
 
-struct evidence diagnose_outside(const void *p, bool *is_certain)
+struct evidence diagnose_outside(const struct os_process *process, const void *p, bool *is_certain)
 {
     uintptr_t address = (uintptr_t)p;
     bool is_own = address >= (uintptr_t)&__ehdr_start && address < (uintptr_t)_end;
     struct evidence evidence = {CRIME_FOREIGN, p, NULL, 0};
     *is_certain = true;
-    if (os_is_on_stack(p)) evidence.crime = CRIME_STACK;
+    if (os_is_on_stack(process, p)) evidence.crime = CRIME_STACK;
     else if (address % GRANULE) evidence.crime = CRIME_MISALIGNED;
     else *is_certain = is_own || address < 64 * KIB || address >> 47 != 0;
     return evidence;

@@ -3,12 +3,13 @@
 #ifndef MSPACE_DIAGNOSE_H
 #define MSPACE_DIAGNOSE_H
 
+#include "../os/process.h"
 #include "../os/report.h"
 
 /* For a pointer inside the heap range that is not the start of a live block. */
 struct evidence diagnose_inside(const void *p);
 
 /* For a pointer outside it: certain crimes only. is_certain false: it may be another allocator's. */
-struct evidence diagnose_outside(const void *p, bool *is_certain);
+struct evidence diagnose_outside(const struct os_process *process, const void *p, bool *is_certain);
 
 #endif

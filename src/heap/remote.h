@@ -41,7 +41,8 @@ INLINE uint64_t remote_load(struct span *span) { return atomic_load_explicit(&sp
 /* Frees `block`, which another heap owns (or the shared one), on behalf of `heap`, NULL for a thread without one. */
 void remote_free(struct heap *heap, struct span *span, struct block *block);
 
-/* A free block of a medium span that another heap owns. False: it is free already. */
+/* A free block of a medium span that another heap owns. False: it is free already, by another thread; that its owner has freed it
+ * before cannot be seen from here without a look at the owner's hottest line, and is not. */
 bool remote_free_medium(struct span *span, unsigned k);
 
 /* Posts what `heap` has gathered. Owner only. */

@@ -1,4 +1,5 @@
 #include "process.h"
+#include "../base/bits.h"
 #include "sys.h"
 
 #include <elf.h>
@@ -58,10 +59,13 @@ void os_process_read(struct os_process *process)
     read_auxv(process, (const ElfW(auxv_t) *)(end + 1));
 }
 
-bool os_is_on_stack(const void *pointer)
+bool os_is_on_stack(const struct os_process *process, const void *pointer)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0), p = (uintptr_t)pointer;
-    return p - here < 8 * MIB;
+    uintptr_t top = bits_thread_pointer(), first = (uintptr_t)process->environment;
+    /* The first thread's control block is elsewhere; its stack ends in the environment, and may be of any size. */
+    bool is_first = first > here && (top < here || top > first);
+    return p >= here && p < (is_first ? first : top) && top != 0;
 }
 
 /* Where the program's last segment ends in memory. PT_PHDR tells how far it was loaded from where it was linked. */

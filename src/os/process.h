@@ -22,8 +22,8 @@ struct os_process {
 /* Reads it all. Any time after the library is relocated; touches no errno. */
 void os_process_read(struct os_process *process);
 
-/* The calling thread's stack contains it: an estimate by distance from the caller's frame, upward at most 8 MiB. */
-bool os_is_on_stack(const void *pointer);
+/* Whether the calling thread's stack, from the caller's frame up, contains it. */
+bool os_is_on_stack(const struct os_process *process, const void *pointer);
 
 /* The break area, where libc's own malloc begins: from the end of the program's data to the break as it is now. */
 bool os_is_in_break(const struct os_process *process, const void *pointer);

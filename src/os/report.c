@@ -12,6 +12,7 @@ static const char *const SENTENCE[] = {
     [CRIME_FOREIGN] = " was not allocated here",
     [CRIME_STACK] = " lies on the stack of the calling thread",
     [CRIME_MISALIGNED] = " was not allocated here: it is not 16-byte aligned",
+    [CRIME_FREED] = " was freed before",
     [CRIME_NEVER] = " was never allocated",
     [CRIME_OVERWRITTEN] = " was freed twice or written to after it was freed",
     [CRIME_UNUSED] = " is not in use: it was freed before, or never allocated",
@@ -42,7 +43,8 @@ static void tell(const char *entry, const struct evidence *evidence)
     if (evidence->crime == CRIME_INTERIOR) {
         text_string(&text, " is ");
         text_decimal(&text, (uintptr_t)evidence->pointer - (uintptr_t)evidence->block);
-        text_string(&text, " bytes into the block at ");
+        text_string(&text, (uintptr_t)evidence->pointer - (uintptr_t)evidence->block == 1 ? " byte" : " bytes");
+        text_string(&text, " into the block at ");
         text_pointer(&text, evidence->block);
     } else {
         text_string(&text, SENTENCE[evidence->crime]);

@@ -16,6 +16,7 @@ enum crime {
     CRIME_INTERIOR,    /* inside a block of ours */
     CRIME_NEVER,       /* a place where a block of ours will be, but none has been */
     CRIME_DOUBLE,      /* free already, seen at the second free */
+    CRIME_FREED,       /* free already, and used as if it were not */
     CRIME_OVERWRITTEN, /* found on a free list, but no longer what free left there */
     CRIME_UNUSED,      /* in the heap range, but in no span that is in use */
 };

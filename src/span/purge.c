@@ -123,6 +123,11 @@ static bool is_time(size_t dirty, size_t allowed)
 
 COLD void purge_slowly(void)
 {
-    size_t allowed = dirty_allowed();
-    if (is_time(dirty_now(), allowed)) purge_down_to(allowed);
+    static _Atomic(size_t) refused; /* what was dirty when the kernel last refused: it is asked again an eighth later */
+    size_t allowed = dirty_allowed(), before = dirty_now(), last = atomic_load_explicit(&refused, memory_order_relaxed);
+    if (last && before > last / 8 * 7 && before < last + last / 8) return;
+    if (!is_time(before, allowed)) return;
+    purge_down_to(allowed);
+    size_t after = dirty_now();
+    atomic_store_explicit(&refused, after > allowed && after >= before ? after : 0, memory_order_relaxed);
 }

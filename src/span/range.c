@@ -10,7 +10,6 @@
 
 static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: the least worth a system call, and a huge page */
 static const size_t TABLE_STEP = 1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 KiB of records */
-static const size_t RANGE_MAX = 16 * TIB / SLICE_SIZE;
 static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is skipped before growth is given up */
 static const uintptr_t DESC_DISTANCE = 16 * GIB, RECORD_DISTANCE = 48 * GIB;
 static const uintptr_t FALLBACK = 0x670000000000; /* far from both ends; valgrind and emulators honour it too */
@@ -66,8 +65,8 @@ size_t range_grow(size_t nslices, size_t *first)
     size_t step = max_size(round_up(max_size(nslices, held / 8), STEP), STEP);
     for (size_t hole = 0; hole <= HOLE_MAX; hole = hole ? 2 * hole : STEP) {
         enum os_answer answer;
-        if (nslices > RANGE_MAX || limit + hole > RANGE_MAX - nslices) return 0;
-        step = min_size(step, RANGE_MAX - limit - hole);
+        if (nslices > SLICES_MAX || limit + hole > SLICES_MAX - nslices) return 0;
+        step = min_size(step, SLICES_MAX - limit - hole);
         if (!grow_tables(limit + hole + step)) step = nslices;
         if (!grow_tables(limit + hole + step)) return 0;
         size_t n = map_slices(limit + hole, step, nslices, &answer);

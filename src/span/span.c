@@ -185,6 +185,7 @@ static size_t place(const struct span *span, size_t nslices, size_t alignment)
 
 struct span *span_take(size_t nslices, size_t alignment, enum span_state state, bool want_clean)
 {
+    if (nslices > SLICES_MAX || alignment > SLICES_MAX - nslices) return NULL;
     lock_take(&spans.lock);
     struct span *span = find_or_grow(nslices + alignment - 1, want_clean);
     if (!span) {

@@ -114,8 +114,8 @@ struct range {
     struct span *records;
 };
 
-/* Slices: a megabyte is never worth a look. */
-enum { PURGE_FLOOR = 16 };
+/* In slices: what the tables have room for, 16 TiB; and a megabyte, which is never worth a look by the purge. */
+enum { SLICES_MAX = 1 << 28, PURGE_FLOOR = 16 };
 
 struct span_totals {
     size_t live, dirty, clean; /* slices in use, free and dirty, free and clean */

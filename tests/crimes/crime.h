@@ -1,0 +1,35 @@
+/* crime.h: what the bad programs share.
+ *
+ * CRIME marks the bad statement on standard output, before and after: so run.sh knows which address the report must name, and whether
+ * it came at once (no second mark) or late. Nothing here allocates. */
+#ifndef TESTS_CRIMES_CRIME_H
+#define TESTS_CRIMES_CRIME_H
+
+#include "support.h"
+
+#include <alloca.h>
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+
+/* The address that the report names, and the statement that is the crime. */
+#define CRIME(address, statement) (say("crime %p\n", (void *)(address)), (void)(statement), say("done\n"))
+
+/* Where results go that nobody wants, so that the compiler has to produce them. */
+static void *volatile sink __attribute__((unused));
+
+/* Allocates n blocks and keeps them: whatever lies on a free list of this size comes up. */
+__attribute__((unused)) static void allocate(int n, size_t size)
+{
+    while (n--) sink = malloc(size);
+}
+
+/* Runs `work` in a thread of its own, to its end. */
+__attribute__((unused)) static void in_thread(void *(*work)(void *), void *argument)
+{
+    pthread_t thread;
+    require(pthread_create(&thread, NULL, work, argument) == 0, "no thread\n");
+    pthread_join(thread, NULL);
+}
+
+#endif

@@ -1,0 +1,9 @@
+/* Inside a block of 100 KiB. */
+#include "crime.h"
+
+int main(void)
+{
+    char *p = malloc(100 << 10);
+    CRIME(p + 4096, free(p + 4096));
+    return 0;
+}

@@ -1,0 +1,113 @@
+/* class.c: laws of the size classes (src/span/class.h), over every row, every size and every offset. */
+#include "span/class.h"
+#include "unit.h"
+
+static void class_sizes_ascend_in_steps_of_an_eighth(void)
+{
+    require(class_table[0].size == GRANULE && class_table[NSMALL - 1].size == SMALL_MAX, "the ends of the small ones\n");
+    require(class_table[NFAST - 1].size == FAST_MAX && class_table[NCLASSES - 1].size == MEDIUM_MAX, "the ends of the others\n");
+    for (unsigned class = 1; class < NCLASSES; class++) {
+        size_t before = class_table[class - 1].size, size = class_table[class].size;
+        require(size > before && size % GRANULE == 0, "class %u: %zu after %zu\n", class, size, before);
+        require(size - before <= max_size(GRANULE, before / 8), "class %u: %zu after %zu is too far\n", class, size, before);
+    }
+}
+
+static bool wastes_little(size_t size, size_t nslices)
+{
+    size_t nbytes = nslices * SLICE_SIZE;
+    return nbytes % size * 50 <= nbytes;
+}
+
+static void class_spans_waste_two_percent_at_most(void)
+{
+    for (unsigned class = 0; class < NCLASSES; class++) {
+        const struct class *row = &class_table[class];
+        size_t fitting = row->nslices * SLICE_SIZE / row->size;
+        require(wastes_little(row->size, row->nslices), "class %u wastes over 2 %% of its span\n", class);
+        require(row->capacity == fitting || (class >= NSMALL && row->capacity == MEDIUM_CAPACITY && fitting < MEDIUM_CAPACITY + 5),
+                "class %u: %u blocks of the %zu that fit\n", class, row->capacity, fitting);
+        require(fitting >= 8, "class %u: a span holds %zu blocks\n", class, fitting);
+    }
+}
+
+static void class_spans_are_the_smallest_that_do(void)
+{
+    for (unsigned class = 0; class < NFAST; class++) {
+        const struct class *row = &class_table[class];
+        for (size_t n = 1; n < row->nslices; n++)
+            require(n * SLICE_SIZE / row->size < 8 || !wastes_little(row->size, n), "class %u could do with %zu slices\n", class, n);
+    }
+}
+
+/* What remote.h and the census have room for. */
+static void class_capacities_fit_their_fields(void)
+{
+    for (unsigned class = 0; class < NCLASSES; class++)
+        require(class_table[class].capacity <= (class < NSMALL ? 4096 : MEDIUM_CAPACITY), "class %u\n", class);
+}
+
+/* The product for the start of block q lies in [bound(q), bound(q + 1)), and for anything else past the last bound: so the one comparison
+ * is right for every offset and every number of blocks. */
+static void class_reciprocals_are_right_for_every_offset(void)
+{
+    for (unsigned class = 0; class < NCLASSES; class++) {
+        const struct class *row = &class_table[class];
+        size_t last = row->nslices * SLICE_SIZE / row->size;
+        uint64_t floor = UINT64_MAX / row->size + is_power_of_two(row->size);     /* of 2^64 / size */
+        require(row->reciprocal == floor + 1, "class %u: reciprocal\n", class);
+        for (size_t n = 1; n <= last; n++) require(class_bound(class, n) > class_bound(class, n - 1), "class %u: bounds ascend\n", class);
+        for (size_t offset = 0; offset < row->nslices * SLICE_SIZE; offset++) {
+            size_t q = offset / row->size;
+            require(class_quotient(offset, row->reciprocal) == q, "class %u: %zu / %u\n", class, offset, row->size);
+            bool is_start = offset % row->size == 0 && q < last;
+            if (is_start)
+                require(!class_is_start(offset, row->reciprocal, class_bound(class, q)) && class_is_start(offset, row->reciprocal, class_bound(class, q + 1)),
+                        "class %u: block %zu at %zu\n", class, q, offset);
+            else
+                require(!class_is_start(offset, row->reciprocal, class_bound(class, last)), "class %u: %zu is no start\n", class, offset);
+        }
+        require(!class_is_start(0, row->reciprocal, 0), "class %u: nothing carved\n", class);
+    }
+}
+
+/* class.h promises it below 2^32; a sample, in steps that are prime. */
+static void class_refuses_what_lies_far_behind_the_span(void)
+{
+    for (unsigned class = 0; class < NCLASSES; class++) {
+        const struct class *row = &class_table[class];
+        uint64_t bound = class_bound(class, row->capacity);
+        for (size_t offset = 0; offset < (size_t)1 << 32; offset += 9973) {
+            bool is_start = offset % row->size == 0 && offset / row->size < row->capacity;
+            require(class_is_start(offset, row->reciprocal, bound) == is_start, "class %u: offset %zu\n", class, offset);
+        }
+        for (size_t q = row->capacity; q < ((size_t)1 << 32) / row->size; q += 1 + q / 64)
+            require(!class_is_start(q * row->size, row->reciprocal, bound), "class %u: block %zu of %u\n", class, q, row->capacity);
+    }
+}
+
+static void class_of_finds_the_smallest_that_holds(void)
+{
+    unsigned class = 0;
+    for (size_t size = 0; size <= MEDIUM_MAX; size++) {
+        if (size > class_table[class].size) class++;
+        require(class_of(size) == class, "%zu bytes: class %u, not %u\n", size, class_of(size), class);
+        if (size <= FAST_MAX) require(class_of_fast(size) == class, "%zu bytes: fast class %u, not %u\n", size, class_of_fast(size), class);
+    }
+    require(class == NCLASSES - 1, "not every class is found\n");
+}
+
+static void class_of_aligned_finds_the_smallest_that_aligns(void)
+{
+    for (size_t alignment = GRANULE; alignment <= PAGE; alignment *= 2)
+        for (size_t size = 0; size <= FAST_MAX; size++) {
+            unsigned found = class_of_aligned(size, alignment), class = 0;
+            while (class_table[class].size < size || class_table[class].size % alignment) class++;
+            require(found == class, "%zu bytes aligned to %zu: class %u, not %u\n", size, alignment, found, class);
+        }
+}
+
+UNIT_MAIN(PROMISE(class_sizes_ascend_in_steps_of_an_eighth), PROMISE(class_spans_waste_two_percent_at_most),
+          PROMISE(class_spans_are_the_smallest_that_do), PROMISE(class_capacities_fit_their_fields),
+          PROMISE(class_reciprocals_are_right_for_every_offset), PROMISE(class_refuses_what_lies_far_behind_the_span),
+          PROMISE(class_of_finds_the_smallest_that_holds), PROMISE(class_of_aligned_finds_the_smallest_that_aligns))

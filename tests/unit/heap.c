@@ -1,0 +1,263 @@
+/* heap.c: laws of thread heaps (src/heap): spans that come and go, frees by others, heaps that are inherited. */
+#include "api/alloc.h"
+#include "api/life.h"
+#include "heap/remote.h"
+#include "unit.h"
+#include "watch/watch.h"
+
+#include <pthread.h>
+
+static void sound(void) { require(watch_verify() == 0, "the heap is broken\n"); }
+
+enum { NMAX = 200000 };
+static void *blocks[NMAX];
+
+static void fill(size_t n, size_t size)
+{
+    for (size_t i = 0; i < n; i++) require((blocks[i] = alloc_malloc(size)) != NULL, "out of memory\n");
+}
+
+static size_t live_nbytes(void) { return spans.totals.live << SLICE_SHIFT; }
+
+static void in_thread(void *(*work)(void *), void *argument)
+{
+    pthread_t other;
+    require(pthread_create(&other, NULL, work, argument) == 0 && pthread_join(other, NULL) == 0, "no thread\n");
+}
+
+struct range_of_blocks {
+    size_t n, step, offset;
+};
+
+static void *free_some(void *of)
+{
+    const struct range_of_blocks *some = of;
+    for (size_t i = some->offset; i < some->n; i += some->step) alloc_free(blocks[i]);
+    return NULL;
+}
+
+static const size_t SIZES[] = {16, 48, 256, 960, 1024, 4096, 20000, 32768, 50000, 200000};
+enum { NSIZES = sizeof SIZES / sizeof *SIZES };
+
+/* So many blocks that there are at least 20 spans of them. */
+static size_t many(size_t size)
+{
+    const struct class *class = &class_table[class_of(size)];
+    return 20 * (size_t)class->capacity;
+}
+
+static void spans_go_back_when_all_is_free(void)
+{
+    alloc_malloc(1);
+    for (int i = 0; i < NSIZES; i++) {
+        size_t n = many(SIZES[i]), before = live_nbytes(), span = class_table[class_of(SIZES[i])].nslices * SLICE_SIZE;
+        fill(n, SIZES[i]);
+        require(live_nbytes() >= before + 19 * span, "20 spans of blocks of %zu\n", SIZES[i]);
+        free_some(&(struct range_of_blocks){n, 1, 0});
+        require(live_nbytes() <= before + 2 * span, "blocks of %zu: %zu bytes stay, %zu before\n", SIZES[i], live_nbytes(), before);
+        sound();
+    }
+}
+
+static void spans_go_back_when_other_threads_free(void)
+{
+    alloc_malloc(1);
+    for (int i = 0; i < NSIZES; i++) {
+        size_t n = many(SIZES[i]), before = live_nbytes(), span = class_table[class_of(SIZES[i])].nslices * SLICE_SIZE;
+        fill(n, SIZES[i]);
+        in_thread(free_some, &(struct range_of_blocks){n, 1, 0});
+        sound();
+        heap_drain(heap_own());
+        require(live_nbytes() <= before + 4 * span, "blocks of %zu: %zu bytes stay, %zu before\n", SIZES[i], live_nbytes(), before);
+        sound();
+    }
+}
+
+/* The owner sleeps for ever: what it can no longer give back, others do, but for the last few. */
+static void spans_of_a_sleeping_owner_go_back(void)
+{
+    enum { SIZE = 960, NSPANS = 200 };
+    const struct class *class = &class_table[class_of(SIZE)];
+    size_t n = (size_t)NSPANS * class->capacity;
+    fill(n, SIZE);
+    in_thread(free_some, &(struct range_of_blocks){n, 1, 0});
+    require(spans.totals.live <= NSPANS / 4, "%zu of %d spans stay\n", spans.totals.live, NSPANS);
+    sound();
+}
+
+static void memory_freed_by_others_is_used_again(void)
+{
+    for (int i = 0; i < NSIZES; i++) {
+        size_t n = many(SIZES[i]);
+        fill(n, SIZES[i]);
+        size_t most = live_nbytes();
+        for (int round = 0; round < 10; round++) {
+            in_thread(free_some, &(struct range_of_blocks){n, 2, 0});
+            for (size_t k = 0; k < n; k += 2) blocks[k] = alloc_malloc(SIZES[i]);
+            require(live_nbytes() <= most + most / 4 + 8 * SLICE_SIZE, "blocks of %zu, round %d: %zu bytes, from %zu\n", SIZES[i], round, live_nbytes(), most);
+        }
+        free_some(&(struct range_of_blocks){n, 1, 0});
+        sound();
+    }
+}
+
+static void interleaved_frees_by_owner_and_others_agree(void)
+{
+    for (int i = 0; i < NSIZES; i++) {
+        size_t n = many(SIZES[i]);
+        for (size_t step = 2; step < 5; step++) {
+            fill(n, SIZES[i]);
+            for (size_t offset = 0; offset < step; offset++) {
+                struct range_of_blocks some = {n, step, offset};
+                if (offset % 2) free_some(&some);
+                else in_thread(free_some, &some);
+                sound();
+            }
+        }
+    }
+}
+
+static void *fill_in_thread(void *size)
+{
+    fill(many(*(size_t *)size), *(size_t *)size);
+    return NULL;
+}
+
+static void blocks_outlive_their_thread(void)
+{
+    for (int i = 0; i < NSIZES; i++) {
+        size_t size = SIZES[i];
+        in_thread(fill_in_thread, &size);
+        for (size_t k = 0; k < many(size); k++) memset(blocks[k], 0x42, size);
+        sound();
+        free_some(&(struct range_of_blocks){many(size), 1, 0});
+        sound();
+    }
+    heap_drain(heap_own());
+    sound();
+}
+
+static void *note_heap(void *slot)
+{
+    free(malloc(1));
+    alloc_free(alloc_malloc(5000));
+    *(struct heap **)slot = heap_own();
+    return NULL;
+}
+
+static void heaps_are_recycled(void)
+{
+    struct heap *first, *second;
+    alloc_malloc(1);
+    in_thread(note_heap, &first);
+    in_thread(note_heap, &second);
+    require(first && first == second && first != heap_own(), "%p, then %p\n", (void *)first, (void *)second);
+    for (int i = 0; i < 1000; i++) in_thread(note_heap, &second);
+    require(heap_at(3) == NULL, "more heaps than threads\n");
+    sound();
+}
+
+static pthread_barrier_t meeting;
+
+static void *idle(void *unused)
+{
+    alloc_malloc(16);
+    alloc_malloc(100);
+    pthread_barrier_wait(&meeting);
+    pthread_barrier_wait(&meeting);
+    return unused;
+}
+
+/* A page a class for each of a hundred threads that allocate twice would be 800 KiB, a span each 12 MiB. */
+static void idle_threads_share_spans(void)
+{
+    enum { NTHREADS = 100 };
+    pthread_t threads[NTHREADS];
+    alloc_malloc(1);
+    size_t before = live_nbytes();
+    pthread_barrier_init(&meeting, NULL, NTHREADS + 1);
+    for (int i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, idle, NULL) == 0, "no thread\n");
+    pthread_barrier_wait(&meeting);
+    require(live_nbytes() - before <= 4 * SLICE_SIZE, "%zu bytes of spans for %d idle threads\n", live_nbytes() - before, NTHREADS);
+    pthread_barrier_wait(&meeting);
+    for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL);
+    sound();
+}
+
+static pthread_key_t late_key;
+
+static void late(void *round)
+{
+    for (int i = 0; i < 100; i++) blocks[i] = alloc_malloc(48);
+    for (int i = 0; i < 100; i++) alloc_free(blocks[i]);
+    alloc_free(blocks[NMAX - 1]);
+    blocks[NMAX - 1] = alloc_malloc(4000);
+    if ((uintptr_t)round < 4) pthread_setspecific(late_key, (void *)((uintptr_t)round + 1));
+}
+
+static void *end_late(void *unused)
+{
+    blocks[NMAX - 1] = alloc_malloc(4000);
+    pthread_setspecific(late_key, (void *)1);
+    return unused;
+}
+
+static void destructors_that_run_last_may_allocate(void)
+{
+    alloc_malloc(1);
+    pthread_key_create(&late_key, late);
+    for (int i = 0; i < 50; i++) {
+        in_thread(end_late, NULL);
+        alloc_free(blocks[NMAX - 1]);
+        sound();
+    }
+}
+
+static int status_of_child(void)
+{
+    pid_t child = fork();
+    int status;
+    if (child == 0) {
+        watchdog(20);
+        free_some(&(struct range_of_blocks){many(48), 2, 0});
+        fill(many(4096), 4096);
+        sound();
+        in_thread(fill_in_thread, (void *)(uintptr_t)&SIZES[2]);
+        sound();
+        _exit(0);
+    }
+    return waitpid(child, &status, 0) == child ? status : -1;
+}
+
+static volatile bool is_over;
+
+static void *churn(void *unused)
+{
+    void *own[64] = {NULL};
+    for (uint64_t state = (uintptr_t)&own; !is_over;) {
+        void **slot = &own[random_below(&state, 64)];
+        alloc_free(*slot);
+        *slot = alloc_malloc(1 + random_below(&state, random_below(&state, 20) ? 2000 : 600000));
+    }
+    for (int i = 0; i < 64; i++) alloc_free(own[i]);
+    return unused;
+}
+
+static void fork_among_threads_leaves_a_sound_heap(void)
+{
+    pthread_t threads[3];
+    fill(many(48), 48);
+    for (int i = 0; i < 3; i++) require(pthread_create(&threads[i], NULL, churn, NULL) == 0, "no thread\n");
+    for (long i = scaled(500); i > 0; i--) {
+        int status = status_of_child();
+        require(status == 0, "a child ended with status %x, %ld to go\n", (unsigned)status, i);
+    }
+    is_over = true;
+    for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+    sound();
+}
+
+UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
+          PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
+          PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans), PROMISE(destructors_that_run_last_may_allocate),
+          PROMISE(fork_among_threads_leaves_a_sound_heap))

@@ -1,0 +1,186 @@
+/* options.c: how MSPACE_CONF and its shorthands are read (src/os/options.h). */
+#include "api/life.h"
+#include "os/options.h"
+#include "unit.h"
+
+static struct options defaults;
+
+static void restore_defaults(void) { options = defaults; }
+
+/* Restored at the end, or the last test's stats=1 would print them. */
+__attribute__((constructor)) static void keep_defaults(void)
+{
+    defaults = options;
+    atexit(restore_defaults);
+}
+
+/* Reads this environment, a list of strings that NULL ends, on top of the defaults. */
+static void read_all(bool is_secure, const char *const *environment)
+{
+    struct os_process given = {.environment = (char **)(uintptr_t)environment, .is_secure = is_secure};
+    options = defaults;
+    options_read(&given);
+}
+
+#define READ(...) read_all(false, (const char *const[]){__VA_ARGS__, NULL})
+#define CONF(value) READ("MSPACE_CONF=" value)
+
+static bool are_defaults(void) { return memcmp(&options, &defaults, sizeof options) == 0; }
+
+static void options_are_read(void)
+{
+    CONF("mode=hardened,on_error=report,dirty=3,mremap=0,disable=1,stats=1,verbose=1,help=1");
+    require(options.mode == MODE_HARDENED && options.on_error == ON_ERROR_REPORT && options.dirty == 3, "choices, size\n");
+    require(!options.mremap && options.disable && options.stats && options.verbose && options.help, "flags\n");
+    CONF("on_error=ignore,mode=fast,mremap=1");
+    require(options.mode == MODE_FAST && options.on_error == ON_ERROR_IGNORE && options.mremap, "the other choices\n");
+    READ("PATH=/bin", "MSPACE_CONFX=dirty=1", "XMSPACE_CONF=dirty=1", "MSPACE_CONF=stats=1", "HOME=/");
+    require(options.stats && options.dirty == defaults.dirty, "among other variables\n");
+    READ("PATH=/bin");
+    require(are_defaults(), "nothing said\n");
+}
+
+static void sizes_take_units(void)
+{
+    static const struct {
+        const char *text;
+        size_t size;
+    } good[] = {{"0", 0}, {"1", 1}, {"4096", 4096}, {"2K", 2048}, {"2k", 2048}, {"3M", 3 * MIB}, {"3m", 3 * MIB}, {"5G", 5 * GIB}, {"5g", 5 * GIB},
+                {"007", 7}, {"1000000000G", 1000000000 * GIB}};
+    static const char *const bad[] = {"", "K", "-1", "1.5M", "1MB", "M1", "0x10", " 1", "1 ", "12345678901234567890", "99999999999999999999999999G", "1T"};
+    char text[100];
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(text, sizeof text, "MSPACE_CONF=dirty=%s", good[i].text);
+        READ(text);
+        require(options.dirty == good[i].size, "%s is read as %zu\n", good[i].text, options.dirty);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(text, sizeof text, "MSPACE_CONF=dirty=%s,stats=1", bad[i]);
+        READ(text);
+        require(options.dirty == defaults.dirty, "%s is read as %zu\n", bad[i], options.dirty);
+        require(options.stats, "what follows '%s' is not read\n", bad[i]);
+    }
+}
+
+static void garbage_changes_nothing(void)
+{
+    static const char *const garbage[] = {"", ",", ",,,,", "=", "=1", "==", "stats", "stats=", "stats=2", "stats=yes", "stats=11", "stats =1", " stats=1", "STATS=1",
+                                          "statistics=1", "stat=1", "mode=", "mode=fas", "mode=faster", "mode=fast|hardened", "mode=|", "on_error=abort,", "'", "''",
+                                          "'stats=1", "stats='1", "stats=''", "'stats=1'", "\xff\xfe=\x80", "dirty", "help=0", "skip=", "nosuch=1,neither=2"};
+    for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "MSPACE_CONF=%s", garbage[i]);
+        READ(text);
+        require(options.skip.length == 0, "'%s' makes a list\n", garbage[i]);
+        options.skip = defaults.skip;       /* an empty list may point anywhere */
+        require(are_defaults(), "'%s' changes something\n", garbage[i]);
+    }
+}
+
+static void a_huge_environment_is_no_harm(void)
+{
+    static char text[(1 << 20) + 32] = "MSPACE_CONF=";
+    memset(text + 12, 'x', 1 << 20);
+    READ(text);
+    require(are_defaults(), "a MiB of x\n");
+    memset(text + 12, ',', 1 << 20);
+    memcpy(text + 12 + (1 << 20), "stats=1", 8);
+    READ(text);
+    require(options.stats, "a MiB of commas\n");
+}
+
+static void the_last_of_a_key_wins(void)
+{
+    CONF("dirty=1,dirty=2,stats=1,dirty=3,stats=0");
+    require(options.dirty == 3 && !options.stats, "the last\n");
+    CONF("dirty=1,dirty=no");
+    require(options.dirty == 1, "the last good one\n");
+}
+
+static void quotes_hold_commas(void)
+{
+    CONF("skip='git+a,b+ssh',stats=1");
+    require(option_list_has(&options.skip, "a,b") && option_list_has(&options.skip, "git") && options.stats, "a quoted list\n");
+    CONF("dirty='7',mode='hardened'");
+    require(options.dirty == 7 && options.mode == MODE_HARDENED, "a quoted value of any kind\n");
+}
+
+static void lists_hold_words(void)
+{
+    CONF("skip=git+ssh+g");
+    require(option_list_has(&options.skip, "git") && option_list_has(&options.skip, "ssh") && option_list_has(&options.skip, "g"), "its words\n");
+    require(!option_list_has(&options.skip, "gi") && !option_list_has(&options.skip, "gitx") && !option_list_has(&options.skip, "git+ssh"), "nothing else\n");
+    CONF("stats=1");
+    require(!option_list_has(&options.skip, "git") && !option_list_has(&options.skip, ""), "an empty list\n");
+}
+
+static void shorthands_win(void)
+{
+    READ("MSPACE_CONF=stats=0,mode=fast,verbose=0,disable=0", "MSPACE_STATS=1", "MSPACE_MODE=hardened", "MSPACE_VERBOSE=1", "MSPACE_DISABLE=1");
+    require(options.stats && options.mode == MODE_HARDENED && options.verbose && options.disable, "over MSPACE_CONF\n");
+    READ("MSPACE_CONF=stats=1", "MSPACE_STATS=0");
+    require(!options.stats, "to the other side too\n");
+    READ("MSPACE_STATS=", "MSPACE_MODE=no", "MSPACE_VERBOSE=yes", "MSPACE_DISABLE=2", "MSPACE_HELP=1");
+    require(are_defaults(), "bad ones\n");
+}
+
+static void privileged_programs_hear_nothing(void)
+{
+    read_all(true, (const char *const[]){"MSPACE_CONF=on_error=ignore,stats=1", "MSPACE_DISABLE=1", NULL});
+    require(are_defaults(), "AT_SECURE\n");
+    struct os_process given = {.environment = NULL};
+    options_read(&given);
+    require(are_defaults(), "no environment to be found\n");
+}
+
+/* --- what is said, by a process that has this environment --- */
+
+static void nothing(void) { life_check(); }
+
+/* Runs this program with one variable set; its standard error, which must be `wanted` with N for the process. */
+static void expect_said(const char *name, const char *value, const char *other, const char *wanted)
+{
+    int ends[2], status;
+    char said[8192], line[1024];
+    size_t length = 0;
+    require(pipe(ends) == 0, "pipe\n");
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        setenv(name, value, 1);
+        if (other) setenv(other, "1", 1);
+        execl("/proc/self/exe", "unit", "nothing", (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    for (ssize_t n; (n = read(ends[0], said + length, sizeof said - 1 - length)) > 0;) length += (size_t)n;
+    close(ends[0]);
+    said[length] = '\0';
+    require(waitpid(child, &status, 0) == child && status == 0, "it failed\n");
+    snprintf(line, sizeof line, wanted, (int)child);
+    bool is_right = *wanted && wanted[strlen(wanted) - 1] != '\n' ? strstr(said, line) != NULL : strcmp(said, line) == 0;
+    require(is_right, "%s=%s: said '%s', not '%s'\n", name, value, said, line);
+}
+
+static void complaints_are_heard_under_verbose_only(void)
+{
+    expect_said("MSPACE_CONF", "bogus=1,stats=7", NULL, "");
+    expect_said("MSPACE_CONF", "bogus=1", "MSPACE_VERBOSE",
+                "mspace[%d]: ignored 'bogus=1' in the environment: no such option or no such value; MSPACE_CONF=help=1 lists them\n");
+    expect_said("MSPACE_CONF", "mode=slow,verbose=1", NULL,
+                "mspace[%d]: ignored 'mode=slow' in the environment: no such option or no such value; MSPACE_CONF=help=1 lists them\n");
+    expect_said("MSPACE_MODE", "slow", "MSPACE_VERBOSE",
+                "mspace[%d]: ignored 'MSPACE_MODE' in the environment: no such option or no such value; MSPACE_CONF=help=1 lists them\n");
+    expect_said("MSPACE_CONF", "dirty=1M", "MSPACE_VERBOSE", "");
+}
+
+static void help_lists_the_options(void)
+{
+    expect_said("MSPACE_CONF", "help=1", NULL, "mspace[%d]: mode=fast|hardened  ");
+    expect_said("MSPACE_CONF", "help=1", NULL, "mspace[%d]: dirty=BYTES[K|M|G]  ");
+    expect_said("MSPACE_CONF", "help=1", NULL, "mspace[%d]: help=0|1  1 prints this list at start");
+}
+
+UNIT_MAIN(PROMISE(options_are_read), PROMISE(sizes_take_units), PROMISE(garbage_changes_nothing), PROMISE(a_huge_environment_is_no_harm),
+          PROMISE(the_last_of_a_key_wins), PROMISE(quotes_hold_commas), PROMISE(lists_hold_words), PROMISE(shorthands_win),
+          PROMISE(privileged_programs_hear_nothing), PROMISE(complaints_are_heard_under_verbose_only), PROMISE(help_lists_the_options), PROMISE(nothing))

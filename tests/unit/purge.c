@@ -1,0 +1,125 @@
+/* purge.c: freed memory is bounded by amount (src/span/purge.c), and what the system refuses is no harm. */
+#include "api/alloc.h"
+#include "api/life.h"
+#include "os/options.h"
+#include "os/sys.h"
+#include "unit.h"
+#include "watch/watch.h"
+
+#include <sys/syscall.h>
+
+static size_t dirty_nbytes(void) { return spans.totals.dirty << SLICE_SHIFT; }
+
+static void sound(void) { require(watch_verify() == 0, "the heap is broken\n"); }
+
+enum { N = 256 };
+static char *blocks[N];
+
+static void fill(size_t size)
+{
+    for (int i = 0; i < N; i++) {
+        require((blocks[i] = alloc_malloc(size)) != NULL, "out of memory\n");
+        memset(blocks[i], 0xff, size);
+    }
+}
+
+static void empty(void)
+{
+    for (int i = 0; i < N; i++) alloc_free(blocks[i]);
+}
+
+/* A program that has shrunk, a moment later, with little more to do: purging may wait a millisecond, and is done by whoever comes by. */
+static void settle(void)
+{
+    for (int i = 0; i < 300; i++) {
+        if (i % 30 == 0) usleep(1000);
+        alloc_malloc(500);
+    }
+}
+
+static void purge_bounds_what_is_kept(void)
+{
+    static const char *const sizes[] = {"4000000", "1000000", "300000", "100000", "30000", "2000"};
+    for (size_t i = 0; !unit_argument && i < sizeof sizes / sizeof *sizes; i++)
+        require(unit_run("purge_bounds_what_is_kept", sizes[i]) == 0, "with blocks of %s bytes\n", sizes[i]);
+    if (!unit_argument) return;
+    fill((size_t)atol(unit_argument));
+    empty();
+    settle();
+    size_t live = spans.totals.live << SLICE_SHIFT, bound = max_size(options.dirty, live / 8) + (2 << 20);
+    require(dirty_nbytes() <= bound, "%zu bytes stay, over %zu\n", dirty_nbytes(), bound);
+    sound();
+}
+
+static void purge_bound_follows_the_option(void)
+{
+    options.dirty = 0;
+    fill(1 << 20);
+    empty();
+    settle();
+    require(dirty_nbytes() <= 2 << 20, "%zu bytes stay\n", dirty_nbytes());
+    options.dirty = 1 << 30;
+    fill(1 << 20);
+    empty();
+    settle();
+    require(dirty_nbytes() >= ((size_t)N << 20) / 10 * 9, "only %zu bytes stay\n", dirty_nbytes());
+    sound();
+}
+
+static void purge_makes_memory_read_zero(void)
+{
+    fill(1 << 20);
+    empty();
+    purge_down_to(0);
+    require(dirty_nbytes() == 0, "%zu bytes stay\n", dirty_nbytes());
+    for (int i = 0; i < N; i++) {
+        blocks[i] = alloc_calloc(1, 1 << 20);
+        require(is_filled(blocks[i], 1 << 20, 0), "calloc is not zero\n");
+    }
+    empty();
+    sound();
+}
+
+/* As under mlockall: madvise says no, for ever. */
+static void refused_madvise_is_no_harm(void)
+{
+    os_fail(SYS_madvise, 1, (unsigned long)-1, EINVAL);
+    for (size_t size = 1000; size < 3000000; size = size * 7 / 2) {
+        fill(size / 4 + 1);
+        empty();
+        purge_down_to(0);
+        sound();
+        for (int i = 0; i < N; i++) {
+            blocks[i] = alloc_calloc(1, size / 4 + 1);
+            require(is_filled(blocks[i], size / 4 + 1, 0), "calloc of %zu bytes is not zero\n", size / 4 + 1);
+            memset(blocks[i], 0xff, size / 4 + 1);
+        }
+        empty();
+    }
+    os_fail(SYS_madvise, 0, 0, 0);
+    purge_down_to(0);
+    require(dirty_nbytes() == 0, "%zu bytes stay though it is allowed now\n", dirty_nbytes());
+    sound();
+}
+
+static void refused_replacement_is_no_harm(void)
+{
+    char *p = alloc_malloc(8 << 20), *fence = alloc_malloc(1 << 20);
+    memset(p, 0xff, 8 << 20);
+    p = alloc_realloc(p, 16 << 20);     /* moved: its old place is a mapping apart, purged by replacing it */
+    alloc_free(p);
+    os_fail(SYS_mmap, 1, (unsigned long)-1, ENOMEM);
+    purge_down_to(0);
+    sound();
+    os_fail(SYS_mmap, 0, 0, 0);
+    purge_down_to(0);
+    require(dirty_nbytes() == 0 && spans.totals.moved == 0, "%zu bytes stay, %zu moved ranges\n", dirty_nbytes(), spans.totals.moved);
+    p = alloc_calloc(1, 24 << 20);
+    require(is_filled(p, 24 << 20, 0), "calloc is not zero\n");
+    alloc_free(p);
+    alloc_free(fence);
+    sound();
+}
+
+UNIT_MAIN(PROMISE(purge_bounds_what_is_kept), PROMISE(purge_bound_follows_the_option), PROMISE(purge_makes_memory_read_zero),
+          PROMISE(refused_madvise_is_no_harm), PROMISE(refused_replacement_is_no_harm))
