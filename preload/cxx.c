@@ -53,15 +53,11 @@ static bool is_runtime(const char *path)
     return false;
 }
 
-/* The first definition in the process is not ours. A program that is not position-independent and takes an op's
- * address has a symbol too, the stub through which it calls: undefined, but not at 0. That is no definition. */
+/* The first definition in the process is not ours. */
 static bool is_interposed(const char *name)
 {
     void *first = dlsym(RTLD_DEFAULT, name);
-    Dl_info info;
-    ElfW(Sym) *symbol = NULL;
-    if (!first || is_own(first)) return false;
-    return !dladdr1(first, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol || symbol->st_shndx != SHN_UNDEF;
+    return first && !is_own(first) && !next_is_stub(first);
 }
 
 /* One walk over the objects: whose are the ops behind ours? */

@@ -5,6 +5,7 @@
 #include "guard.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +18,22 @@ extern void __msan_init(void) __attribute__((weak));
 enum { UNDECIDED, SERVES, FORWARDS };
 static _Atomic(int) decision;
 
+COLD bool next_is_stub(const void *address)
+{
+    Dl_info info; /* dladdr allocates nothing, and the loader's lock, should it be held, is this thread's */
+    ElfW(Sym) *symbol = NULL;
+    return dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol && symbol->st_shndx == SHN_UNDEF;
+}
+
 /* The dynamic linker has bound our own references to the first definition in the process. If that is not ours, somebody else
  * owns malloc. The addresses come through the GOT: no -Bsymbolic, or the answer would always be ours. */
 static bool is_interposed(void)
 {
     void *(*volatile first_malloc)(size_t) = malloc;
     void (*volatile first_free)(void *) = free;
-    return first_malloc != own_malloc || first_free != own_free;
+    bool is_our_malloc = first_malloc == own_malloc || next_is_stub((const void *)(uintptr_t)first_malloc);
+    bool is_our_free = first_free == own_free || next_is_stub((const void *)(uintptr_t)first_free);
+    return !is_our_malloc || !is_our_free;
 }
 
 static const char *base_name(const char *path)

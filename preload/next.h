@@ -17,6 +17,10 @@ struct next {
     size_t (*malloc_usable_size)(void *);
 };
 
+/* Whether an address that a reference was bound to is not a definition but a stub: a program that is not position-independent
+ * and takes a function's address has a symbol for the stub through which it calls, undefined, but not at 0. */
+bool next_is_stub(const void *address);
+
 /* Whether every call goes to the next definition. */
 bool next_has_all(void);
 

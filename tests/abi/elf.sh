@@ -29,7 +29,7 @@ broken() {
 relocations() { readelf -rW "$library" | awk '$3 ~ /^R_/ { sub(/@.*/, "", $5); print $1, $3, $5 }'; }
 
 check_exports() {
-    nm -D --defined-only "$library" | sed 's/^[0-9a-f]* //' | sed 's/^T //' | sort | diff "$here/exports.txt" - ||
+    nm -D --defined-only "$library" | sed 's/^[0-9a-f]* //' | sed 's/^T //' | LC_ALL=C sort | diff "$here/exports.txt" - ||
         broken "< is missing, > is new or is no function: change exports.map and exports.txt together, knowingly"
 }
 
