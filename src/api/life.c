@@ -3,6 +3,7 @@
 #include "../os/map.h"
 #include "../os/options.h"
 #include "../os/report.h"
+#include "../watch/census.h"
 #include "../watch/watch.h"
 
 #include <errno.h>
@@ -36,9 +37,10 @@ static void start(void)
  * span records, which tile the range at every instant, or lost with it. */
 static void repair(void)
 {
-    lock_break(&spans.lock);
+    bool was_locked = lock_break(&spans.lock);
     heaps_repair(heap_own());
-    if (heaps_have_vanished()) spans_repair();
+    if (heaps_have_vanished()) spans_repair(was_locked);
+    census_break();
 }
 
 COLD void life_begin(void)

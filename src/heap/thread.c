@@ -143,6 +143,14 @@ COLD void heap_retire(void)
     heap_pool(heap);
 }
 
+/* What a busy heap allocates from, lists, or is about to let go or has just taken back. */
+static bool is_in_use(struct span *span)
+{
+    enum span_state state = span_state(span);
+    if (state == SPAN_FULL) return !(remote_load(span) & REMOTE_FULL);
+    return state == SPAN_CURRENT || state == SPAN_AVAILABLE;
+}
+
 /* A heap that a vanished thread was changing: nothing in it is read again. What it was allocating from is lost, since
  * nobody knows how far the change had come; its full spans go on, they are on no list of its. */
 static void lose(struct heap *heap)
@@ -151,8 +159,7 @@ static void lose(struct heap *heap)
     for (size_t i = 0, n; i < range_limit(); i += n) {
         struct span *span = range.records + i;
         n = max_size(span_nslices(span), 1);
-        bool is_listed = span_state(span) == SPAN_CURRENT || span_state(span) == SPAN_AVAILABLE;
-        if (is_listed && heap_of_owner(range.table[i].owner) == heap) span_set_state(span, SPAN_LOST);
+        if (is_in_use(span) && heap_of_owner(range.table[i].owner) == heap) span_set_state(span, SPAN_LOST);
     }
 }
 

@@ -320,7 +320,14 @@ static enum span_state settle(struct span *span)
     return state;
 }
 
-void spans_repair(void)
+/* A split or a join that went no further leaves one record inside a span that says more than INTERIOR. */
+static void scrap_inside(struct span *span, size_t nslices)
+{
+    for (size_t i = 1; i < nslices; i++)
+        if (span_state(span + i) != SPAN_INTERIOR) span_set(span + i, SPAN_INTERIOR, 0);
+}
+
+void spans_repair(bool was_locked)
 {
     struct span *run = NULL;
     for (int kind = 0; kind < 2; kind++)
@@ -330,6 +337,7 @@ void spans_repair(void)
         struct span *span = range.records + i;
         enum span_state state = settle(span);
         n = max_size(span_nslices(span), 1);
+        if (was_locked) scrap_inside(span, n);
         if (is_free(state) && run) join(run, span); /* so far in no bin, like it */
         else if (is_free(state)) run = span;
         if (is_free(state)) continue;

@@ -224,9 +224,9 @@ void purge_note_give(size_t nslices);
 struct span *span_take_dirtiest(void);
 void span_put_free(struct span *span);
 
-/* After a fork from among threads: rebuilds bins and totals from the records. A span in use that no desc speaks for was
- * being made or given back by a thread that is gone: it is free. Single-threaded. */
-void spans_repair(void);
+/* After a fork from among threads, one of which held the lock if was_locked: rebuilds bins and totals from the records. A span
+ * in use that no desc speaks for was being made or given back by a thread that is gone: it is free. Single-threaded. */
+void spans_repair(bool was_locked);
 
 /* Checks the laws above; the lock is held. Returns the number of broken ones, tells of each through `broken`. */
 size_t span_verify(void (*broken)(const char *law, const struct span *span));

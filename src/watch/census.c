@@ -12,6 +12,8 @@ void census_drop(struct census *census)
     lock_drop(&taken);
 }
 
+void census_break(void) { lock_break(&taken); }
+
 /* Marks a block that a list holds. False: not a block of the span. */
 static bool mark(struct census *census, const struct block *block)
 {

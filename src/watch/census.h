@@ -20,6 +20,9 @@ struct census {
 struct census *census_take(void);
 void census_drop(struct census *census);
 
+/* In a child of fork: whoever had it is gone. */
+void census_break(void);
+
 /* Counts a span of blocks. */
 void census_count(struct census *census, const struct span *span);
 

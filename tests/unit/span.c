@@ -178,14 +178,17 @@ static void spans_repair_rebuilds_everything_from_the_records(void)
     for (int i = 0; i < 20; i += 3) give(kept[i], (size_t)i / 2);
     struct span_totals before = spans.totals;
     memset(&spans.totals, 0x55, sizeof spans.totals);
-    spans_repair();
+    spans_repair(false);
     verify();
     require(spans.totals.live == before.live && spans.totals.dirty == before.dirty && spans.totals.clean == before.clean, "the totals differ\n");
     orphan = kept[1];
     speak_for(orphan, OWNER_NONE);
-    spans_repair();
+    spans_repair(false);
     verify();
     require(spans.totals.live == before.live - 2, "a span that no desc speaks for is free\n");
+    span_set(kept[4] + 2, SPAN_LARGE, 3); /* a split, before the left part was cut */
+    spans_repair(true);
+    verify();
     for (int i = 2; i < 20; i++)
         if (i % 3) give(kept[i], (size_t)i + 1);
     require(spans.totals.live == 0, "%zu slices are live\n", spans.totals.live);
@@ -297,7 +300,7 @@ static void span_laws_hold_at_random(void)
             require(spans.totals.dirty << SLICE_SHIFT <= keep, "%zu slices are dirty, over %zu bytes\n", spans.totals.dirty, keep);
         }
         if (random_below(&state, 500) == 0) {
-            spans_repair();
+            spans_repair(random_below(&state, 2));
             verify();
         }
     }

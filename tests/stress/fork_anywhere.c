@@ -1,0 +1,260 @@
+/*
+ * A process forked at any instruction of another thread's malloc or free can allocate, and its heap keeps every law.
+ *
+ * A thread is single-stepped by its own trap flag through its whole life: its first malloc, one act out of the list below, its exit. At each
+ * instruction of the library that the act has not been at before it stops, and the main thread forks: by fork, and every second time by
+ * the bare system call, of which no atfork handler hears. The child frees blocks of all its vanished threads, allocates, and checks every law.
+ *     fork_anywhere [seed]
+ * At full size that is every instruction that an act passes; else a tenth of them, at random.
+ */
+#include "mspace.h"
+#include "stress.h"
+
+#include <limits.h>
+#include <link.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+
+enum { NBLOCKS = 150, NEXPOSED = 64, CHILD_SECONDS = 30, TEXT_MAX = 1 << 20, TRAP_FLAG = 0x100 };
+
+#if defined(__x86_64__)
+
+/* --- the acts: each passes some of the slow rungs; `given` are blocks that another thread owns --- */
+
+static void *given[NBLOCKS];
+
+static void bulk(size_t size, int n)
+{
+    void *own[NBLOCKS];
+    for (int i = 0; i < n; i++) own[i] = api_malloc(size);
+    for (int i = 0; i < n; i++) api_free(own[i]);
+}
+
+static void free_given(size_t size, int n)
+{
+    (void)size;
+    for (int i = 0; i < n; i++) api_free(given[i]);
+}
+
+static void resize(size_t size, int n)
+{
+    char *p = api_malloc(size);
+    for (int i = 0; i < n; i++) p = api_realloc(p, size <<= 1);
+    p = api_realloc(p, size >> n);
+    api_free(p);
+}
+
+extern int mspace_walk(mspace_visitor *visit, void *argument) API_EXTRA;
+
+/* Counts down, and ends the walk at zero. */
+static int visit(const struct mspace_item *item, void *left)
+{
+    (void)item;
+    return --*(int *)left == 0;
+}
+
+static void look(size_t size, int n)
+{
+    void *p = api_malloc(size);
+    require(mspace_walk(visit, &n) == 1, "the heap cannot be walked\n");
+    api_free(p);
+}
+
+static void tidy(size_t size, int n)
+{
+    bulk(size, n);
+    api_trim(0);
+}
+
+static const struct act {
+    const char *name;
+    void (*play)(size_t size, int n);
+    size_t size;
+    int n, ngiven;
+} ACTS[] = {
+    {"small blocks", bulk, 960, 150, 0},
+    {"smaller blocks", bulk, 448, 150, 0},
+    {"medium blocks", bulk, 4096, 40, 0},
+    {"medium blocks off the fast path", bulk, 40000, 20, 0},
+    {"large blocks", bulk, 300000, 8, 0},
+    {"another's small blocks", free_given, 960, 150, 150},
+    {"another's medium blocks", free_given, 4096, 40, 40},
+    {"another's medium blocks off the fast path", free_given, 40000, 20, 20},
+    {"another's large blocks", free_given, 300000, 4, 4},
+    {"resizing", resize, 300000, 3, 0},
+    {"looking", look, 100, 10, 0},
+    {"tidying", tidy, 2000000, 4, 0},
+};
+enum { NACTS = sizeof ACTS / sizeof *ACTS };
+
+/* --- the thread that is stepped --- */
+
+static struct {
+    uintptr_t start, size;
+} library;
+static unsigned char seen[TEXT_MAX]; /* by the present act */
+static uint64_t random_state;
+static uint32_t one_in; /* so many new instructions a photograph */
+static int asks[2], answers[2];
+
+static void tell(int fd, uintptr_t word) { require(write(fd, &word, sizeof word) == sizeof word, "a pipe broke\n"); }
+
+static uintptr_t hear(int fd)
+{
+    uintptr_t word;
+    ssize_t n;
+    while ((n = read(fd, &word, sizeof word)) < 0 && errno == EINTR) {}
+    require(n == sizeof word, "a pipe broke\n");
+    return word;
+}
+
+static void on_step(int sig, siginfo_t *info, void *context)
+{
+    (void)sig, (void)info;
+    uintptr_t at = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] - library.start;
+    if (at >= library.size || seen[at]) return;
+    seen[at] = 1;
+    if (random_below(&random_state, one_in) != 0) return;
+    int saved = errno;
+    tell(asks[1], at);
+    hear(answers[0]);
+    errno = saved;
+}
+
+/* Below the red zone. */
+#define CHANGE_FLAGS(operation, mask)                                                                                            \
+    __asm__ volatile("leaq -128(%%rsp), %%rsp; pushfq; " operation " %0, (%%rsp); popfq; leaq 128(%%rsp), %%rsp"                 \
+                     :                                                                                                           \
+                     : "i"(mask)                                                                                                 \
+                     : "memory", "cc")
+
+/* Runs after the library's own destructor, whose key is older: the thread's exit is part of every act, up to where libc
+ * blocks all signals. */
+static pthread_key_t end_key;
+
+static void step_no_more(void *round)
+{
+    uintptr_t n = (uintptr_t)round;
+    if (n < PTHREAD_DESTRUCTOR_ITERATIONS) pthread_setspecific(end_key, (void *)(n + 1));
+    else CHANGE_FLAGS("andq", ~TRAP_FLAG);
+}
+
+static void *stepped_life(void *argument)
+{
+    const struct act *act = argument;
+    pthread_setspecific(end_key, (void *)1);
+    CHANGE_FLAGS("orq", TRAP_FLAG);
+    act->play(act->size, act->n);
+    return NULL;
+}
+
+/* --- the thread that directs: owns the given blocks --- */
+
+static void *exposed[NEXPOSED]; /* live all the time */
+
+static void direct_one(const struct act *act)
+{
+    pthread_t stepped;
+    for (int i = 0; i < act->ngiven; i++) given[i] = stamped_new(act->size);
+    memset(seen, 0, sizeof seen);
+    require(pthread_create(&stepped, NULL, stepped_life, (void *)(uintptr_t)act) == 0, "pthread_create\n");
+    pthread_join(stepped, NULL);
+}
+
+static void *direct(void *argument)
+{
+    (void)argument;
+    uint64_t random = random_next(&random_state);
+    for (int i = 0; i < NEXPOSED; i += 2) exposed[i] = stamped_new(size_random(&random));
+    for (int i = 0; i < NACTS; i++) {
+        tell(asks[1], UINTPTR_MAX - 1);
+        hear(answers[0]);
+        direct_one(&ACTS[i]);
+    }
+    tell(asks[1], UINTPTR_MAX);
+    return NULL;
+}
+
+/* --- the main thread: forks --- */
+
+__attribute__((noreturn)) static void child_live(uint64_t random)
+{
+    watchdog(CHILD_SECONDS);
+    void *own[64] = {NULL};
+    for (int i = 0; i < NEXPOSED; i++) stamped_free(exposed[i]);
+    for (int i = 0; i < 300; i++) {
+        void **place = &own[random_below(&random, 64)];
+        stamped_free(*place);
+        *place = stamped_new(size_random(&random));
+    }
+    api_free(api_malloc(400000));
+    for (int i = 0; i < 64; i++) stamped_free(own[i]);
+    int nitems = 10;
+    require(mspace_walk(visit, &nitems) == 1, "the heap of a child cannot be walked\n");
+    require_sound("in a child");
+    _exit(0);
+}
+
+/* Whether the child came to a good end. */
+static bool photograph(const struct act *act, uintptr_t at, unsigned long n)
+{
+    int status;
+    uint64_t random = random_next(&random_state);
+    pid_t child = n % 2 ? (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL) : fork();
+    if (child == 0) child_live(random);
+    require(child > 0, "child %lu could not be forked\n", n);
+    while (waitpid(child, &status, 0) < 0) require(errno == EINTR, "waitpid\n");
+    if (status == 0) return true;
+    say("BROKEN: a child ended with status %#x: forked by %s while another thread, at %s, was at libmspace.so+%#zx\n",
+        (unsigned)status, n % 2 ? "clone" : "fork", act->name, (size_t)at);
+    return false;
+}
+
+static int find_library(struct dl_phdr_info *object, size_t size, void *own)
+{
+    (void)size;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || (uintptr_t)own - object->dlpi_addr - part->p_vaddr >= part->p_memsz) continue;
+        library.start = object->dlpi_addr;
+        library.size = part->p_vaddr + part->p_memsz;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    random_state = seed_choose("fork_anywhere", argc > 1 ? argv[1] : NULL);
+    one_in = (uint32_t)(1000 / scaled(1000));
+    watchdog(280);
+    require(api_is_mspace(), "libmspace is not loaded\n");
+    dl_iterate_phdr(find_library, (void *)(uintptr_t)mspace_verify);
+    require(library.size > 0 && library.size < TEXT_MAX, "the library's code was not found\n");
+    require(pipe(asks) == 0 && pipe(answers) == 0, "pipe\n");
+    require(pthread_key_create(&end_key, step_no_more) == 0, "pthread_key_create\n");
+    struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
+    sigaction(SIGTRAP, &action, NULL);
+    for (int i = 1; i < NEXPOSED; i += 2) exposed[i] = stamped_new(size_random(&random_state));
+
+    pthread_t director;
+    require(pthread_create(&director, NULL, direct, NULL) == 0, "pthread_create\n");
+    unsigned long n = 0, nbroken = 0;
+    const struct act *act = ACTS - 1;
+    for (uintptr_t at; (at = hear(asks[0])) != UINTPTR_MAX; tell(answers[1], 0)) {
+        if (at == UINTPTR_MAX - 1) act++;
+        else nbroken += !photograph(act, at, n++);
+    }
+    pthread_join(director, NULL);
+    say("%lu children, %lu of them broken\n", n, nbroken);
+    require(n > 100, "only %lu instructions were stopped at: nothing was tested\n", n);
+    require_sound("in the parent");
+    return nbroken != 0;
+}
+
+#else
+
+int main(void) { return 77; }
+
+#endif
