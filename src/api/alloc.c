@@ -106,14 +106,15 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
-/* A small block shows it in its first words. Of a medium one the remote word is asked, and by its owner the pair too: for
- * anybody else that may be another span's by the time it is read. */
-bool alloc_is_free(const struct desc *desc, const void *block)
+/* A small block shows it in its first words. Of a medium one the remote word is asked, and its owner. */
+bool alloc_is_free(const struct desc *desc, const void *p)
 {
-    if (desc->class < NSMALL) return block_is_sound(block);
-    uint64_t bits = remote_bits(remote_load(span_of_start(desc->start)));
-    if (heap_of_owner(PEEK(desc->owner)) == heap_own()) bits |= desc->pair->bits;
-    return bits >> desc_index(desc, block) & 1;
+    if (desc->class < NSMALL) return block_is_sound(p);
+    struct span *span = span_of_start(desc->start);
+    unsigned k = desc_index(desc, p);
+    uint64_t bits = remote_bits(remote_load(span));
+    if (heap_of_owner(PEEK(desc->owner)) == heap_own()) return (bits | desc->pair->bits) >> k & 1;
+    return bits >> k & 1 || remote_is_free_at_owner(span, k);
 }
 
 /* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it

@@ -60,6 +60,7 @@ struct heap {
     _Atomic(uint32_t) state;     /* enum heap_state */
     _Atomic(uint32_t) pool_next; /* while pooled: index + 1 of the next */
 
+    _Atomic(uint32_t) nturns; /* odd while a medium span becomes current or is let go: its desc and the pairs disagree */
     _Atomic(struct span *) woken __attribute__((aligned(CACHE_LINE)));
     _Atomic(uint32_t) nripe; /* woken spans that are all free by now */
 } __attribute__((aligned(CACHE_LINE)));
@@ -150,7 +151,7 @@ void heaps_repair(struct heap *own);
 /* Whether a fork has ever left heaps of vanished threads behind in this process. */
 bool heaps_have_vanished(void);
 
-/* A busy heap is inside a slow rung; nested entries keep the outermost. */
+/* A busy heap is inside a slow rung. Not nested. */
 INLINE void heap_enter(struct heap *heap)
 {
     atomic_store_explicit(&heap->busy, 1, memory_order_relaxed);

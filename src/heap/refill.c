@@ -91,14 +91,24 @@ static struct block *walk_chain(struct span *span, struct block *block, unsigned
     return last;
 }
 
+/* The same for bits: one that is set already was freed by the owner, and by another thread. */
+static unsigned absorb_bits(struct span *span, struct pair *pair, uint64_t bits)
+{
+    size_t size = span_desc(span)->size;
+    for (uint64_t twice = pair->bits & bits; UNLIKELY(twice); twice &= twice - 1) {
+        const char *block = span_address(span) + bits_lowest(twice) * size;
+        report_crime("free()", &(struct evidence){CRIME_DOUBLE, block, block, size});
+    }
+    bits &= ~pair->bits;
+    pair_set_bits(pair, pair->bits | bits);
+    return (unsigned)__builtin_popcountl(bits);
+}
+
 /* Adds what `word` holds to a pair; returns its weight. */
 static uint64_t absorb(struct span *span, struct pair *pair, uint64_t word)
 {
     if (!remote_has(word)) return 0;
-    if (!is_small(span)) {
-        pair->bits |= remote_bits(word);
-        return (unsigned)__builtin_popcountl(remote_bits(word));
-    }
+    if (!is_small(span)) return absorb_bits(span, pair, remote_bits(word));
     uint64_t weight;
     struct block *first = first_of(span, word), *last = walk_chain(span, first, remote_count(word), &weight);
     if (!last) return 0;
@@ -192,7 +202,7 @@ static void keep_spare(struct heap *heap, struct span *span)
     unsigned class = class_of_span(before);
     if (heap->current[class] != before || heap->pairs[class].due != UINT64_MAX) return;
     heap->current[class] = NULL;
-    heap->pairs[class].bits = 0;
+    pair_set_bits(&heap->pairs[class], 0);
     give(before);
 }
 
@@ -223,10 +233,14 @@ COLD void heap_event(void *block)
 }
 
 /* Remote frees into an AVAILABLE span join its own. */
+static void take_in(struct span *span)
+{
+    if (remote_has(remote_load(span))) span->pair.due -= absorb(span, &span->pair, remote_take(span, false));
+}
+
 static void drain_available(struct span *span)
 {
-    if (!remote_has(remote_load(span))) return;
-    span->pair.due -= absorb(span, &span->pair, remote_take(span, false));
+    take_in(span);
     if (span->pair.due == UINT64_MAX) retire(span);
 }
 
@@ -304,21 +318,31 @@ static bool carve(struct heap *heap, struct span *span)
     unsigned n = (unsigned)min_size(span->capacity - done, max_size(1, bytes / desc->size));
     struct pair *pair = &heap->pairs[desc->class];
     if (is_small(span)) pair->head = link_run(span_address(span) + (size_t)done * desc->size, n, desc->size);
-    else pair->bits = (((uint64_t)1 << n) - 1) << done;
+    else pair_set_bits(pair, (((uint64_t)1 << n) - 1) << done);
     span_carve(span, done + n);
     return true;
+}
+
+/* Before and after a change of what a desc's pair is, for whoever looks at another thread's (remote_is_free_at_owner); what is
+ * stored in between is stored with release. */
+static void turn(struct heap *heap)
+{
+    uint32_t n = atomic_load_explicit(&heap->nturns, memory_order_relaxed);
+    atomic_store_explicit(&heap->nturns, n + 1, memory_order_release);
 }
 
 /* The span's pair becomes the heap's, and frees go there from now on. Above FAST_MAX `due` goes on counting what is out. */
 static void make_current(struct heap *heap, struct span *span, unsigned class)
 {
     struct pair *pair = &heap->pairs[class];
-    *pair = span->pair;
+    turn(heap);
+    pair_set(pair, span->pair.bits, span->pair.due);
     if (class < NFAST) pair->due = DUE_PARKED;
     else if (pair->due == DUE_PARKED) pair->due = UINT64_MAX;
     heap->places[class] = (struct place){span_address(span), class_table[class].size};
     heap->current[class] = span;
     span_repoint(span, pair);
+    turn(heap);
     span_set_state(span, SPAN_CURRENT);
 }
 
@@ -328,7 +352,7 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
     uint64_t word = remote_take(span, false);
     struct pair *pair = &heap->pairs[class];
     if (class < NSMALL) pair->head = first_of(span, word); /* nothing is due here: no block is read */
-    else pair->bits = remote_bits(word);
+    else pair_set_bits(pair, remote_bits(word));
     if (class >= NFAST) pair->due -= (unsigned)__builtin_popcountl(pair->bits);
     return true;
 }
@@ -337,9 +361,11 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
  * arrived in between, and it is current again. */
 static bool let_go(struct heap *heap, struct span *span, unsigned class)
 {
-    span->pair = (struct pair){.bits = 0, .due = due_at_wake(span)};
+    pair_set(&span->pair, 0, due_at_wake(span));
     uint64_t due = heap->pairs[class].due;
+    turn(heap);
     span_repoint(span, &span->pair);
+    turn(heap);
     span_set_state(span, SPAN_FULL);
     heap->current[class] = NULL;
     if (remote_let_go(span)) return true;
@@ -385,7 +411,7 @@ static struct span *fresh(struct heap *heap, unsigned class)
     struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, false);
     if (!span) return NULL;
     span->capacity = class_table[class].capacity;
-    span->pair = (struct pair){.bits = 0, .due = DUE_PARKED};
+    pair_set(&span->pair, 0, DUE_PARKED);
     atomic_store_explicit(&span->remote, 0, memory_order_relaxed);
     span_describe(span, class, heap_owner(heap, class), &span->pair);
     return span;
@@ -412,6 +438,7 @@ static bool fill(struct heap *heap, unsigned class, bool *is_fresh)
     }
     if (++heap->nslow % NET_EVERY == 0) draw_net(heap, class);
     if (!(span = next_span(heap, class))) return false;
+    if (class >= NSMALL) take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
     make_current(heap, span, class);
     if (heap->pairs[class].bits || refill_remote(heap, span, class)) return true;
     return *is_fresh = carve(heap, span);
@@ -437,7 +464,7 @@ static void *pop_medium(struct heap *heap, unsigned class, bool *is_zero)
     if (!pair->bits && !fill(heap, class, &is_fresh)) return NULL;
     *is_zero = is_fresh && heap->current[class]->is_clean;
     uint64_t k = bits_lowest(pair->bits);
-    pair->bits &= pair->bits - 1;
+    pair_set_bits(pair, pair->bits & (pair->bits - 1));
     if (class >= NFAST) pair->due++;
     return heap->places[class].base + k * class_table[class].size;
 }

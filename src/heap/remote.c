@@ -102,6 +102,7 @@ static void push(struct span *span, struct block *first, struct block *last, uns
 
 bool remote_free_medium(struct span *span, unsigned k)
 {
+    if (UNLIKELY(remote_is_free_at_owner(span, k))) return false;
     unsigned capacity = span->capacity, wake = span_wake(span);
     struct heap *owner = owner_of(span);
     uint64_t old = remote_load(span), flags, bit = (uint64_t)1 << k;
@@ -115,6 +116,30 @@ bool remote_free_medium(struct span *span, unsigned k)
     } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, flags, memory_order_acq_rel, memory_order_relaxed));
     if (outcome != PUSHED) settle(span, outcome, owner);
     return true;
+}
+
+static uint64_t bits_of(const struct desc *desc)
+{
+    struct pair *pair = __atomic_load_n(&desc->pair, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&pair->bits, __ATOMIC_ACQUIRE);
+}
+
+/* The bit was seen set, perhaps of another span that has come to the same pair meanwhile. Between two looks at an even nturns
+ * nothing has come or gone. */
+static COLD bool is_surely_free(struct span *span, unsigned k)
+{
+    const struct desc *desc = span_desc(span);
+    struct heap *owner = owner_of(span);
+    uint32_t turns = atomic_load_explicit(&owner->nturns, memory_order_acquire);
+    struct pair *pair = __atomic_load_n(&desc->pair, __ATOMIC_ACQUIRE);
+    bool is_set = bits_of(desc) >> k & 1, is_its = pair == &span->pair || pair == &owner->pairs[desc->class];
+    return is_set && is_its && turns % 2 == 0 && atomic_load_explicit(&owner->nturns, memory_order_acquire) == turns &&
+           owner_of(span) == owner;
+}
+
+bool remote_is_free_at_owner(struct span *span, unsigned k)
+{
+    return UNLIKELY(bits_of(span_desc(span)) >> k & 1) && is_surely_free(span, k);
 }
 
 static void post(struct pending *way)

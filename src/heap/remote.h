@@ -41,9 +41,12 @@ INLINE uint64_t remote_load(struct span *span) { return atomic_load_explicit(&sp
 /* Frees `block`, which another heap owns (or the shared one), on behalf of `heap`, NULL for a thread without one. */
 void remote_free(struct heap *heap, struct span *span, struct block *block);
 
-/* A free block of a medium span that another heap owns. False: it is free already, by another thread; that its owner has freed it
- * before cannot be seen from here without a look at the owner's hottest line, and is not. */
+/* A free block of a medium span that another heap owns. False: it is free already, by whatever thread. */
 bool remote_free_medium(struct span *span, unsigned k);
+
+/* Whether a medium block of another heap's is free because that heap's thread has freed it. Never true of a block that is not;
+ * not to be relied on to be true while its owner moves the span. */
+bool remote_is_free_at_owner(struct span *span, unsigned k);
 
 /* Posts what `heap` has gathered. Owner only. */
 void remote_flush(struct heap *heap);

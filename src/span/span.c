@@ -258,7 +258,7 @@ void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pa
     struct desc *desc = span_desc(span);
     for (size_t n = span_nslices(span); n--; desc++) {
         desc->start = (uintptr_t)span_address(span);
-        desc->pair = pair;
+        __atomic_store_n(&desc->pair, pair, __ATOMIC_RELEASE);
         desc->reciprocal = class_table[class].reciprocal;
         desc->size = class_table[class].size;
         desc->class = (uint8_t) class;
@@ -286,7 +286,7 @@ void span_hand_over(struct span *span, uintptr_t owner)
 void span_repoint(struct span *span, struct pair *pair)
 {
     struct desc *desc = span_desc(span);
-    for (size_t n = span_nslices(span); n--; desc++) desc->pair = pair;
+    for (size_t n = span_nslices(span); n--; desc++) __atomic_store_n(&desc->pair, pair, __ATOMIC_RELEASE);
 }
 
 struct span *span_containing(size_t index)

@@ -66,6 +66,14 @@ struct pair {
     uint64_t due;
 };
 
+/* Other threads may look at a medium pair's bits (remote.h). */
+INLINE void pair_set_bits(struct pair *pair, uint64_t bits) { __atomic_store_n(&pair->bits, bits, __ATOMIC_RELEASE); }
+INLINE void pair_set(struct pair *pair, uint64_t bits, uint64_t due)
+{
+    pair_set_bits(pair, bits);
+    pair->due = due;
+}
+
 /* Read-mostly. owner: a heap's identity (heap.h) for a small span, that plus OWNER_MEDIUM for a medium one, or one of these. A zero-filled desc is OWNER_NONE with nothing
  * carved, which every fast path refuses. */
 enum { OWNER_NONE = 0, OWNER_MEDIUM = 1, OWNER_LARGE = 2 };
