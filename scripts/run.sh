@@ -78,7 +78,7 @@ esac
 case $library in
     *[\ :]*) die "LD_PRELOAD cannot hold a path with a space or a colon; move the project away from $root" ;;
 esac
-is_built || build mspace
+is_built mspace || build mspace
 
 [ -z "$conf" ] || export MSPACE_CONF=$conf
 export LD_PRELOAD=$library${LD_PRELOAD:+:$LD_PRELOAD}

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What run.sh and test.sh share: find the project, get the tools, build once.
+# What the scripts share: find the project, get the tools, build once.
 # Sourced, never run. Everything it says goes to stderr; when all is well it says nothing.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
@@ -52,10 +52,10 @@ need_tools() {
         die "apt-get could not install ${missing[*]}; put its error above right, or install them by hand, and try again"
 }
 
-# is_built: the library is there and no source is newer than the last build's start.
+# is_built TARGET: it was built, and no source of the library or of the measuring program is newer than the start of that build.
 is_built() {
-    [ -f "$library" ] && [ -f "$build/.built" ] &&
-        [ -z "$(cd "$root" && find CMakeLists.txt src include preload -newer build/.built -print -quit)" ]
+    [ -f "$library" ] && [ -f "$build/.built-$1" ] &&
+        [ -z "$(cd "$root" && find CMakeLists.txt src include preload scripts/measure tests/bench -newer "build/.built-$1" -print -quit)" ]
 }
 
 # build_locked TARGET CMAKE_OPTION...: the caller holds build/.lock.
@@ -70,7 +70,7 @@ build_locked() {
     fi
     quietly cmake --build "$build" --target "$target" -j "$(nproc)" ||
         die "the build failed; see the compiler's error above (a clean start: rm -r '$build')"
-    mv "$build/.started" "$build/.built"
+    mv "$build/.started" "$build/.built-$target"
 }
 
 # build TARGET [CMAKE_OPTION...]: one at a time; who comes second finds it done or does the rest.
@@ -80,6 +80,6 @@ build() {
         die "cannot write $build; make the folder $root writable for $(id -un), or clone it again"
     (
         flock 9
-        { [ "$1" = mspace ] && is_built; } || build_locked "$@" 9>&-
+        { [ $# -eq 1 ] && is_built "$1"; } || build_locked "$@" 9>&-
     ) 9>"$build/.lock" || exit 1
 }
