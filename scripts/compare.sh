@@ -101,17 +101,23 @@ if [ $# -eq 0 ]; then
     exec "$root/scripts/bench.sh" --demonstration
 fi
 [ -z "$svg$html" ] || need_gnuplot
+is_built compare || build compare
 
 chosen=()
 if [ ${#allocators[@]} -eq 0 ]; then mapfile -t chosen < <(allocators_found); fi
-for allocator in "$baseline" ${allocators[@]+"${allocators[@]}"}; do
+for allocator in ${allocators[@]+"${allocators[@]}"}; do
     named=$(allocator_named "$allocator") || exit 2
-    case " ${chosen[*]-} " in *" $named "*) ;; *) chosen+=("$named") ;; esac
+    chosen+=("$named")
 done
+case " ${chosen[*]-}" in
+    *" $baseline="*) ;;
+    *)
+        named=$(allocator_named "$baseline") || exit 2
+        chosen=("$named" ${chosen[@]+"${chosen[@]}"})
+        ;;
+esac
 arguments=(--baseline "$baseline" ${runs[@]+"${runs[@]}"})
 for allocator in "${chosen[@]}"; do arguments+=(--allocator "$allocator"); done
-
-is_built compare || build compare
 
 plot=''
 if [ -n "$svg$html" ]; then

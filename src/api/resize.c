@@ -25,8 +25,10 @@ static bool fits(size_t size, size_t usable) { return size <= usable && (size >=
 
 static void *copy(const char *entry, void *p, size_t size, size_t usable)
 {
-    void *block = alloc_malloc(size);
-    if (!block) return NULL;
+    bool is_growing = size > usable && size > MEDIUM_MAX;
+    life_check();
+    void *block = is_growing ? large_alloc_growing(size, usable) : NULL;
+    if (!block && !(block = alloc_malloc(size))) return NULL;
     memcpy(block, p, min_size(size, usable));
     enum push pushed = block_push(p);
     if (pushed == PUSH_EVENT) alloc_event(p);

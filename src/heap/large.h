@@ -11,6 +11,9 @@
 /* size at most PTRDIFF_MAX, alignment a power of two. NULL: out of memory. */
 void *large_alloc(size_t size, size_t alignment, bool *is_zero);
 
+/* A block of `size` for one of `before`, less than that, which has outgrown its place. NULL: out of memory. */
+void *large_alloc_growing(size_t size, size_t before);
+
 /* False: not the start of a live large block (or another thread was first). */
 bool large_free(void *block);
 

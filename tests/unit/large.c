@@ -49,6 +49,23 @@ static void realloc_grows_in_place_into_a_free_neighbour(void)
     sound();
 }
 
+/* Somebody else takes what is behind it after each step: a quarter more each time is log(128 / 8) / log(1.25) = 12.4 moves. */
+static void realloc_by_steps_moves_seldom(void)
+{
+    unsigned char *p = get(8 * S, 0x11);
+    int nmoves = 0;
+    for (size_t n = 9; n <= 128; n++) {
+        get(5 * S, 0x22);
+        unsigned char *q = alloc_realloc(p, n * S);
+        require(q && is_filled(q, 8 * S, 0x11), "contents\n");
+        nmoves += q != p;
+        p = q;
+    }
+    require(nmoves <= 14, "moved %d times in 120 steps\n", nmoves);
+    alloc_free(p);
+    sound();
+}
+
 static void realloc_to_less_than_half_returns_the_tail(void)
 {
     unsigned char *p = get(64 * S, 0x11), *fence = get(8 * S, 0x22);
@@ -154,6 +171,7 @@ static void calloc_of_a_large_block_is_zero_after_any_history(void)
 }
 
 UNIT_MAIN(PROMISE(large_usable_size_is_whole_pages), PROMISE(large_is_freed_once), PROMISE(realloc_grows_in_place_into_a_free_neighbour),
+          PROMISE(realloc_by_steps_moves_seldom),
           PROMISE(realloc_to_less_than_half_returns_the_tail), PROMISE(realloc_moves_pages_and_keeps_their_contents),
           PROMISE(realloc_moves_within_its_budget), PROMISE(realloc_never_moves_pages_under_mremap_0),
           PROMISE(realloc_keeps_contents_from_any_size_to_any), PROMISE(calloc_of_a_large_block_is_zero_after_any_history))
