@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# One promise of the measuring program: compare.sh PROMISE COMPARE LIBRARY SABOTAGE
+# One promise of the measuring programs: compare.sh PROMISE COMPARE LIBRARY SABOTAGE [SUITE]
 set -eu
-promise=$1 compare=$2 library=$3 sabotage=$4
+promise=$1 compare=$2 library=$3 sabotage=$4 suite=${5-}
 top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -22,7 +22,48 @@ said() { grep -Eq -- "$1" "$work/out" "$work/err" || fail "nobody said '$1'"; }
 # Copies of the library that does harm, by its name.
 harm() { cp "$sabotage" "$work/$1.so"; echo "$1=$work/$1.so"; }
 
+# runs ROW NAME FACTOR...: a row of a suite, eight runs of each allocator, the factors of 1 s and 10,000 KiB
+runs() {
+    local folder=$work/$1 row=$2 name factor k
+    mkdir -p "$folder"
+    echo "$row" >>"$folder/rows"
+    echo 'allocator,run,time,user,system,peak_kib,anonymous_kib,faults,problem' >"$folder/$row.csv"
+    shift 2
+    while [ $# -gt 0 ]; do
+        name=$1 factor=$2
+        shift 2
+        for k in 1 2 3 4 5 6 7 8; do
+            if [ "$factor" = - ]; then echo "$name,,,,,,,,\"killed by signal 11\""; break; fi
+            awk -v k=$k -v n="$name" -v f="$factor" 'BEGIN { printf "%s,%d,%.6f,0,0,%.0f,0,0,\n", n, k, f * (1 + k / 1000), 10000 * f }'
+        done >>"$folder/$row.csv"
+    done
+}
+
 case $promise in
+    suite)
+        runs now first glibc 2 libmspace 1.2 jemalloc 1
+        runs now second glibc 1 libmspace 0.5 jemalloc -
+        "$suite" "$work/now" >"$work/out" 2>"$work/err" || fail "exit status $?"
+        said '^first +2\.00 +1\.20 +1\.00 +1\.(19|20)-1\.2[01] +jemalloc$'
+        said '^second +1\.00 +0\.50 +fails +0\.50-0\.50 +glibc$'
+        said '^geometric mean +1\.414 +0\.775 +1\.000'
+        said '^worst row of libmspace: first, 1\.20$'
+        ;;
+    suite_against)
+        runs before same glibc 1 libmspace 1
+        runs before slower glibc 1 libmspace 1
+        runs now same glibc 1 libmspace 1.001
+        runs now slower glibc 1 libmspace 1.05
+        "$suite" "$work/before" --against "$work/before" >"$work/out" 2>"$work/err" || fail "the same is worse than itself"
+        said '^0 regressions$'
+        status=0
+        "$suite" "$work/now" --against "$work/before" --json "$work/json" >"$work/out" 2>"$work/err" || status=$?
+        [ "$status" -eq 1 ] || fail "exit status $status"
+        said '^same +1\.001  no difference +1\.001  no difference'
+        said '^slower +1\.050  SLOWER +1\.050  FATTER'
+        said '^2 regressions$'
+        if command -v python3 >/dev/null; then python3 -m json.tool "$work/json" >/dev/null || fail "that is not JSON"; fi
+        ;;
     rows)
         measure 0 --allocator "libmspace=$library" --runs 5 --seed 3 -- ls /
         said '^glibc .* 1\.000 '
