@@ -39,7 +39,7 @@ static void repair(void)
 {
     bool was_locked = lock_break(&spans.lock);
     heaps_repair(heap_own());
-    if (heaps_have_vanished()) spans_repair(was_locked);
+    if (was_locked || heaps_have_vanished()) spans_repair(was_locked);
     census_break();
 }
 

@@ -118,28 +118,24 @@ bool remote_free_medium(struct span *span, unsigned k)
     return true;
 }
 
-static uint64_t bits_of(const struct desc *desc)
-{
-    struct pair *pair = __atomic_load_n(&desc->pair, __ATOMIC_ACQUIRE);
-    return __atomic_load_n(&pair->bits, __ATOMIC_ACQUIRE);
-}
+static struct pair *pair_of(const struct span *span) { return __atomic_load_n(&span_desc(span)->pair, __ATOMIC_ACQUIRE); }
+static bool is_set(const struct pair *pair, unsigned k) { return __atomic_load_n(&pair->bits, __ATOMIC_ACQUIRE) >> k & 1; }
 
 /* The bit was seen set, perhaps of another span that has come to the same pair meanwhile. Between two looks at an even nturns
  * nothing has come or gone. */
 static COLD bool is_surely_free(struct span *span, unsigned k)
 {
-    const struct desc *desc = span_desc(span);
     struct heap *owner = owner_of(span);
     uint32_t turns = atomic_load_explicit(&owner->nturns, memory_order_acquire);
-    struct pair *pair = __atomic_load_n(&desc->pair, __ATOMIC_ACQUIRE);
-    bool is_set = bits_of(desc) >> k & 1, is_its = pair == &span->pair || pair == &owner->pairs[desc->class];
-    return is_set && is_its && turns % 2 == 0 && atomic_load_explicit(&owner->nturns, memory_order_acquire) == turns &&
-           owner_of(span) == owner;
+    struct pair *pair = pair_of(span);
+    bool is_its = pair == &span->pair || pair == &owner->pairs[span_desc(span)->class], is_free = is_set(pair, k);
+    bool is_steady = turns % 2 == 0 && atomic_load_explicit(&owner->nturns, memory_order_acquire) == turns;
+    return is_free && is_its && is_steady && owner_of(span) == owner;
 }
 
 bool remote_is_free_at_owner(struct span *span, unsigned k)
 {
-    return UNLIKELY(bits_of(span_desc(span)) >> k & 1) && is_surely_free(span, k);
+    return UNLIKELY(is_set(pair_of(span), k)) && is_surely_free(span, k);
 }
 
 static void post(struct pending *way)

@@ -159,9 +159,16 @@ static void lose(struct heap *heap)
     for (size_t i = 0, n; i < range_limit(); i += n) {
         struct span *span = range.records + i;
         n = max_size(span_nslices(span), 1);
-        if (is_in_use(span) && heap_of_owner(range.table[i].owner) == heap) span_set_state(span, SPAN_LOST);
+        if (!is_in_use(span) || heap_of_owner(range.table[i].owner) != heap) continue;
+        span_set_state(span, SPAN_LOST);
+        pair_set(&span->pair, 0, DUE_PARKED); /* nobody may take the pair of whoever uses the heap next for this span's */
+        span_repoint(span, &span->pair);
     }
 }
+
+static bool have_vanished;
+
+bool heaps_have_vanished(void) { return have_vanished; }
 
 static void repair_shared(void)
 {
@@ -172,12 +179,10 @@ static void repair_shared(void)
     __builtin_memset(shared->pairs, 0, sizeof shared->pairs);
     __builtin_memset(shared->current, 0, sizeof shared->current);
     shared->spare = NULL;
+    atomic_store_explicit(&shared->nturns, 0, memory_order_relaxed);
+    have_vanished = true;
     init(shared, SHARED, HEAP_SHARED);
 }
-
-static bool have_vanished;
-
-bool heaps_have_vanished(void) { return have_vanished; }
 
 void heaps_repair(struct heap *own)
 {

@@ -333,6 +333,7 @@ void spans_repair(bool was_locked)
     for (int kind = 0; kind < 2; kind++)
         for (int word = 0; word < NWORDS; word++) bins[kind].used[word] = 0;
     spans.totals.live = spans.totals.dirty = spans.totals.clean = 0;
+    spans.npurging = 0;
     for (size_t i = 0, n; i < range_limit(); i += n) {
         struct span *span = range.records + i;
         enum span_state state = settle(span);

@@ -3,7 +3,9 @@
  *
  * A thread is single-stepped by its own trap flag through its whole life: its first malloc, one act out of the list below, its exit. At each
  * instruction of the library that the act has not been at before it stops, and the main thread forks: by fork, and every second time by
- * the bare system call, of which no atfork handler hears. The child frees blocks of all its vanished threads, allocates, and checks every law.
+ * the bare system call, of which no atfork handler hears. The child frees blocks of all its vanished threads, allocates, now and then in
+ * a thread of its own, and checks every law. All acts are played twice: first nobody else is there, so that the vanished thread may have been
+ * one without a heap; then a bystander owns what the stepped thread frees.
  *     fork_anywhere [seed]
  * At full size that is every instruction that an act passes; else a tenth of them, at random.
  */
@@ -98,6 +100,8 @@ static unsigned char seen[TEXT_MAX]; /* by the present act */
 static uint64_t random_state;
 static uint32_t one_in; /* so many new instructions a photograph */
 static int asks[2], answers[2];
+static const uintptr_t OVER = UINTPTR_MAX;
+static bool is_child;
 
 static void tell(int fd, uintptr_t word) { require(write(fd, &word, sizeof word) == sizeof word, "a pipe broke\n"); }
 
@@ -137,8 +141,12 @@ static pthread_key_t end_key;
 static void step_no_more(void *round)
 {
     uintptr_t n = (uintptr_t)round;
-    if (n < PTHREAD_DESTRUCTOR_ITERATIONS) pthread_setspecific(end_key, (void *)(n + 1));
-    else CHANGE_FLAGS("andq", ~TRAP_FLAG);
+    if (n < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        pthread_setspecific(end_key, (void *)(n + 1));
+        return;
+    }
+    CHANGE_FLAGS("andq", ~TRAP_FLAG);
+    if (!is_child) tell(asks[1], OVER); /* a child's thread may inherit the value with the vanished thread's stack */
 }
 
 static void *stepped_life(void *argument)
@@ -150,40 +158,30 @@ static void *stepped_life(void *argument)
     return NULL;
 }
 
-/* --- the thread that directs: owns the given blocks --- */
+/* --- the bystander: owns half of what is live all the time, and what the acts free --- */
 
-static void *exposed[NEXPOSED]; /* live all the time */
+static void *exposed[NEXPOSED];
+static int wants[2], haves[2];
 
-static void direct_one(const struct act *act)
+static void make_given(const struct act *act)
 {
-    pthread_t stepped;
     for (int i = 0; i < act->ngiven; i++) given[i] = stamped_new(act->size);
-    memset(seen, 0, sizeof seen);
-    require(pthread_create(&stepped, NULL, stepped_life, (void *)(uintptr_t)act) == 0, "pthread_create\n");
-    pthread_join(stepped, NULL);
 }
 
-static void *direct(void *argument)
+static void *stand_by(void *argument)
 {
     (void)argument;
-    uint64_t random = random_next(&random_state);
+    uint64_t random = 2;
     for (int i = 0; i < NEXPOSED; i += 2) exposed[i] = stamped_new(size_random(&random));
-    for (int i = 0; i < NACTS; i++) {
-        tell(asks[1], UINTPTR_MAX - 1);
-        hear(answers[0]);
-        direct_one(&ACTS[i]);
-    }
-    tell(asks[1], UINTPTR_MAX);
+    for (uintptr_t i; tell(haves[1], 0), (i = hear(wants[0])) != OVER;) make_given(&ACTS[i]);
     return NULL;
 }
 
 /* --- the main thread: forks --- */
 
-__attribute__((noreturn)) static void child_live(uint64_t random)
+static void churn(uint64_t random)
 {
-    watchdog(CHILD_SECONDS);
     void *own[64] = {NULL};
-    for (int i = 0; i < NEXPOSED; i++) stamped_free(exposed[i]);
     for (int i = 0; i < 300; i++) {
         void **place = &own[random_below(&random, 64)];
         stamped_free(*place);
@@ -191,7 +189,30 @@ __attribute__((noreturn)) static void child_live(uint64_t random)
     }
     api_free(api_malloc(400000));
     for (int i = 0; i < 64; i++) stamped_free(own[i]);
+}
+
+/* The first blocks of a thread come from the heap that all such threads share, and that a vanished one may have held. */
+static void *young_life(void *argument)
+{
+    void *first[] = {api_malloc(1024), api_malloc(48), api_malloc(4096)};
+    for (int i = 0; i < NEXPOSED; i += 3) stamped_free(__atomic_exchange_n(&exposed[i], NULL, __ATOMIC_ACQ_REL));
+    for (int i = 0; i < 3; i++) api_free(first[i]);
+    churn(*(uint64_t *)argument);
+    return NULL;
+}
+
+__attribute__((noreturn)) static void child_live(uint64_t random, bool has_thread)
+{
     int nitems = 10;
+    pthread_t young;
+    watchdog(CHILD_SECONDS);
+    is_child = true;
+    if (has_thread) {
+        require(pthread_create(&young, NULL, young_life, &random) == 0, "pthread_create in a child\n");
+        pthread_join(young, NULL);
+    }
+    for (int i = 0; i < NEXPOSED; i++) stamped_free(exposed[i]);
+    churn(random);
     require(mspace_walk(visit, &nitems) == 1, "the heap of a child cannot be walked\n");
     require_sound("in a child");
     _exit(0);
@@ -203,7 +224,7 @@ static bool photograph(const struct act *act, uintptr_t at, unsigned long n)
     int status;
     uint64_t random = random_next(&random_state);
     pid_t child = n % 2 ? (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL) : fork();
-    if (child == 0) child_live(random);
+    if (child == 0) child_live(random, n % 8 == 0);
     require(child > 0, "child %lu could not be forked\n", n);
     while (waitpid(child, &status, 0) < 0) require(errno == EINTR, "waitpid\n");
     if (status == 0) return true;
@@ -224,29 +245,51 @@ static int find_library(struct dl_phdr_info *object, size_t size, void *own)
     return 0;
 }
 
-int main(int argc, char **argv)
+/* One act, with a photograph at each new instruction; returns the number of photographs that went wrong. */
+static unsigned long play(const struct act *act, unsigned long *n)
 {
-    random_state = seed_choose("fork_anywhere", argc > 1 ? argv[1] : NULL);
+    pthread_t stepped;
+    unsigned long nbroken = 0;
+    memset(seen, 0, sizeof seen);
+    require(pthread_create(&stepped, NULL, stepped_life, (void *)(uintptr_t)act) == 0, "pthread_create\n");
+    for (uintptr_t at; (at = hear(asks[0])) != OVER; tell(answers[1], 0)) nbroken += !photograph(act, at, (*n)++);
+    pthread_join(stepped, NULL);
+    return nbroken;
+}
+
+static void set_up(const char *seed)
+{
+    random_state = seed_choose("fork_anywhere", seed);
     one_in = (uint32_t)(1000 / scaled(1000));
     watchdog(280);
     require(api_is_mspace(), "libmspace is not loaded\n");
     dl_iterate_phdr(find_library, (void *)(uintptr_t)mspace_verify);
     require(library.size > 0 && library.size < TEXT_MAX, "the library's code was not found\n");
-    require(pipe(asks) == 0 && pipe(answers) == 0, "pipe\n");
+    require(pipe(asks) == 0 && pipe(answers) == 0 && pipe(wants) == 0 && pipe(haves) == 0, "pipe\n");
     require(pthread_key_create(&end_key, step_no_more) == 0, "pthread_key_create\n");
     struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
     sigaction(SIGTRAP, &action, NULL);
-    for (int i = 1; i < NEXPOSED; i += 2) exposed[i] = stamped_new(size_random(&random_state));
+}
 
-    pthread_t director;
-    require(pthread_create(&director, NULL, direct, NULL) == 0, "pthread_create\n");
+int main(int argc, char **argv)
+{
+    pthread_t bystander;
     unsigned long n = 0, nbroken = 0;
-    const struct act *act = ACTS - 1;
-    for (uintptr_t at; (at = hear(asks[0])) != UINTPTR_MAX; tell(answers[1], 0)) {
-        if (at == UINTPTR_MAX - 1) act++;
-        else nbroken += !photograph(act, at, n++);
+    set_up(argc > 1 ? argv[1] : NULL);
+    for (int i = 1; i < NEXPOSED; i += 2) exposed[i] = stamped_new(size_random(&random_state));
+    for (int i = 0; i < NACTS; i++) {
+        make_given(&ACTS[i]);
+        nbroken += play(&ACTS[i], &n);
     }
-    pthread_join(director, NULL);
+    require(pthread_create(&bystander, NULL, stand_by, NULL) == 0, "pthread_create\n");
+    hear(haves[0]);
+    for (uintptr_t i = 0; i < NACTS; i++) {
+        tell(wants[1], i);
+        hear(haves[0]);
+        nbroken += play(&ACTS[i], &n);
+    }
+    tell(wants[1], OVER);
+    pthread_join(bystander, NULL);
     say("%lu children, %lu of them broken\n", n, nbroken);
     require(n > 100, "only %lu instructions were stopped at: nothing was tested\n", n);
     require_sound("in the parent");
