@@ -23,21 +23,24 @@ options
   --quick              the rows that are quick, 3 runs: about two minutes
   --rows PATTERN       only rows whose name begins so, as in 'larson|python'; --list shows all
   --repeat N           measured runs (default 10)
-  -a NAME[=FILE]       only these allocators; may be repeated
+  -a NAME[=FILE]       only these allocators, and glibc; may be repeated
   --save NAME          keep the runs in build/bench/NAME
-  --against NAME       compare libmspace with that of an earlier --save NAME; exit status 1 if a row got slower or fatter
-                       outside the noise
+  --against NAME       compare libmspace with that of an earlier --save NAME; exit status 1 if a row got slower or fatter outside
+                       the noise of the runs, or fails. What changed on the machine meanwhile shows too: to be sure of a
+                       row, give both builds to compare.sh, which has them take turns
   --scale              instead of the rows two curves: nanoseconds per operation against 10^3 to 10^7 live blocks, and against 1 to
                        16 threads
   --svg FILE           a picture (needs gnuplot)
+  --html FILE          the picture and the tables
   --json FILE          the figures for other programs
+  --csv FILE           all runs of all rows
   --markdown           the tables in Markdown
   --list               the rows, and what they stand for
   --help               this text
 
 examples
   scripts/bench.sh --quick
-  scripts/bench.sh --rows 'larson|medium' --repeat 20 -a glibc -a libmspace -a jemalloc
+  scripts/bench.sh --rows 'larson|medium' --repeat 20 -a libmspace -a jemalloc
   scripts/bench.sh --save before; git pull; scripts/bench.sh --against before
 END
 }
@@ -83,12 +86,14 @@ machine() {
 run_row() {
     local name=$1 data=$work/$1 command options=() said
     mkdir -p "$data"
-    if grep -qxF -- "$name" <<<"$prepared"; then "$root/tests/bench/prepare.sh" "$name" "$data" "$size"; fi
+    if grep -qxF -- "$name" <<<"$prepared"; then
+        "$root/tests/bench/prepare.sh" "$name" "$data" "$size" || { say "row $name left out: its data could not be prepared"; return 1; }
+    fi
     command=${2//@B\//$build/tests/bench/}
     command=${command//@D/$data}
     case $2 in @B/*) options=(--figure "$name" --ignore-output) ;; esac
     # shellcheck disable=SC2086  # words, but no patterns
-    said=$(set -f; "$build/compare" "${arguments[@]}" "${options[@]+"${options[@]}"}" --runs "$repeat" --csv "$results/$name.csv" -- $command 2>&1) ||
+    said=$(set -f; "$build/compare" "${arguments[@]}" ${options[@]+"${options[@]}"} --expect-success --runs "$repeat" --csv "$results/$name.csv" -- $command 2>&1) ||
         case $? in
             1) ;;
             2) say "row $name left out: ${said##*compare: }"; return 1 ;;
@@ -109,6 +114,15 @@ run_rows() {
         if run_row "$name" "$command" </dev/null; then echo "$name" >>"$results/rows"; fi
     done < <(rows "$size")
     [ ! -t 2 ] || printf '\r\033[K' >&2
+}
+
+# all_runs: the runs of all rows as one CSV.
+all_runs() {
+    local name header=1
+    while read -r name; do
+        awk -v row="$name" -v skip="$header" 'NR == 1 { if (skip == 1) print "row," $0; next } { print row "," $0 }' "$results/$name.csv"
+        header=0
+    done <"$results/rows"
 }
 
 # scale: the two curves, as tables of ns per operation.
@@ -151,7 +165,7 @@ curve_point() {
         }' "$2"
 }
 
-size=full repeat='' pattern=. save='' against='' svg='' mode=rows allocators=() output=()
+size=full repeat='' pattern=. save='' against='' svg='' html='' csv='' mode=rows allocators=() output=()
 while [ $# -gt 0 ]; do
     case $1 in
         --help | -h) usage; exit 0 ;;
@@ -160,7 +174,7 @@ while [ $# -gt 0 ]; do
         --markdown) output+=("$1"); shift; continue ;;
         --demonstration) size=quick repeat=5 pattern='(seed-malloc-(allocate|free)|pair-16|mixed-pareto|larson|large)$'; shift; continue ;;
         --list) rows full | awk -F '|' '{ printf "%-24s %s\n", $1, $4 }'; exit 0 ;;
-        --rows | --repeat | -a | --save | --against | --svg | --json) [ $# -ge 2 ] || usage_error "$1 takes a value" ;;
+        --rows | --repeat | -a | --save | --against | --svg | --html | --json | --csv) [ $# -ge 2 ] || usage_error "$1 takes a value" ;;
         *) usage_error "unknown option '$1'" ;;
     esac
     case $1 in
@@ -170,6 +184,8 @@ while [ $# -gt 0 ]; do
         --save) save=$2 ;;
         --against) against=$2 ;;
         --svg) svg=$2 ;;
+        --html) html=$2 ;;
+        --csv) csv=$2 ;;
         --json) output+=(--json "$2") ;;
     esac
     shift 2
@@ -178,7 +194,10 @@ if [ -z "$repeat" ]; then case $size in quick) repeat=3 ;; *) repeat=10 ;; esac;
 [[ $repeat =~ ^[1-9][0-9]*$ ]] || usage_error "--repeat takes a number, not '$repeat'"
 [[ $save$against =~ ^[A-Za-z0-9._-]*$ ]] || usage_error "names given to --save and --against are of letters, digits, dots and dashes"
 [ -z "$against" ] || [ -f "$build/bench/$against/rows" ] || die "nothing was saved as '$against'; look into $build/bench"
-[ -z "$svg" ] || need_gnuplot
+[ -z "$against" ] || [ "$against" != "$save" ] || usage_error "--save would overwrite what --against compares with"
+[ -z "$against" ] || [ "$repeat" -ge 5 ] || usage_error "--against needs 5 runs at least to say anything: --repeat 5"
+[ "$mode" = rows ] || [ -z "$html$csv$against$save${output[*]-}" ] || usage_error "with --scale there is only --svg"
+[ -z "$svg$html" ] || need_gnuplot
 
 is_built bench || build bench
 chosen=() arguments=()
@@ -187,6 +206,7 @@ for allocator in ${allocators[@]+"${allocators[@]}"}; do
     named=$(allocator_named "$allocator") || exit 2
     chosen+=("$named")
 done
+case " ${chosen[*]} " in *' glibc=- '*) ;; *) chosen=(glibc=- "${chosen[@]}") ;; esac # what a program does under it is what it shall do
 for allocator in "${chosen[@]}"; do arguments+=(--allocator "$allocator"); done
 
 work=$(mktemp -d)
@@ -205,8 +225,14 @@ run_rows
 machine >"$results/machine"
 status=0
 [ -z "$against" ] || output+=(--against "$build/bench/$against")
-[ -z "$svg" ] || output+=(--plot "$work/plot")
-"$build/suite" ${output[@]+"${output[@]}"} "$results" || status=$?
-case "${output[*]-}" in *'--json -'*) ;; *) cat "$results/machine" ;; esac
-[ -z "$svg" ] || picture_suite "$work/plot" "$svg"
+"$build/suite" ${output[@]+"${output[@]}"} --plot "$work/plot" "$results" >"$work/table" || status=$?
+case "${output[*]-}" in *'--json -'*) ;; *) cat "$results/machine" >>"$work/table" ;; esac
+cat "$work/table"
+[ "$status" -le 1 ] || exit "$status"
+[ -z "$csv" ] || all_runs >"$csv"
+if [ -n "$svg$html" ]; then
+    picture_suite "$work/plot" "$work/svg"
+    [ -z "$svg" ] || cp "$work/svg" "$svg"
+    [ -z "$html" ] || picture_page "$work/svg" "$work/table" "$html" "libmspace and its peers"
+fi
 exit "$status"

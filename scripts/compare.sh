@@ -97,7 +97,7 @@ if [ -n "$server$client" ]; then
     options+=(--title "$client")
 fi
 if [ $# -eq 0 ]; then
-    [ ${#options[@]} -eq 0 ] || usage_error "which program? it comes after --"
+    [ -z "${options[*]-}${allocators[*]-}${runs[*]-}$svg$html" ] || usage_error "which program? it comes after --"
     exec "$root/scripts/bench.sh" --demonstration
 fi
 [ -z "$svg$html" ] || need_gnuplot
@@ -119,20 +119,14 @@ esac
 arguments=(--baseline "$baseline" ${runs[@]+"${runs[@]}"})
 for allocator in "${chosen[@]}"; do arguments+=(--allocator "$allocator"); done
 
-plot=''
-if [ -n "$svg$html" ]; then
-    plot=$(mktemp)
-    trap 'rm -f "$plot" "$plot.txt"' EXIT
-    options+=(--plot "$plot")
-fi
+[ -n "$svg$html" ] || exec "$build/compare" "${arguments[@]}" ${options[@]+"${options[@]}"} -- "$@"
 status=0
-if [ -z "$html" ]; then
-    "$build/compare" "${arguments[@]}" ${options[@]+"${options[@]}"} -- "$@" || status=$?
-else
-    "$build/compare" "${arguments[@]}" ${options[@]+"${options[@]}"} -- "$@" >"$plot.txt" || status=$?
-    cat "$plot.txt"
-fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$build/compare" "${arguments[@]}" ${options[@]+"${options[@]}"} --plot "$work/plot" -- "$@" >"$work/table" || status=$?
+cat "$work/table"
 [ "$status" -le 1 ] || exit "$status"
-[ -z "$svg" ] || picture_draw "$plot" "$svg" "$*"
-[ -z "$html" ] || picture_page "$plot" "$plot.txt" "$html" "$*"
+picture_draw "$work/plot" "$work/svg" "$*"
+[ -z "$svg" ] || cp "$work/svg" "$svg"
+[ -z "$html" ] || picture_page "$work/svg" "$work/table" "$html" "$*"
 exit "$status"

@@ -7,16 +7,20 @@ need_gnuplot() {
     apt_install gnuplot-nox || die "apt-get could not install gnuplot-nox; put its error right, or leave out --svg and --html"
 }
 
+# gnuplot_string TEXT: as a literal, in which gnuplot expands nothing and runs nothing.
+gnuplot_string() { printf "'%s'" "$(printf %s "$1" | tr '\n\t' '  ' | sed "s/'/''/g")"; }
+
 # picture_draw DATA FILE TITLE: bars of time and of memory, ratios to the baseline, with intervals. DATA: a line an allocator,
 # "name" ratio low high (time) ratio low high (memory).
 picture_draw() {
-    local data=$1 file=$2 title=${3:0:100} n
+    local data=$1 file=$2 title n
+    title=$(gnuplot_string "${3:0:100}")
     n=$(wc -l <"$data")
     [ "$n" -gt 0 ] || { say "nothing to draw: no allocator has figures"; return; }
     gnuplot - <<END || die "gnuplot could not write $file"
 set terminal svg size $((260 + n * 120)),420 dynamic background "white" font "sans-serif,13"
-set output "$(printf %s "$file" | sed 's/["\\]/\\&/g')"
-set title "$(printf %s "$title" | sed 's/["\\]/\\&/g; s/[_^{}@&~]/\\\\&/g')" noenhanced
+set output $(gnuplot_string "$file")
+set title $title noenhanced
 set pointintervalbox 0
 set style fill solid 0.75 border rgb "#444444"
 set boxwidth 0.36
@@ -56,7 +60,7 @@ picture_suite() {
     # shellcheck disable=SC2086  # words
     gnuplot - <<END || die "gnuplot could not write $file"
 set terminal svg size $((240 + rows * 30)),900 dynamic background "white" font "sans-serif,12"
-set output "$(printf %s "$file" | sed 's/["\\]/\\&/g')"
+set output $(gnuplot_string "$file")
 $(picture_styles $names)
 set multiplot layout 2,1
 set logscale y 2
@@ -83,7 +87,7 @@ picture_curves() {
     # shellcheck disable=SC2086  # words
     gnuplot - <<END || die "gnuplot could not write $file"
 set terminal svg size 1100,420 dynamic background "white" font "sans-serif,12"
-set output "$(printf %s "$file" | sed 's/["\\]/\\&/g')"
+set output $(gnuplot_string "$file")
 $(picture_styles $names)
 set multiplot layout 1,2
 set grid lc rgb "#dddddd"
@@ -101,11 +105,9 @@ END
 
 escape_html() { sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g'; }
 
-# picture_page DATA TABLE FILE TITLE: one page that needs nothing else: the picture, and the table below it.
+# picture_page SVG TABLE FILE TITLE: one page that needs nothing else: the picture, and the table below it.
 picture_page() {
-    local data=$1 table=$2 file=$3 title=$4 svg
-    svg=$(mktemp)
-    picture_draw "$data" "$svg" "$title"
+    local svg=$1 table=$2 file=$3 title=$4
     {
         printf '<!DOCTYPE html>\n<meta charset="utf-8">\n<title>%s</title>\n' "$(printf %s "$title" | escape_html)"
         printf '<style>body { font-family: sans-serif; margin: 2em } pre { overflow-x: auto }</style>\n'
@@ -113,6 +115,5 @@ picture_page() {
         printf '<pre>\n'
         escape_html <"$table"
         printf '</pre>\n'
-    } >"$file" || { rm -f "$svg"; die "cannot write $file"; }
-    rm -f "$svg"
+    } >"$file" || die "cannot write $file; check the path"
 }

@@ -17,7 +17,7 @@ static struct {
     struct comparison all;
     size_t nruns;
     double time_limit;
-    bool ignores_output;
+    bool ignores_output, expects_success;
     const char *baseline, *json, *csv, *plot;
     char *environment[ENVIRONMENT_MAX + 1], *server[4];
     struct series series[SERIES_MAX];
@@ -113,6 +113,9 @@ static void set_reference(void)
         if (!run.trouble) describe_status(baseline->problem, sizeof baseline->problem, run.status, run.last_words);
         die("nothing to compare with, for under %s: %s", baseline->name, baseline->problem);
     }
+    if (our.expects_success && run.status != 0)
+        die("under %s it ends with exit status %d%s%s", baseline->name, WEXITSTATUS(run.status),
+            *run.last_words ? "; it said: " : "", run.last_words);
     baseline->anonymous_kib = run.anonymous_kib;
     baseline->was_looked_at = run.is_looked_at;
     if (our.ignores_output) return;
@@ -166,6 +169,7 @@ enum {
     TIMEOUT,
     SEED,
     IGNORE_OUTPUT,
+    EXPECT_SUCCESS,
     INPUT,
     ENVIRONMENT,
     FOLDER,
@@ -188,6 +192,7 @@ static const struct option OPTIONS[] = {
     {"seed", 1, 0, SEED},
     {"stdin", 1, 0, INPUT},
     {"ignore-output", 0, 0, IGNORE_OUTPUT},
+    {"expect-success", 0, 0, EXPECT_SUCCESS},
     {"env", 1, 0, ENVIRONMENT},
     {"cwd", 1, 0, FOLDER},
     {"prepare", 1, 0, PREPARE},
@@ -217,6 +222,8 @@ static void add_allocator(char *text)
     if (our.all.nseries == SERIES_MAX) die("at most %d allocators", SERIES_MAX);
     *path++ = 0;
     bool is_libc = strcmp(path, "-") == 0;
+    for (size_t i = 0; i < our.all.nseries; i++)
+        if (strcmp(our.series[i].name, text) == 0) die("two allocators are called %s", text);
     if (!is_libc && access(path, R_OK) != 0) die("%s: cannot read %s: %s", text, path, strerror(errno));
     our.series[our.all.nseries++] = (struct series){.name = text, .library = is_libc ? NULL : path};
 }
@@ -240,6 +247,7 @@ static void set_option(int option)
     case TIMEOUT: our.plan.timeout = number("timeout", optarg, 0, 1e6); break;
     case SEED: our.all.seed = strtoull(optarg, NULL, 0); break;
     case IGNORE_OUTPUT: our.ignores_output = true; break;
+    case EXPECT_SUCCESS: our.expects_success = true; break;
     case INPUT: our.plan.input = optarg; break;
     case ENVIRONMENT: add_environment(optarg); break;
     case FOLDER: our.plan.folder = optarg; break;
@@ -313,7 +321,7 @@ int main(int argc, char **argv)
         exit(128 + run_interrupted);
     }
     bool is_terminal = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-    bool is_silent = our.json && strcmp(our.json, "-") == 0;
+    bool is_silent = (our.json && strcmp(our.json, "-") == 0) || (our.csv && strcmp(our.csv, "-") == 0);
     if (!is_silent) show_table(&our.all, stdout, is_terminal);
     write_to(our.json, show_json);
     write_to(our.csv, show_csv);

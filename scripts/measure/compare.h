@@ -24,15 +24,9 @@ struct comparison {
     size_t nrounds;
     uint64_t seed;
     bool is_figure, is_server;
-    const char *note; /* NULL, or what else there is to say */
 };
 
 enum column { COLUMN_WALL, COLUMN_USER, COLUMN_SYSTEM, COLUMN_PEAK, COLUMN_FAULTS };
-
-/* A difference counts from here on: time, and memory. Both also need an interval that excludes 1 (stats_judge). */
-#define LEAST_TIME 0.01
-#define LEAST_PEAK 0.02
-#define LEAST_PEAK_KIB 256
 
 /* The figures of a column into `figures`, STATS_RUNS_MAX of them at most; returns their number. */
 size_t series_column(const struct series *series, enum column column, double *figures);
@@ -41,6 +35,6 @@ size_t series_column(const struct series *series, enum column column, double *fi
 void show_table(const struct comparison *comparison, FILE *file, bool is_terminal);
 void show_json(const struct comparison *comparison, FILE *file); /* everything, with the raw runs */
 void show_csv(const struct comparison *comparison, FILE *file);  /* a line a run */
-void show_plot(const struct comparison *comparison, FILE *file); /* what compare.gp draws: a line an allocator */
+void show_plot(const struct comparison *comparison, FILE *file); /* what scripts/lib/picture.sh draws: a line an allocator */
 
 #endif

@@ -39,9 +39,18 @@ void run_start(void)
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* the script that is our face has been ended */
 }
 
 /* --- the child --- */
+
+static void unblock_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    for (int sig = 1; sig < 32; sig++) signal(sig, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
 
 static void set_environment(const struct plan *plan, const char *library)
 {
@@ -60,8 +69,6 @@ __attribute__((noreturn)) static void become(const struct plan *plan, char **com
                                              int go, int failed)
 {
     char byte;
-    sigset_t none;
-    sigemptyset(&none);
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     int in = open(plan->input ? plan->input : "/dev/null", O_RDONLY | O_CLOEXEC);
@@ -70,8 +77,7 @@ __attribute__((noreturn)) static void become(const struct plan *plan, char **com
     redirect(out, STDOUT_FILENO);
     redirect(err, STDERR_FILENO);
     set_environment(plan, library);
-    for (int sig = 1; sig < 32; sig++) signal(sig, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    unblock_signals();
     if (read(go, &byte, 1) < 0) _exit(127);
     execvp(command[0], command);
 failure:
@@ -85,12 +91,13 @@ static bool is_mapped(pid_t pid, const char *library)
 {
     char path[64], line[PATH_MAX + 128], real[PATH_MAX];
     snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    if (!realpath(library, real)) return false;
     FILE *maps = fopen(path, "re");
     bool found = false;
-    if (!realpath(library, real)) return false;
     while (maps && !found && fgets(line, sizeof line, maps)) {
         const char *file = strchr(line, '/');
-        found = file && strncmp(file, real, strlen(real)) == 0;
+        size_t n = strlen(real);
+        found = file && strncmp(file, real, n) == 0 && (file[n] == '\n' || file[n] == ' ');
     }
     if (maps) fclose(maps);
     return found;
@@ -138,7 +145,7 @@ static void sample(pid_t pid, struct run *run)
 struct child {
     pid_t pid;
     const char *library;
-    bool is_traced, is_sampled, is_mapped, is_asked; /* asked: to stand still */
+    bool is_server, is_traced, is_sampled, is_mapped;
     double started, paused, next_look, next_sample, deadline;
     int failed; /* where a failed exec is told */
 };
@@ -195,7 +202,7 @@ static void sleep_until_news(double seconds)
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
-    if (seconds < 0) seconds = 0;
+    seconds = seconds < 0 ? 0 : seconds > 1 ? 1 : seconds; /* a signal may have come just before */
     struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
     sigtimedwait(&child, NULL, &t);
 }
@@ -219,6 +226,11 @@ static void end_family(pid_t group)
 
 static double seconds_of(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec / 1e6; }
 
+static void trace(struct child *child)
+{
+    child->is_traced = ptrace(PTRACE_SEIZE, child->pid, NULL, (void *)(long)(PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL)) == 0;
+}
+
 static bool start(struct child *child, const struct plan *plan, char **command, int out, int err)
 {
     int go[2], failed[2];
@@ -234,7 +246,7 @@ static bool start(struct child *child, const struct plan *plan, char **command, 
     child->failed = failed[0];
     if (child->pid < 0) return false;
     setpgid(child->pid, child->pid);
-    child->is_traced = ptrace(PTRACE_SEIZE, child->pid, NULL, (void *)(long)(PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL)) == 0;
+    if (!child->is_server) trace(child);
     child->started = run_now();
     child->next_look = child->started + LOOK_AFTER;
     child->deadline = plan->timeout > 0 ? child->started + plan->timeout : 0;
@@ -336,6 +348,7 @@ static int shell(const char *command)
     pid_t pid = fork();
     int status;
     if (pid == 0) {
+        unblock_signals();
         unsetenv("LD_PRELOAD");
         redirect(open("/dev/null", O_RDWR | O_CLOEXEC), STDIN_FILENO);
         redirect(STDERR_FILENO, STDOUT_FILENO);
@@ -372,7 +385,8 @@ static bool attend(struct child *child, struct run *run)
     }
 }
 
-/* And then looks whether the library is mapped; a server is not traced while it is measured. */
+/* And then looks whether the library is mapped; a server is traced neither before, when it may be asked whether it is ready, nor while
+ * it is measured. */
 static bool wait_until_ready(const struct plan *plan, struct child *server, struct run *run)
 {
     double until = run_now() + READY_WITHIN;
@@ -380,19 +394,20 @@ static bool wait_until_ready(const struct plan *plan, struct child *server, stru
         if (run_interrupted || run_now() > until || !attend(server, run)) return false;
         usleep(20000);
     }
+    trace(server);
     for (int i = 0; i < 50 && server->is_traced; i++) {
         ptrace(PTRACE_INTERRUPT, server->pid, NULL, NULL);
         usleep(10000);
         if (!attend(server, run)) return false;
     }
-    return !server->is_traced || run->is_looked_at;
+    return true;
 }
 
 /* The server under the allocator, the client without: its time, the server's memory. */
 static void run_server(const struct plan *plan, const char *library, bool is_sampled, int err, struct run *run)
 {
     struct run client = {.output = run->output};
-    struct child server = {.library = library}, load = {.library = NULL};
+    struct child server = {.library = library, .is_server = true}, load = {.library = NULL};
     struct plan alone = *plan;
     alone.timeout = 0;
     if (!start(&server, &alone, plan->server, err, err)) {
@@ -411,9 +426,13 @@ static void run_server(const struct plan *plan, const char *library, bool is_sam
     kill(-server.pid, SIGTERM);
     server.deadline = run_now() + STOP_WITHIN;
     enum trouble trouble = run->trouble;
+    run->trouble = TROUBLE_NONE;
     finish(&server, run);
-    if (trouble || run->trouble == TROUBLE_TIMEOUT) run->trouble = trouble; /* that it had to be killed is nobody's fault */
-    if (WIFSIGNALED(run->status) && (WTERMSIG(run->status) == SIGTERM || WTERMSIG(run->status) == SIGKILL)) run->status = 0;
+    run->trouble = trouble; /* that it had to be killed is nobody's fault */
+    bool is_ended = WIFSIGNALED(run->status) && (WTERMSIG(run->status) == SIGTERM || WTERMSIG(run->status) == SIGKILL);
+    if (is_ended) run->status = 0;
+    else if (WIFSIGNALED(run->status) && trouble == TROUBLE_CLIENT)
+        run->trouble = TROUBLE_NONE; /* the server's own end says more */
     end_family(server.pid);
 }
 
@@ -426,6 +445,6 @@ void run_once(const struct plan *plan, const char *library, bool is_sampled, str
     else run_program(plan, plan->command, library, is_sampled, err, run);
     note_last_words(err, run);
     close(err);
-    bool is_good = !run->trouble && run->status == 0;
-    if (is_good && plan->figure && (run->wall = figure_in(run->output, plan->figure)) <= 0) run->trouble = TROUBLE_NO_FIGURE;
+    bool is_whole = !run->trouble && WIFEXITED(run->status);
+    if (is_whole && plan->figure && (run->wall = figure_in(run->output, plan->figure)) <= 0) run->trouble = TROUBLE_NO_FIGURE;
 }

@@ -41,8 +41,9 @@ static struct against against(const struct comparison *all, const struct series 
     bool is_time = column != COLUMN_PEAK;
     uint64_t random = all->seed;
     struct against result = {.median = stats_median(own, n), .spread = stats_spread(own, n), .is_baseline = series == baseline};
-    result.ratio = result.median / stats_median(base, nbase);
-    if (result.is_baseline) return result;
+    result.ratio = baseline->problem[0] ? NAN : result.median / stats_median(base, nbase);
+    result.sure = (struct interval){NAN, NAN};
+    if (result.is_baseline || baseline->problem[0]) return result; /* nothing to compare with, nothing to say */
     result.sure = stats_bootstrap(own, n, base, nbase, &random);
     result.verdict = stats_judge(own, n, base, nbase, is_time ? LEAST_TIME : LEAST_PEAK, is_time ? 0 : LEAST_PEAK_KIB);
     return result;
@@ -53,6 +54,7 @@ static const char *verdict_word(const struct against *it, bool is_time)
     static const char *const TIME[] = {"too few runs", "no difference", "faster", "slower"};
     static const char *const PEAK[] = {"too few runs", "no difference", "leaner", "fatter"};
     if (it->is_baseline) return "";
+    if (isnan(it->ratio)) return "no baseline";
     return is_time ? TIME[it->verdict] : PEAK[it->verdict];
 }
 
@@ -88,35 +90,55 @@ static void print_against(FILE *file, const struct against *it, bool is_time, bo
     const char *colour = colour_of(it, is_terminal);
     char interval[32] = "", ratio[16];
     snprintf(ratio, sizeof ratio, "%.*f", it->ratio < 10 ? 3 : 1, it->ratio);
-    if (!it->is_baseline) snprintf(interval, sizeof interval, "%.3f-%.3f", it->sure.low, it->sure.high);
-    fprintf(file, "  %6s  %-13s %s%-13s%s", ratio, interval, colour, verdict_word(it, is_time), *colour ? "\033[0m" : "");
+    if (!isnan(it->sure.low)) snprintf(interval, sizeof interval, "%.3f-%.3f", it->sure.low, it->sure.high);
+    fprintf(file, " %4.0f %%  %6s  %-13s %s%-13s%s", 100 * it->spread, ratio, interval, colour, verdict_word(it, is_time),
+            *colour ? "\033[0m" : "");
 }
 
-static void print_row(FILE *file, const struct comparison *all, const struct series *series, int width, bool is_terminal)
+static double median_of(const struct series *series, enum column column)
 {
     static double figures[STATS_RUNS_MAX];
-    struct against wall = against(all, series, COLUMN_WALL), peak = against(all, series, COLUMN_PEAK);
-    fprintf(file, "%-*s", width, series->name);
-    if (series->problem[0]) {
-        fprintf(file, "  %s%s%s\n", is_terminal ? "\033[31m" : "", series->problem, is_terminal ? "\033[0m" : "");
-        return;
-    }
+    return stats_median(figures, series_column(series, column, figures));
+}
+
+static void print_time_row(FILE *file, const struct comparison *all, const struct series *series, bool is_terminal)
+{
+    struct against wall = against(all, series, COLUMN_WALL);
     print_time(file, all, wall.median);
-    fprintf(file, "%4.0f %%", 100 * wall.spread);
     print_against(file, &wall, true, is_terminal);
-    fprintf(file, " %9.2f", peak.median / 1024);
-    print_against(file, &peak, false, is_terminal);
-    if (series->anonymous_kib > 0) fprintf(file, " %9.2f", series->anonymous_kib / 1024);
-    else fprintf(file, " %9s", "-");
-    fprintf(file, " %8.0f", stats_median(figures, series_column(series, COLUMN_FAULTS, figures)));
-    fprintf(file, " %8.3f", stats_median(figures, series_column(series, COLUMN_USER, figures)));
-    fprintf(file, " %8.3f", stats_median(figures, series_column(series, COLUMN_SYSTEM, figures)));
+    fprintf(file, " %8.3f %8.3f", median_of(series, COLUMN_USER), median_of(series, COLUMN_SYSTEM));
     print_bar(file, wall.ratio, is_terminal);
-    fputs("\n", file);
+}
+
+static void print_memory_row(FILE *file, const struct comparison *all, const struct series *series, bool is_terminal)
+{
+    struct against peak = against(all, series, COLUMN_PEAK);
+    fprintf(file, "%9.2f MiB", peak.median / 1024);
+    print_against(file, &peak, false, is_terminal);
+    if (series->anonymous_kib > 0) fprintf(file, " %8.2f", series->anonymous_kib / 1024);
+    else fprintf(file, " %8s", "-");
+    fprintf(file, " %8.0f", median_of(series, COLUMN_FAULTS));
+    print_bar(file, peak.ratio, is_terminal);
+}
+
+/* One of the two tables; an allocator with a problem has it told in the first. */
+static void print_rows(FILE *file, const struct comparison *all, int width, bool is_time, bool is_terminal)
+{
+    for (size_t i = 0; i < all->nseries; i++) {
+        const struct series *series = &all->series[i];
+        if (series->problem[0] && !is_time) continue;
+        fprintf(file, "%-*s", width, series->name);
+        if (series->problem[0])
+            fprintf(file, "  %s%s%s", is_terminal ? "\033[31m" : "", series->problem, is_terminal ? "\033[0m" : "");
+        else if (is_time) print_time_row(file, all, series, is_terminal);
+        else print_memory_row(file, all, series, is_terminal);
+        fputs("\n", file);
+    }
 }
 
 void show_table(const struct comparison *all, FILE *file, bool is_terminal)
 {
+    static const char HEAD[] = "%-*s%13s %6s  %6s  %-13s %-13s %8s %8s\n";
     int width = 9;
     bool has_unseen = false;
     for (size_t i = 0; i < all->nseries; i++) {
@@ -124,15 +146,15 @@ void show_table(const struct comparison *all, FILE *file, bool is_terminal)
         if ((int)strlen(series->name) > width) width = (int)strlen(series->name);
         has_unseen = has_unseen || (series->library && !series->was_looked_at && !series->problem[0]);
     }
-    fprintf(file, "%s\n%zu runs each, in random order (seed %llu); ratios to %s with 95 %% intervals\n\n", all->title,
-            all->nrounds, (unsigned long long)all->seed, all->series[all->baseline].name);
-    fprintf(file, "%-*s%-13s%6s  %6s  %-13s %-13s %9s  %6s  %-13s %-13s %9s %8s %8s %8s%s\n", width, "",
-            all->is_server ? "client" : "   time", "spread", "ratio", "", "", "peak MiB", "ratio", "", "", "anon MiB", "faults",
-            "user s", "system s", is_terminal ? "  time" : "");
-    for (size_t i = 0; i < all->nseries; i++) print_row(file, all, &all->series[i], width, is_terminal);
-    if (all->note) fprintf(file, "\nnote: %s\n", all->note);
-    if (has_unseen)
-        fprintf(file, "\nnote: ptrace is refused here, so nobody has looked whether the libraries were really loaded\n");
+    fprintf(file, "%s\n%zu runs each, in random order (seed %llu); ratios to %s\n\n", all->title, all->nrounds,
+            (unsigned long long)all->seed, all->series[all->baseline].name);
+    fprintf(file, HEAD, width, "", all->is_server ? "client's time " : "time      ", "spread", "ratio", "95 % interval", "",
+            "user s", "system s");
+    print_rows(file, all, width, true, is_terminal);
+    fputs("\n", file);
+    fprintf(file, HEAD, width, "", "peak memory ", "spread", "ratio", "95 % interval", "", "anon MiB", "faults");
+    print_rows(file, all, width, false, is_terminal);
+    if (has_unseen) fprintf(file, "\nnote: nobody could look whether the libraries were really loaded\n");
 }
 
 /* --- for machines --- */
@@ -183,12 +205,28 @@ static void json_machine(FILE *file)
     json_pair(file, "huge_pages", first_line("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof line), "},\n");
 }
 
+/* JSON has no word for what is no number. */
+static void json_number(FILE *file, const char *key, double value)
+{
+    if (isfinite(value)) fprintf(file, "\"%s\": %.9g", key, value);
+    else fprintf(file, "\"%s\": null", key);
+}
+
 static void json_against(FILE *file, const char *key, const struct against *it, bool is_time)
 {
-    fprintf(file, "     \"%s\": {\"median\": %.9g, \"spread\": %.6g, \"ratio\": %.6g", key, it->median, it->spread, it->ratio);
-    if (!it->is_baseline)
-        fprintf(file, ", \"low\": %.6g, \"high\": %.6g, \"verdict\": \"%s\"", it->sure.low, it->sure.high,
-                verdict_word(it, is_time));
+    fprintf(file, "     \"%s\": {", key);
+    json_number(file, "median", it->median);
+    fputs(", ", file);
+    json_number(file, "spread", it->spread);
+    fputs(", ", file);
+    json_number(file, "ratio", it->ratio);
+    if (!it->is_baseline) {
+        fputs(", ", file);
+        json_number(file, "low", it->sure.low);
+        fputs(", ", file);
+        json_number(file, "high", it->sure.high);
+        fprintf(file, ", \"verdict\": \"%s\"", verdict_word(it, is_time));
+    }
     fputs("},\n", file);
 }
 

@@ -34,6 +34,11 @@ struct interval stats_bootstrap(const double *a, size_t na, const double *b, siz
  * runs does not. With fewer than STATS_RUNS_MIN runs it is everything. */
 struct interval stats_ranks(const double *a, size_t na, const double *b, size_t nb);
 
+/* A difference counts from here on: time, and memory. */
+#define LEAST_TIME 0.01
+#define LEAST_PEAK 0.02
+#define LEAST_PEAK_KIB 256
+
 enum verdict { VERDICT_NONE, VERDICT_SAME, VERDICT_LESS, VERDICT_MORE };
 
 /* Both are needed: an interval by ranks that excludes 1, and medians that differ by the share `least` and by the amount

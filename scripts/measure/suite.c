@@ -58,6 +58,7 @@ static size_t allocator_index(struct suite *suite, const char *name)
 
 static void add_run(struct cell *cell, double time, double peak)
 {
+    if (cell->n == STATS_RUNS_MAX) die("more than %d runs of one allocator in a row", STATS_RUNS_MAX);
     for (int c = 0; c < NCOLUMNS; c++) {
         cell->figures[c] = realloc(cell->figures[c], (cell->n + 1) * sizeof(double));
         if (!cell->figures[c]) die("out of memory");
@@ -207,12 +208,14 @@ static void print_row(const struct suite *suite, const struct row *row, enum col
     printf(is_markdown ? " %s |\n" : "  %s\n", best < 0 ? "-" : suite->allocators[best]);
 }
 
+/* NAN where it fails in some row: without its worst rows a mean would flatter it. */
 static double geometric_mean(const struct suite *suite, size_t i, enum column column)
 {
     double sum = 0;
     size_t n = 0;
     for (size_t r = 0; r < suite->nrows; r++) {
         double ratio = ratio_to_best(suite, &suite->rows[r], i, column);
+        if (suite->rows[r].cells[i].has_problem) return NAN;
         if (isnan(ratio)) continue;
         sum += log(ratio);
         n++;
@@ -236,8 +239,11 @@ static void print_table(const struct suite *suite, enum column column, bool is_m
     print_head(suite, column, is_markdown);
     for (size_t r = 0; r < suite->nrows; r++) print_row(suite, &suite->rows[r], column, is_markdown);
     printf(is_markdown ? "| **geometric mean** |" : "%-24s", "geometric mean");
-    for (size_t i = 0; i < suite->nallocators; i++)
-        printf(is_markdown ? " **%.3f** |" : " %12.3f", geometric_mean(suite, i, column));
+    for (size_t i = 0; i < suite->nallocators; i++) {
+        double mean = geometric_mean(suite, i, column);
+        if (isnan(mean)) printf(is_markdown ? " - |" : " %12s", "-");
+        else printf(is_markdown ? " **%.3f** |" : " %12.3f", mean);
+    }
     printf("%s\n", is_markdown ? suite->ours >= 0 ? " | |" : " |" : "");
     const struct row *worst = worst_row(suite, column);
     if (worst)
@@ -265,17 +271,23 @@ static size_t print_against(const struct suite *now, const struct suite *then, c
         const struct row *row = &now->rows[r], *old = row_named(then, row->name);
         if (!old || now->ours < 0 || then->ours < 0) continue;
         const struct cell *a = &row->cells[now->ours], *b = &old->cells[then->ours];
-        if (!has_figures(a) || !has_figures(b)) continue;
+        if (!has_figures(b)) continue;
         printf("%-24s", row->name);
+        if (!has_figures(a)) {
+            printf(" FAILS\n");
+            nworse++;
+            continue;
+        }
         for (int c = 0; c < NCOLUMNS; c++) {
-            enum verdict verdict =
-                stats_judge(a->figures[c], a->n, b->figures[c], b->n, c == TIME ? 0.01 : 0.02, c == TIME ? 0 : 256);
+            enum verdict verdict = stats_judge(a->figures[c], a->n, b->figures[c], b->n, c == TIME ? LEAST_TIME : LEAST_PEAK,
+                                               c == TIME ? 0 : LEAST_PEAK_KIB);
             double ratio = stats_median(a->figures[c], a->n) / stats_median(b->figures[c], b->n);
             printf(" %8.3f  %-14s", ratio, WORD[c][verdict]);
             nworse += verdict == VERDICT_MORE;
         }
         printf("\n");
     }
+    if (now->ours < 0 || then->ours < 0) die("%s is not on both sides", OURS);
     printf("\n%zu regressions\n", nworse);
     return nworse;
 }
@@ -299,11 +311,24 @@ static void write_plot(const struct suite *suite, const char *path)
     fclose(file);
 }
 
-static void write_json(const struct suite *suite, const char *path)
+/* What the runs were made on, as bench.sh has noted it: lines of text. */
+static void write_machine(FILE *file, const char *folder)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/machine", folder);
+    FILE *machine = fopen(path, "re");
+    fputs("{\"machine\": \"", file);
+    for (int c; machine && (c = fgetc(machine)) != EOF;)
+        if (c != '"' && c != '\\') fputs(c == '\n' ? "; " : (char[]){(char)c, 0}, file);
+    fputs("\",\n\"rows\": [", file);
+    if (machine) fclose(machine);
+}
+
+static void write_json(const struct suite *suite, const char *path, const char *folder)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
     if (!file) die("cannot write %s: %s", path, strerror(errno));
-    fputs("{\"rows\": [", file);
+    write_machine(file, folder);
     for (size_t r = 0; r < suite->nrows; r++) {
         fprintf(file, "%s\n  {\"row\": \"%s\", \"allocators\": {", r ? "," : "", suite->rows[r].name);
         for (size_t i = 0; i < suite->nallocators; i++) {
@@ -311,6 +336,10 @@ static void write_json(const struct suite *suite, const char *path)
             fprintf(file, "%s\n    \"%s\": ", i ? "," : "", suite->allocators[i]);
             if (!has_figures(cell)) {
                 fputs("null", file);
+                continue;
+            }
+            if (best_peer(suite, &suite->rows[r], TIME, 2) < 0) { /* ratios to nobody */
+                fprintf(file, "{\"time\": %.6g, \"peak_kib\": %.6g}", median_of(cell, TIME, 2), median_of(cell, PEAK, 2));
                 continue;
             }
             fprintf(file, "{\"time\": %.6g, \"time_ratio\": %.6g, \"peak_kib\": %.6g, \"peak_ratio\": %.6g}",
@@ -344,6 +373,6 @@ int main(int argc, char **argv)
     if (against) read_suite(&then, against);
     for (int c = 0; c < NCOLUMNS && !(json && strcmp(json, "-") == 0); c++) print_table(&now, c, is_markdown);
     if (plot) write_plot(&now, plot);
-    if (json) write_json(&now, json);
+    if (json) write_json(&now, json, argv[optind]);
     return against && print_against(&now, &then, against) > 0;
 }

@@ -46,12 +46,14 @@ case $promise in
         "$suite" "$work/now" >"$work/out" 2>"$work/err" || fail "exit status $?"
         said '^first +2\.00 +1\.20 +1\.00 +1\.(19|20)-1\.2[01] +jemalloc$'
         said '^second +1\.00 +0\.50 +fails +0\.50-0\.50 +glibc$'
-        said '^geometric mean +1\.414 +0\.775 +1\.000'
+        said '^geometric mean +1\.414 +0\.775 +-$'
         said '^worst row of libmspace: first, 1\.20$'
         ;;
     suite_against)
         runs before same glibc 1 libmspace 1
         runs before slower glibc 1 libmspace 1
+        runs before crashes glibc 1 libmspace 1
+        runs now crashes glibc 1 libmspace -
         runs now same glibc 1 libmspace 1.001
         runs now slower glibc 1 libmspace 1.05
         "$suite" "$work/before" --against "$work/before" >"$work/out" 2>"$work/err" || fail "the same is worse than itself"
@@ -61,13 +63,15 @@ case $promise in
         [ "$status" -eq 1 ] || fail "exit status $status"
         said '^same +1\.001  no difference +1\.001  no difference'
         said '^slower +1\.050  SLOWER +1\.050  FATTER'
-        said '^2 regressions$'
+        said '^crashes +FAILS$'
+        said '^3 regressions$'
         if command -v python3 >/dev/null; then python3 -m json.tool "$work/json" >/dev/null || fail "that is not JSON"; fi
         ;;
     rows)
         measure 0 --allocator "libmspace=$library" --runs 5 --seed 3 -- ls /
         said '^glibc .* 1\.000 '
-        said '^libmspace .*(no difference|faster|slower).*(no difference|leaner|fatter)'
+        said '^libmspace .* ms .*(no difference|faster|slower)'
+        said '^libmspace .* MiB .*(no difference|leaner|fatter)'
         said 'seed 3'
         ;;
     json)
@@ -154,6 +158,10 @@ PYTHON
     figure)
         measure 0 --allocator "libmspace=$library" --runs 2 --figure row --ignore-output -- echo 'row 12.5 ns/op'
         said '^glibc +12\.50 ns/op'
+        measure 0 --allocator "libmspace=$library" --runs 2 --figure row --ignore-output -- sh -c 'echo row 12.5 ns/op; exit 3'
+        said '^glibc +12\.50 ns/op'
+        measure 2 --runs 2 --expect-success -- sh -c 'exit 3'
+        said 'ends with exit status 3'
         measure 2 --figure other -- echo 'row 12.5 ns/op'
         said 'printed no line .other N ns/op.'
         ;;
@@ -182,7 +190,7 @@ PYTHON
     shellcheck)
         command -v shellcheck >/dev/null || exit 77
         cd "$top"
-        shellcheck -x scripts/*.sh scripts/lib/*.sh tests/compare/*.sh
+        shellcheck -x scripts/*.sh scripts/lib/*.sh tests/compare/*.sh tests/bench/*.sh
         ;;
     *) echo "no such promise: $promise"; exit 2 ;;
 esac
