@@ -1,5 +1,5 @@
 /*
- * bench.h: what the benchmarks share. Each prints lines `row value ns/op` and nothing else; side-by-side.sh reads them.
+ * bench.h: what the benchmarks share. Each prints lines `row value ns/op` and nothing else; scripts/bench.sh reads them.
  *
  * All work is fixed in advance and drawn before the clock starts, so that every allocator does the same and the clock sees malloc, free
  * and the touching of memory only. Nothing here allocates.
