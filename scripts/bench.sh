@@ -142,10 +142,10 @@ scale() {
     done
     [ ! -t 2 ] || printf '\r\033[K' >&2
     echo 'ns per operation against live blocks (one thread)'
-    column -t "$results/live.dat"
+    sed '1s/^/blocks/' "$results/live.dat" | column -t
     echo
     echo 'ns per operation of each thread against threads'
-    column -t "$results/threads.dat"
+    sed '1s/^/threads/' "$results/threads.dat" | column -t
 }
 
 # curve_point X CSV: a line `X median median ...`, an allocator each.
