@@ -252,7 +252,7 @@ static void welcome(struct heap *heap, struct span *span)
         return;
     }
     /* It has been taken back since, for its own sake, and perhaps let go again. */
-    atomic_fetch_and_explicit(&span->remote, ~REMOTE_NOTIFIED, memory_order_acquire);
+    atomic_fetch_and_explicit(&span->remote, ~REMOTE_NOTIFIED, memory_order_acq_rel);
     if (span_state(span) == SPAN_AVAILABLE && span->pair.due == DUE_PARKED) retire(span);
 }
 

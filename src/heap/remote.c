@@ -55,7 +55,7 @@ static bool retire_ripe(struct span *span)
     uint64_t word = remote_load(span);
     while ((word & REMOTE_FULL) && count_of(span, word) == span->capacity)
         if (atomic_compare_exchange_weak_explicit(&span->remote, &word, (word | REMOTE_RETIRED) & ~REMOTE_NOTIFIED,
-                                                  memory_order_acquire, memory_order_relaxed))
+                                                  memory_order_acq_rel, memory_order_relaxed))
             return true;
     return false;
 }
@@ -180,7 +180,7 @@ uint64_t remote_take(struct span *span, bool off_stack)
     uint64_t old = remote_load(span), keep;
     do {
         keep = off_stack ? 0 : old & REMOTE_NOTIFIED;
-    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, keep, memory_order_acquire, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, keep, memory_order_acq_rel, memory_order_relaxed));
     return old;
 }
 

@@ -6,7 +6,8 @@
  *      medium    bits 0-59 the set of free blocks                              | flags
  *      flags     bit 60 FULL | 61 RETIRED | 62 NOTIFIED
  *
- * Pushes are release, takes acquire; a take takes all, so that no block can be put back between (no ABA).
+ * Pushes are release, takes acquire; a take takes all, so that no block can be put back between (no ABA). What takes NOTIFIED off
+ * is release too: whoever puts it on next writes woken_next, which has been read before.
  *
  *      state      means                                    leaves it by
  *      (owned)    its owner allocates from it or lists it  owner lets go when exhausted: FULL, if count is still 0
