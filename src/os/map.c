@@ -23,6 +23,8 @@ enum os_answer os_map_here(void *address, size_t nbytes)
     return OS_TAKEN;
 }
 
+void os_advise_huge(void *address, size_t nbytes) { os_call(SYS_madvise, (long)address, (long)nbytes, MADV_HUGEPAGE, 0, 0, 0); }
+
 bool os_discard(void *address, size_t nbytes)
 {
     return os_call(SYS_madvise, (long)address, (long)nbytes, MADV_DONTNEED, 0, 0, 0) == 0;

@@ -16,6 +16,9 @@ enum os_answer {
 /* Maps fresh zeroed memory at exactly `address`, by a plain hint. */
 enum os_answer os_map_here(void *address, size_t nbytes);
 
+/* Asks for huge pages there. Refusal is harmless. */
+void os_advise_huge(void *address, size_t nbytes);
+
 /* Gives the pages back and keeps the addresses. True: they read zero from now on. */
 bool os_discard(void *address, size_t nbytes);
 

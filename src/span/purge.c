@@ -61,9 +61,13 @@ void purge_note_take(size_t nslices, bool was_clean)
 void purge_note_give(size_t nslices) { note(nslices, spans.totals.shrunk + nslices, spans.totals.regretted); }
 
 /* A range that was moved here keeps a mapping of its own for ever, unless it is replaced by a fresh one. */
-static bool discard(struct span *span, char *from, size_t nbytes)
+static bool discard(struct span *span, size_t from, size_t n)
 {
-    return span->nmoved ? os_replace(from, nbytes) : os_discard(from, nbytes);
+    void *address = (void *)(range.base + (from << SLICE_SHIFT));
+    if (!span->nmoved) return os_discard(address, n << SLICE_SHIFT);
+    bool is_done = os_replace(address, n << SLICE_SHIFT);
+    if (is_done) range_advise(from, n);
+    return is_done;
 }
 
 /* Purges the last dirty run of a span, or 2 MiB of it, with the span out of reach and the lock free meanwhile: blocks are
@@ -77,12 +81,12 @@ static size_t purge_one(void)
         return 0;
     }
     size_t index = span_index(span), end = dirty_end(index, span_nslices(span)), from = end - 1;
-    while (from > index && end - from < STEP && dirty_count(from - 1, 1)) from--;
+    while (from > index && from % STEP && dirty_count(from - 1, 1)) from--; /* to the start of a huge page, not further */
     span_set_state(span, SPAN_PURGING);
     spans.npurging++;
     lock_drop(&spans.lock);
 
-    bool is_done = discard(span, (char *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
+    bool is_done = discard(span, from, end - from);
 
     lock_take(&spans.lock);
     spans.npurging--;

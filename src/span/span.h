@@ -149,6 +149,9 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random);
  * and the index of the first. A taken address in the way is skipped and becomes a HOLE. */
 size_t range_grow(size_t nslices, size_t *first);
 
+/* Asks for huge pages where slices [from, from + n) are not among the first `huge=` bytes of the range. */
+void range_advise(size_t from, size_t n);
+
 INLINE size_t range_limit(void) { return PEEK(range.limit); }
 INLINE size_t range_index(const void *p) { return ((uintptr_t)p - range.base) >> SLICE_SHIFT; }
 INLINE bool range_has(const void *p) { return range_index(p) < range_limit(); }

@@ -29,8 +29,8 @@ static bool are_defaults(void) { return memcmp(&options, &defaults, sizeof optio
 
 static void options_are_read(void)
 {
-    CONF("mode=hardened,on_error=report,dirty=3,mremap=0,disable=1,stats=1,verbose=1,help=1");
-    require(options.mode == MODE_HARDENED && options.on_error == ON_ERROR_REPORT && options.dirty == 3, "choices, size\n");
+    CONF("mode=hardened,on_error=report,dirty=3,huge=7M,mremap=0,disable=1,stats=1,verbose=1,help=1");
+    require(options.mode == MODE_HARDENED && options.on_error == ON_ERROR_REPORT && options.dirty == 3 && options.huge == 7 * MIB, "choices, sizes\n");
     require(!options.mremap && options.disable && options.stats && options.verbose && options.help, "flags\n");
     CONF("on_error=ignore,mode=fast,mremap=1");
     require(options.mode == MODE_FAST && options.on_error == ON_ERROR_IGNORE && options.mremap, "the other choices\n");

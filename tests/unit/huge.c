@@ -1,0 +1,67 @@
+/* huge.c: huge pages are asked for above the first huge= bytes of the range, nowhere else, and in one piece (src/span/range.c). */
+#include "api/alloc.h"
+#include "api/life.h"
+#include "os/options.h"
+#include "unit.h"
+
+/* The mappings of the heap range, from /proc/self/smaps. */
+struct mappings {
+    unsigned n, nadvised;
+    size_t first_advised; /* bytes of the range below it, SIZE_MAX for none */
+    bool is_one_run;      /* everything behind the first advised one is advised */
+};
+
+static struct mappings look(void)
+{
+    struct mappings seen = {.first_advised = SIZE_MAX, .is_one_run = true};
+    char line[512];
+    uintptr_t at, end, from = 0;
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    require(smaps != NULL, "no smaps in this kernel\n");
+    while (fgets(line, sizeof line, smaps)) {
+        if (sscanf(line, "%lx-%lx ", &at, &end) == 2) from = at;
+        if (strncmp(line, "VmFlags:", 8) != 0 || !range_has((void *)from)) continue;
+        bool is_advised = strstr(line, " hg") != NULL;
+        if (is_advised && !seen.nadvised) seen.first_advised = from - range.base;
+        if (!is_advised && seen.nadvised) seen.is_one_run = false;
+        seen.nadvised += is_advised;
+        seen.n++;
+    }
+    fclose(smaps);
+    return seen;
+}
+
+static bool has_huge_pages(void) { return access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0; }
+
+static void small_heaps_keep_to_ordinary_pages(void)
+{
+    for (size_t taken = 0; taken < options.huge / 2; taken += 100000) require(alloc_malloc(100000) != NULL, "out of memory\n");
+    require(look().nadvised == 0, "advised below huge=\n");
+}
+
+static void big_heaps_are_advised_in_one_run(void)
+{
+    if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
+    for (size_t taken = 0; taken < (size_t)1 << 28; taken += 1 << 20) require(alloc_malloc(1 << 20) != NULL, "out of memory\n");
+    struct mappings seen = look();
+    require(seen.n == 2 && seen.nadvised == 1, "%u mappings, %u of them advised\n", seen.n, seen.nadvised);
+    require(seen.first_advised == options.huge, "advised from %zu on\n", seen.first_advised);
+}
+
+/* A moved range leaves the seams of its mapping, but what replaces it is advised like its neighbours. */
+static void moved_ranges_come_back_advised(void)
+{
+    if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
+    options.huge = 0;
+    char *p = alloc_malloc(8 << 20), *fence = alloc_malloc(1 << 20);
+    memset(p, 1, 8 << 20);
+    p = alloc_realloc(p, 24 << 20);
+    require(spans.totals.moved == 1, "nothing was moved\n");
+    alloc_free(p);
+    alloc_free(fence);
+    purge_down_to(0);
+    struct mappings seen = look();
+    require(seen.is_one_run && seen.first_advised == 0, "an ordinary mapping among advised ones\n");
+}
+
+UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_one_run), PROMISE(moved_ranges_come_back_advised))
