@@ -63,7 +63,7 @@ static COLD void free_foreign(const char *entry, void *p)
     else if (!guard_is_inside()) alloc_report_foreign(entry, p);
 }
 
-COLD void free_slow(const char *entry, void *p)
+SLOW void free_slow(const char *entry, void *p)
 {
     if (alloc_free_slow(entry, p) == ALLOC_FOREIGN) free_foreign(entry, p);
 }

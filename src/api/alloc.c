@@ -106,15 +106,15 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
-/* A small block shows it in its first words. Of a medium one the remote word is asked, and its owner. */
+/* A small block shows it in its first words. Of a medium one the remote bits are asked, and its owner. */
 bool alloc_is_free(const struct desc *desc, const void *p)
 {
     if (desc->class < NSMALL) return block_is_sound(p);
     struct span *span = span_of_start(desc->start);
     unsigned k = desc_index(desc, p);
-    uint64_t bits = remote_bits(remote_load(span));
-    if (heap_of_owner(PEEK(desc->owner)) == heap_own()) return (bits | desc->pair->bits) >> k & 1;
-    return bits >> k & 1 || remote_is_free_at_owner(span, k);
+    if (remote_is_posted(span, k)) return true;
+    if (heap_of_owner(PEEK(desc->owner)) == heap_own()) return desc->pair->bits >> k & 1;
+    return remote_is_free_at_owner(span, k);
 }
 
 /* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it
@@ -126,23 +126,35 @@ static bool free_own(const struct desc *desc, void *p)
     return pushed != PUSH_REFUSED;
 }
 
+/* A block of another heap's. False: it is free already. A small one gets its tag, so that a second free and a write after the free
+ * are seen when its owner takes it in; a medium one is posted at once, so that a second free is. */
+static bool free_remote(struct span *span, void *p, const struct desc *desc)
+{
+    struct heap *heap = own_heap();
+    unsigned k = desc_index(desc, p);
+    if (desc->class < NSMALL) block_link(p, NULL);
+    else if (remote_is_free_at_owner(span, k)) return false;
+    bool was_live = remote_free(heap, span, k);
+    if (!heap || heap->room > PENDING_MAX / 8 * 7) purge_if_due();
+    return was_live;
+}
+
 /* A small or medium span's pointer: exact start, ever carved, then to its owner. */
 static enum alloc_verdict free_in_span(const char *entry, const struct desc *desc, struct heap *owner, void *p)
 {
     struct span *span = span_of_start(desc->start);
     if (!desc_is_start(desc, p)) return tell(entry, diagnose_inside(p));
-    bool is_small = desc->class < NSMALL, was_free = false;
+    bool was_free = false;
     if (UNLIKELY(options.mode == MODE_HARDENED)) {
         if (alloc_is_free(desc, p)) return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
         fill_free(p, desc->size);
     }
     if (owner == heap_own()) was_free = !free_own(desc, p);
-    else if (is_small) remote_free(own_heap(), span, p);
-    else was_free = !remote_free_medium(span, desc_index(desc, p));
+    else was_free = !free_remote(span, p, desc);
     return was_free ? tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size}) : ALLOC_OURS;
 }
 
-COLD enum alloc_verdict alloc_free_slow(const char *entry, void *p)
+static SLOW enum alloc_verdict free_slow(const char *entry, void *p)
 {
     if (!p) return ALLOC_OURS;
     life_check();
@@ -150,10 +162,15 @@ COLD enum alloc_verdict alloc_free_slow(const char *entry, void *p)
     const struct desc *desc = range.table + range_index(p);
     enum alloc_verdict verdict = ALLOC_OURS;
     struct heap *owner = heap_of_owner(PEEK(desc->owner));
-    if (owner) verdict = free_in_span(entry, desc, owner, p);
-    else if (!large_free(p)) verdict = tell(entry, diagnose_inside(p));
+    if (owner) return free_in_span(entry, desc, owner, p);
+    if (!large_free(p)) verdict = tell(entry, diagnose_inside(p));
     purge_if_due();
     return verdict;
+}
+
+SLOW enum alloc_verdict alloc_free_slow(const char *entry, void *p)
+{
+    return LIKELY(remote_gather(p)) ? ALLOC_OURS : free_slow(entry, p);
 }
 
 COLD void alloc_event(void *p)

@@ -13,6 +13,7 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define INLINE static inline __attribute__((always_inline))
 #define COLD __attribute__((noinline, cold))
+#define SLOW __attribute__((noinline)) /* off the fast paths, but often taken by some programs */
 #define HIDDEN __attribute__((visibility("hidden"))) /* on what fast paths name: reached without the GOT */
 #define CACHE_LINE 64
 #define KIB ((size_t)1 << 10)
@@ -40,7 +41,7 @@
  * 8 bytes are read whole on every processor we run on; ThreadSanitizer gets the atomic that it wants. */
 #if defined(__SANITIZE_THREAD__)
 #define PEEK(object) __atomic_load_n(&(object), __ATOMIC_RELAXED)
-#define RANGE_BASE_FORCED ((uintptr_t)128 << 30)        /* inside the little that its shadow covers */
+#define RANGE_BASE_FORCED ((uintptr_t)256 << 30)        /* inside the little that its shadow covers */
 #define EXIT_ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - 1) /* in the last it has no state left of its own */
 #else
 #define PEEK(object) (object)

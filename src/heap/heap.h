@@ -25,11 +25,10 @@
 
 #include "../span/span.h"
 
-/* Blocks of one span on their way to its owner. */
+/* Blocks on their way to their owner: bits of one of a span's words (remote.h). */
 struct pending {
-    struct span *span;
-    struct block *first, *last;
-    unsigned count;
+    uintptr_t key; /* the span's start | number of the word; 0 none */
+    uint64_t bits;
 };
 
 /* Of a current medium span: where block 0 is, and how far apart they are. */
@@ -39,10 +38,10 @@ struct place {
 };
 
 enum {
-    NPENDING = 4,      /* ways */
-    PENDING_MAX = 16,  /* blocks a way gathers at most */
-    YOUNG_REFILLS = 2, /* refills of a class that a young heap takes from the shared heap, */
-    YOUNG_BATCH = 4,   /* so many blocks each */
+    NPENDING = 64,          /* ways; src/README.md has what fewer cost */
+    PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
+    YOUNG_REFILLS = 2,      /* refills of a class that a young heap takes from the shared heap, */
+    YOUNG_BATCH = 4,        /* so many blocks each */
 };
 
 struct heap {
@@ -55,7 +54,7 @@ struct heap {
     uint8_t refills[NFAST];      /* of a class, up to YOUNG_REFILLS */
     uint32_t index;              /* place in the table of heaps */
     uint32_t nslow;              /* refills, for what is done every so often */
-    uint32_t nremote;            /* remote frees, likewise */
+    uint32_t room;               /* bytes that may yet be gathered in `pending` */
     _Atomic(uint32_t) busy;      /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
     _Atomic(uint32_t) state;     /* enum heap_state */
     _Atomic(uint32_t) pool_next; /* while pooled: index + 1 of the next */
@@ -142,7 +141,7 @@ uint64_t heap_due(const struct span *span);
 /* Spans that other threads have woken: makes them available, gives the empty ones back. */
 void heap_collect_woken(struct heap *heap);
 
-/* Everything that can be drained at once: pending, woken, remote lists of available spans (malloc_trim, thread exit). */
+/* Everything that can be drained at once: pending, woken, remote bits of available spans (malloc_trim, thread exit). */
 void heap_drain(struct heap *heap);
 
 /* Undoes what a fork left of other threads' heaps; `own` is spared. Single-threaded (src/api/fork.c). */

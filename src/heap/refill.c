@@ -60,11 +60,6 @@ static unsigned count_freed(const struct span *span) { return (unsigned)(weight_
 
 /* --- taking in what other threads have freed --- */
 
-static struct block *first_of(struct span *span, uint64_t word)
-{
-    return (struct block *)(span_address(span) + (size_t)remote_first(word) * span_desc(span)->size);
-}
-
 static bool is_block_of(const struct span *span, const struct block *block)
 {
     return (uintptr_t)block - (uintptr_t)span_address(span) < span_nbytes(span) && desc_is_start(span_desc(span), block);
@@ -75,24 +70,31 @@ static void tell_overwritten(const char *entry, const struct block *block, size_
     report_crime(entry, &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
 }
 
-/* Walks a remote chain of at most n blocks to its end, adding up their weight. An unsound block is told and cut off, with
- * what is behind it: lost. The lines that this reads are those that the blocks' next owners want anyway. */
-static struct block *walk_chain(struct span *span, struct block *block, unsigned n, uint64_t *weight)
+/* Links the blocks of a word of bits in address order, the first on top; returns their weight. One that is not as free left it is
+ * told and lost. The lines that this reads are those that the blocks' next owners want anyway, and it waits for all at once. */
+static uint64_t absorb_small(struct span *span, struct pair *pair, char *first, uint64_t bits)
 {
-    struct block *last = NULL;
-    for (*weight = 0; block && n; n--, last = block, block = block->next) {
-        if (UNLIKELY(!is_block_of(span, block) || !block_is_sound(block))) {
-            tell_overwritten("malloc()", block, span_desc(span)->size);
-            break;
+    size_t size = span_desc(span)->size;
+    struct block *head = pair->head;
+    uint64_t weight = 0;
+    while (bits) {
+        unsigned k = log2_floor(bits);
+        struct block *block = (struct block *)(void *)(first + k * size);
+        bits ^= (uint64_t)1 << k;
+        if (UNLIKELY(!block_is_sound(block))) {
+            tell_overwritten("malloc()", block, size);
+            continue;
         }
-        *weight += (uintptr_t)block;
+        block_link(block, head);
+        weight += (uintptr_t)block;
+        head = block;
     }
-    if (last && block) block_link(last, NULL);
-    return last;
+    pair->head = head;
+    return weight;
 }
 
-/* The same for bits: one that is set already was freed by the owner, and by another thread. */
-static unsigned absorb_bits(struct span *span, struct pair *pair, uint64_t bits)
+/* A bit that is set already was freed by the owner, and by another thread. */
+static uint64_t absorb_medium(struct span *span, struct pair *pair, uint64_t bits)
 {
     size_t size = span_desc(span)->size;
     for (uint64_t twice = pair->bits & bits; UNLIKELY(twice); twice &= twice - 1) {
@@ -104,23 +106,35 @@ static unsigned absorb_bits(struct span *span, struct pair *pair, uint64_t bits)
     return (unsigned)__builtin_popcountl(bits);
 }
 
-/* Adds what `word` holds to a pair; returns its weight. */
-static uint64_t absorb(struct span *span, struct pair *pair, uint64_t word)
+/* Adds what a word of bits holds to a pair; returns its weight. */
+static uint64_t absorb_word(struct span *span, struct pair *pair, unsigned word)
 {
-    if (!remote_has(word)) return 0;
-    if (!is_small(span)) return absorb_bits(span, pair, remote_bits(word));
-    uint64_t weight;
-    struct block *first = first_of(span, word), *last = walk_chain(span, first, remote_count(word), &weight);
-    if (!last) return 0;
-    block_link(last, pair->head);
-    pair->head = first;
+    uint64_t bits = remote_take_bits(span, word);
+    if (!is_small(span)) return absorb_medium(span, pair, bits);
+    return absorb_small(span, pair, span_address(span) + (size_t)word * 64 * span_desc(span)->size, bits);
+}
+
+/* Adds all, after a take that gave `taken`. From the end, so that the first block is on top. */
+static uint64_t absorb(struct span *span, struct pair *pair, uint64_t taken)
+{
+    uint64_t weight = 0;
+    if (remote_has(taken))
+        for (unsigned word = remote_nwords(span); word--;) weight += absorb_word(span, pair, word);
     return weight;
 }
 
 /* --- giving spans back --- */
 
-/* Every block of a small span must be as free left it: its last free came by way of the remote word, where a second free of
- * one block counts for another. In address order, so that the processor fetches ahead. */
+static void give(struct span *span)
+{
+    const struct desc *desc = span_desc(span);
+    size_t touched = ((size_t)desc->carved * desc->size + SLICE_SIZE - 1) >> SLICE_SHIFT;
+    span_blank(span);
+    span_give(span, span->is_clean ? touched : span_nslices(span));
+}
+
+/* Whether every block of a small span is as free left it: what was written into freed blocks meanwhile is told before they are
+ * anybody else's. In address order, so that the processor fetches ahead. */
 static bool is_all_sound(struct span *span)
 {
     size_t size = span_desc(span)->size;
@@ -133,17 +147,9 @@ static bool is_all_sound(struct span *span)
     return true;
 }
 
-static void give(struct span *span)
-{
-    const struct desc *desc = span_desc(span);
-    size_t touched = ((size_t)desc->carved * desc->size + SLICE_SIZE - 1) >> SLICE_SHIFT;
-    span_blank(span);
-    span_give(span, span->is_clean ? touched : span_nslices(span));
-}
-
 void heap_release(struct span *span)
 {
-    if (is_small(span) && UNLIKELY(!is_all_sound(span))) span_set_state(span, SPAN_LOST); /* a leak, not a second owner */
+    if (is_small(span) && UNLIKELY(!is_all_sound(span))) span_set_state(span, SPAN_LOST);
     else give(span);
 }
 
@@ -268,6 +274,7 @@ void heap_collect_woken(struct heap *heap)
 /* Draws in what never crossed a threshold, a few spans of the class at a time; those seen go to the back. */
 static void draw_net(struct heap *heap, unsigned class)
 {
+    remote_flush(heap);
     struct list *list = &heap->available[class];
     for (int left = NET_SPANS; left && !list_is_empty(list); left--) {
         struct span *span = container_of(list->next, struct span, node);
@@ -282,7 +289,7 @@ void heap_drain(struct heap *heap)
     heap_enter(heap);
     remote_flush(heap);
     heap_collect_woken(heap);
-    for (unsigned class = 0; class < NCLASSES; class++)
+    for (unsigned class = 0; class < NCLASSES; class ++)
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
             next = node->next;
             drain_available(container_of(node, struct span, node));
@@ -346,14 +353,23 @@ static void make_current(struct heap *heap, struct span *span, unsigned class)
     span_set_state(span, SPAN_CURRENT);
 }
 
+/* A word of bits at a time: what is linked is soon handed out, and warm. The sweep over the words begins when there is something, and must
+ * come to its end before the span is let go. */
 static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
 {
-    if (!remote_has(remote_load(span))) return false;
-    uint64_t word = remote_take(span, false);
     struct pair *pair = &heap->pairs[class];
-    if (class < NSMALL) pair->head = first_of(span, word); /* nothing is due here: no block is read */
-    else pair_set_bits(pair, remote_bits(word));
-    if (class >= NFAST) pair->due -= (unsigned)__builtin_popcountl(pair->bits);
+    unsigned nwords = remote_nwords(span);
+    uint64_t weight = 0;
+    while (!pair->bits) {
+        if (span->swept < nwords) {
+            weight += absorb_word(span, pair, span->swept++);
+            continue;
+        }
+        if (!remote_has(remote_load(span))) return false;
+        remote_take(span, false);
+        span->swept = 0;
+    }
+    if (class >= NFAST) pair->due -= weight;
     return true;
 }
 
@@ -361,17 +377,19 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
  * arrived in between, and it is current again. */
 static bool let_go(struct heap *heap, struct span *span, unsigned class)
 {
-    pair_set(&span->pair, 0, due_at_wake(span));
-    uint64_t due = heap->pairs[class].due;
-    turn(heap);
-    span_repoint(span, &span->pair);
-    turn(heap);
-    span_set_state(span, SPAN_FULL);
-    heap->current[class] = NULL;
-    if (remote_let_go(span)) return true;
-    span->pair.due = due;
-    make_current(heap, span, class);
-    return !refill_remote(heap, span, class);
+    for (;;) {
+        uint64_t due = heap->pairs[class].due;
+        pair_set(&span->pair, 0, due_at_wake(span));
+        turn(heap);
+        span_repoint(span, &span->pair);
+        turn(heap);
+        span_set_state(span, SPAN_FULL);
+        heap->current[class] = NULL;
+        if (remote_let_go(span)) return true;
+        span->pair.due = due;
+        make_current(heap, span, class);
+        if (refill_remote(heap, span, class)) return false; /* else SOME came late, of bits that had been taken */
+    }
 }
 
 /* What is out, for comparing spans of a class: addresses are so much larger than spans that sums compare as counts do. */
@@ -410,9 +428,9 @@ static struct span *fresh(struct heap *heap, unsigned class)
 {
     struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, false);
     if (!span) return NULL;
-    span->capacity = class_table[class].capacity;
+    remote_begin(span, class_table[class].capacity);
+    span->swept = UINT8_MAX;
     pair_set(&span->pair, 0, DUE_PARKED);
-    atomic_store_explicit(&span->remote, 0, memory_order_relaxed);
     span_describe(span, class, heap_owner(heap, class), &span->pair);
     return span;
 }
@@ -437,11 +455,14 @@ static bool fill(struct heap *heap, unsigned class, bool *is_fresh)
         if (!let_go(heap, span, class)) return true;
     }
     if (++heap->nslow % NET_EVERY == 0) draw_net(heap, class);
-    if (!(span = next_span(heap, class))) return false;
-    if (class >= NSMALL) take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
-    make_current(heap, span, class);
-    if (heap->pairs[class].bits || refill_remote(heap, span, class)) return true;
-    return *is_fresh = carve(heap, span);
+    while ((span = next_span(heap, class)) != NULL) {
+        if (class >= NSMALL) take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
+        make_current(heap, span, class);
+        if (heap->pairs[class].bits || refill_remote(heap, span, class)) return true;
+        if (carve(heap, span)) return *is_fresh = true;
+        if (!let_go(heap, span, class)) return true; /* woken for nothing: the count may be too high */
+    }
+    return false;
 }
 
 static void *pop_small(struct heap *heap, unsigned class)

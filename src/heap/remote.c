@@ -1,32 +1,47 @@
 #include "remote.h"
+#include "../os/report.h"
 
 /* Ripe spans on a sleeping owner's stack before somebody else fetches them: the walk over the stack is shared by so many. */
 static const uint32_t RIPE_MAX = 16;
-static const uint32_t FLUSH_EVERY = 1024; /* remote frees after which nothing stays pending */
 
 enum outcome { PUSHED, WAKES, RETIRES, RIPENS };
 
 /* The owner as it is while a block of the span is still out: after the push the span may be anybody's. */
 static struct heap *owner_of(struct span *span) { return heap_of_owner(PEEK(span_desc(span)->owner)); }
 
-static struct block *block_at(struct span *span, unsigned index)
+static bool are_all_set(struct span *span)
 {
-    return (struct block *)(span_address(span) + (size_t)index * span_desc(span)->size);
+    unsigned capacity = __atomic_load_n(&span->capacity, __ATOMIC_ACQUIRE), last = (capacity - 1) / 64;
+    for (unsigned word = 0; word < last; word++)
+        if (~atomic_load(remote_bits(span) + word)) return false;
+    return !(~atomic_load(remote_bits(span) + last) << (63 - (capacity - 1) % 64));
 }
 
-static unsigned index_of(struct span *span, const void *block)
+/* What a word that says FULL asks of whoever adds n to its count; *after: the word with all that. */
+static enum outcome outcome_of(struct span *span, uint64_t word, unsigned n, uint64_t *after)
 {
-    return class_quotient((uintptr_t)block - (uintptr_t)span_address(span), span_desc(span)->reciprocal);
-}
-
-/* What a push that leaves `count` blocks there asks of the pusher, by the flags before it; and the flags after it. */
-static enum outcome outcome_of(uint64_t *flags, unsigned count, unsigned capacity, unsigned wake)
-{
-    if (!(*flags & REMOTE_FULL)) return PUSHED;
-    if (*flags & REMOTE_NOTIFIED) return count == capacity ? RIPENS : PUSHED;
-    if (count >= capacity) return *flags |= REMOTE_RETIRED, RETIRES;
-    if (count >= wake) return *flags |= REMOTE_NOTIFIED, WAKES;
+    uint64_t count = min_size((word & REMOTE_COUNT) + n, REMOTE_COUNT);
+    bool is_ripe = count >= span->capacity && are_all_set(span);
+    *after = (word & ~REMOTE_COUNT) | count;
+    if (word & REMOTE_NOTIFIED) return is_ripe ? RIPENS : PUSHED;
+    if (is_ripe) return *after |= REMOTE_RETIRED, RETIRES;
+    if (count >= span_wake(span)) return *after |= REMOTE_NOTIFIED, WAKES;
     return PUSHED;
+}
+
+/* Says that bits have been set. */
+static enum outcome announce(struct span *span, uint64_t bits)
+{
+    uint64_t word = atomic_load(&span->remote), after;
+    enum outcome outcome;
+    do {
+        bool is_known = (word & (REMOTE_FULL | REMOTE_SOME)) == REMOTE_SOME;
+        if (is_known || (word & REMOTE_RETIRED)) return PUSHED;
+        outcome = PUSHED;
+        if (word & REMOTE_FULL) outcome = outcome_of(span, word, (unsigned)__builtin_popcountl(bits), &after);
+        else after = word | REMOTE_SOME;
+    } while (!atomic_compare_exchange_weak(&span->remote, &word, after));
+    return outcome;
 }
 
 void remote_post(struct span *span)
@@ -43,20 +58,19 @@ struct span *remote_take_woken(struct heap *heap)
     return atomic_exchange_explicit(&heap->woken, NULL, memory_order_acquire);
 }
 
-static unsigned count_of(const struct span *span, uint64_t word)
+/* A span that is RETIRED. */
+static void release(struct span *span)
 {
-    bool is_small = span_desc(span)->class < NSMALL;
-    return is_small ? remote_count(word) : (unsigned)__builtin_popcountl(remote_bits(word));
+    for (unsigned word = remote_nwords(span); word--;) atomic_store_explicit(remote_bits(span) + word, 0, memory_order_relaxed);
+    heap_release(span);
 }
 
-/* The blocks of a FULL, NOTIFIED span that was taken off a stack, if all are free: then it is ours to give back. */
+/* A FULL, NOTIFIED span that was taken off a stack: ours to give back if all of it is free. */
 static bool retire_ripe(struct span *span)
 {
-    uint64_t word = remote_load(span);
-    while ((word & REMOTE_FULL) && count_of(span, word) == span->capacity)
-        if (atomic_compare_exchange_weak_explicit(&span->remote, &word, (word | REMOTE_RETIRED) & ~REMOTE_NOTIFIED,
-                                                  memory_order_acq_rel, memory_order_relaxed))
-            return true;
+    uint64_t word = atomic_load(&span->remote);
+    while ((word & REMOTE_FULL) && are_all_set(span))
+        if (atomic_compare_exchange_weak(&span->remote, &word, (word | REMOTE_RETIRED) & ~REMOTE_NOTIFIED)) return true;
     return false;
 }
 
@@ -66,7 +80,7 @@ static COLD void steal(struct heap *heap)
     atomic_store_explicit(&heap->nripe, 0, memory_order_relaxed);
     for (struct span *span = remote_take_woken(heap), *next; span; span = next) {
         next = span->woken_next;
-        if (retire_ripe(span)) heap_release(span);
+        if (retire_ripe(span)) release(span);
         else remote_post(span);
     }
 }
@@ -76,46 +90,20 @@ static void settle(struct span *span, enum outcome outcome, struct heap *owner)
     switch (outcome) {
     case PUSHED: break;
     case WAKES: remote_post(span); break;
-    case RETIRES: heap_release(span); break;
+    case RETIRES: release(span); break;
     case RIPENS:
         if (atomic_fetch_add_explicit(&owner->nripe, 1, memory_order_relaxed) + 1 >= RIPE_MAX) steal(owner);
         break;
     }
 }
 
-/* Posts a chain of n blocks with one compare-and-swap. */
-static void push(struct span *span, struct block *first, struct block *last, unsigned n)
+/* Sets bits of a word. Returns those that were set before: blocks that are free already. */
+static uint64_t push(struct span *span, unsigned word, uint64_t bits)
 {
-    unsigned capacity = span->capacity, wake = span_wake(span), index = index_of(span, first);
     struct heap *owner = owner_of(span);
-    uint64_t old = remote_load(span), flags;
-    enum outcome outcome;
-    do {
-        unsigned count = remote_count(old) + n;
-        block_link(last, remote_has(old) ? block_at(span, remote_first(old)) : NULL);
-        flags = old & REMOTE_FLAGS;
-        outcome = outcome_of(&flags, count, capacity, wake);
-        flags |= index | (uint64_t)count << 16;
-    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, flags, memory_order_acq_rel, memory_order_relaxed));
-    if (UNLIKELY(outcome != PUSHED)) settle(span, outcome, owner);
-}
-
-bool remote_free_medium(struct span *span, unsigned k)
-{
-    if (UNLIKELY(remote_is_free_at_owner(span, k))) return false;
-    unsigned capacity = span->capacity, wake = span_wake(span);
-    struct heap *owner = owner_of(span);
-    uint64_t old = remote_load(span), flags, bit = (uint64_t)1 << k;
-    enum outcome outcome;
-    do {
-        if (old & bit) return false;
-        uint64_t bits = remote_bits(old) | bit;
-        flags = old & REMOTE_FLAGS;
-        outcome = outcome_of(&flags, (unsigned)__builtin_popcountl(bits), capacity, wake);
-        flags |= bits;
-    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, flags, memory_order_acq_rel, memory_order_relaxed));
-    if (outcome != PUSHED) settle(span, outcome, owner);
-    return true;
+    uint64_t twice = atomic_fetch_or(remote_bits(span) + word, bits) & bits;
+    if (LIKELY(bits != twice)) settle(span, announce(span, bits & ~twice), owner);
+    return twice;
 }
 
 static struct pair *pair_of(const struct span *span) { return __atomic_load_n(&span_desc(span)->pair, __ATOMIC_ACQUIRE); }
@@ -138,58 +126,81 @@ bool remote_is_free_at_owner(struct span *span, unsigned k)
     return UNLIKELY(is_set(pair_of(span), k)) && is_surely_free(span, k);
 }
 
+/* What was gathered and is free already: told of when it is posted. */
+static COLD void tell_twice(struct span *span, unsigned word, uint64_t twice)
+{
+    size_t size = span_desc(span)->size;
+    for (; twice; twice &= twice - 1) {
+        const char *block = span_address(span) + (word * 64 + bits_lowest(twice)) * size;
+        report_crime("free()", &(struct evidence){CRIME_DOUBLE, block, block, size});
+    }
+}
+
 static void post(struct pending *way)
 {
-    if (way->count) push(way->span, way->first, way->last, way->count);
-    way->count = 0;
+    uint64_t bits = way->bits;
+    if (!bits) return;
+    struct span *span = span_of_start(way->key);
+    unsigned word = way->key % REMOTE_WORDS;
+    way->bits = 0;
+    uint64_t twice = push(span, word, bits);
+    if (UNLIKELY(twice)) tell_twice(span, word, twice);
 }
 
 void remote_flush(struct heap *heap)
 {
     for (int i = 0; i < NPENDING; i++) {
         post(&heap->pending[i]);
-        heap->pending[i].span = NULL;
+        heap->pending[i].key = 0;
     }
+    heap->room = PENDING_MAX;
 }
 
-/* A way keeps a span's blocks from the second consecutive free on: a lone free is posted at once. */
-void remote_free(struct heap *heap, struct span *span, struct block *block)
+static bool gather(struct heap *heap, struct span *span, unsigned k)
 {
-    if (!heap) {
-        push(span, block, block, 1);
-        return;
-    }
-    heap_enter(heap);
-    if (UNLIKELY(++heap->nremote % FLUSH_EVERY == 0)) remote_flush(heap);
-    struct pending *way = &heap->pending[span_index(span) % NPENDING];
-    if (way->span != span) {
+    uintptr_t key = remote_key((uintptr_t)span_address(span), k);
+    struct pending *way = remote_way(heap, key);
+    uint32_t size = span_desc(span)->size;
+    if (heap->room < size) remote_flush(heap);
+    if (way->key != key) {
         post(way);
-        way->span = span;
-        push(span, block, block, 1);
-    } else {
-        block_link(block, way->count ? way->first : NULL);
-        if (!way->count) way->last = block;
-        way->first = block;
-        if (++way->count == PENDING_MAX) post(way);
+        way->key = key;
     }
+    heap->room -= size;
+    return !bits_test_and_set(&way->bits, k % 64);
+}
+
+bool remote_free(struct heap *heap, struct span *span, unsigned k)
+{
+    if (!heap || span_desc(span)->size > PENDING_MAX / 8) return !push(span, k / 64, (uint64_t)1 << k % 64);
+    heap_enter(heap);
+    bool was_live = gather(heap, span, k);
     heap_leave(heap);
+    return was_live;
+}
+
+void remote_begin(struct span *span, uint32_t capacity)
+{
+    uint64_t epoch = remote_load(span) / REMOTE_EPOCH;
+    atomic_store_explicit(&span->remote, (epoch + 1) * REMOTE_EPOCH, memory_order_relaxed);
+    __atomic_store_n(&span->capacity, capacity, __ATOMIC_RELEASE);
 }
 
 uint64_t remote_take(struct span *span, bool off_stack)
 {
-    uint64_t old = remote_load(span), keep;
+    uint64_t word = remote_load(span), after;
     do {
-        keep = off_stack ? 0 : old & REMOTE_NOTIFIED;
-    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, keep, memory_order_acq_rel, memory_order_relaxed));
-    return old;
+        after = (word / REMOTE_EPOCH + 1) * REMOTE_EPOCH | (off_stack ? 0 : word & REMOTE_NOTIFIED);
+    } while (!atomic_compare_exchange_weak(&span->remote, &word, after));
+    return word;
 }
 
 bool remote_let_go(struct span *span)
 {
-    uint64_t old = remote_load(span);
+    uint64_t word = remote_load(span);
     do {
-        if (remote_has(old)) return false;
-    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &old, old | REMOTE_FULL, memory_order_release,
+        if (remote_has(word)) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&span->remote, &word, word | REMOTE_FULL, memory_order_release,
                                                     memory_order_relaxed));
     return true;
 }

@@ -1,49 +1,96 @@
 /* remote.h - frees by threads that do not own the span.
  *
- * One 64-bit word a span, changed by compare-and-swap only (baseline x86-64 has no 16-byte one):
+ * A block freed by another thread is a bit in a table beside the records, 512 bytes a slice, and nobody's list; the owner turns the
+ * bits back into blocks when it needs some. So one atomic operation frees up to 64 blocks, finds whichever of them is free already, and
+ * the owner knows the addresses of all of them at once: it does not wait for one block's line to learn of the next one.
  *
- *      small     bits 0-15 index of the first block of a list | 16-31 count    | flags
- *      medium    bits 0-59 the set of free blocks                              | flags
- *      flags     bit 60 FULL | 61 RETIRED | 62 NOTIFIED
+ *      base - 176 GiB                           base - 48 GiB
+ *      | 64 words of bits, 512 B a slice |      | struct span ...         bit k of a span: its block k, freed by another thread
  *
- * Pushes are release, takes acquire; a take takes all, so that no block can be put back between (no ABA). What takes NOTIFIED off
- * is release too: whoever puts it on next writes woken_next, which has been read before.
+ * What the pusher and the owner have to tell each other is the span's word `remote`, changed by compare-and-swap only:
+ *
+ *      bits 0-15 count | 16 SOME | 17 FULL | 18 RETIRED | 19 NOTIFIED | 32-63 epoch, one more whenever the owner takes the bits
  *
  *      state      means                                    leaves it by
- *      (owned)    its owner allocates from it or lists it  owner lets go when exhausted: FULL, if count is still 0
- *      FULL       owner knows of no free block             owner takes it back; or the push that makes count == capacity
+ *      (owned)    its owner allocates from it or lists it  owner lets go when exhausted: FULL, if nothing is there
+ *      SOME       and there are bits                       owner takes them
+ *      FULL       owner knows of no free block; the        owner takes it back; or the push after which all bits are set
+ *                 pushers count
  *      RETIRED    every block is free and here             that pusher gives the span back: nothing of the owner's
  *                                                          needs touching, a full span is on no list
  *      NOTIFIED   it is on a heap's woken stack, or a      whoever takes it off the stack
  *                 pusher is about to put it there
  *
+ * A pusher sets bits, then looks at the word, and says SOME or counts; an owner clears SOME, then takes bits. Both are sequentially
+ * consistent, so a bit that the owner missed is announced after it cleared. The other way round a bit may be taken before its pusher has counted it,
+ * and the count, or SOME, or NOTIFIED, is then too much, be it of the record's next life: so the count only says when to look.
+ * RETIRED rests on a look at all the bits, and on a word that has not changed around it, epoch and all.
+ *
  * The push that brings the count to span_wake() while FULL sets NOTIFIED and puts the span on its owner's stack, so once an episode. A NOTIFIED
  * span is never given back by anybody but the one who takes it off a stack: any thread may take a whole stack, which is
- * how spans of an owner that sleeps are given back all the same (remote_steal). Laws: count <= capacity;
- * RETIRED => count == capacity; FULL and count == capacity => NOTIFIED. */
+ * how spans of an owner that sleeps are given back all the same (remote_steal). What takes NOTIFIED off is release: whoever puts it on
+ * next writes woken_next, which has been read before. */
 #ifndef MSPACE_REMOTE_H
 #define MSPACE_REMOTE_H
 
 #include "block.h"
 
-#define REMOTE_FULL ((uint64_t)1 << 60)
-#define REMOTE_RETIRED ((uint64_t)1 << 61)
-#define REMOTE_NOTIFIED ((uint64_t)1 << 62)
-#define REMOTE_FLAGS ((uint64_t)0xf << 60)
+#define REMOTE_COUNT ((uint64_t)0xffff)
+#define REMOTE_SOME ((uint64_t)1 << 16)
+#define REMOTE_FULL ((uint64_t)1 << 17)
+#define REMOTE_RETIRED ((uint64_t)1 << 18)
+#define REMOTE_NOTIFIED ((uint64_t)1 << 19)
+#define REMOTE_EPOCH ((uint64_t)1 << 32)
 
-INLINE unsigned remote_first(uint64_t word) { return word & 0xffff; } /* small */
-INLINE unsigned remote_count(uint64_t word) { return word >> 16 & 0xffff; }
-INLINE uint64_t remote_bits(uint64_t word) { return word & ~REMOTE_FLAGS; } /* medium */
-
-INLINE bool remote_has(uint64_t word) { return (word & ~REMOTE_FLAGS) != 0; }
+/* Whether there are bits, or may be. */
+INLINE bool remote_has(uint64_t word) { return (word & (REMOTE_SOME | REMOTE_COUNT)) != 0; }
 
 INLINE uint64_t remote_load(struct span *span) { return atomic_load_explicit(&span->remote, memory_order_relaxed); }
 
-/* Frees `block`, which another heap owns (or the shared one), on behalf of `heap`, NULL for a thread without one. */
-void remote_free(struct heap *heap, struct span *span, struct block *block);
+/* A span's words of bits, and their number. */
+INLINE _Atomic(uint64_t) *remote_bits(const struct span *span) { return range.remote[span_index(span)]; }
+INLINE unsigned remote_nwords(const struct span *span) { return (span->capacity + 63) / 64; }
 
-/* A free block of a medium span that another heap owns. False: it is free already, by whatever thread. */
-bool remote_free_medium(struct span *span, unsigned k);
+/* Whether block k has been freed by another thread, and posted. */
+INLINE bool remote_is_posted(const struct span *span, unsigned k)
+{
+    return atomic_load_explicit(remote_bits(span) + k / 64, memory_order_relaxed) >> k % 64 & 1;
+}
+
+/* A span's new life begins, of so many blocks. The word first: who still looks at the old life sees the epoch change. */
+void remote_begin(struct span *span, uint32_t capacity);
+
+/* The way of a heap in which blocks of a span gather, and what it is called by while they do. */
+INLINE uintptr_t remote_key(uintptr_t start, uint64_t k) { return start | k / 64; }
+INLINE struct pending *remote_way(struct heap *heap, uintptr_t key)
+{
+    return &heap->pending[(key >> SLICE_SHIFT ^ key) % NPENDING];
+}
+
+/* The short road of remote_free: a small block of a word of which the calling thread has just freed another. False: nothing was
+ * done. Nothing that another thread may look at is touched but the block. */
+INLINE bool remote_gather(struct block *block)
+{
+    size_t index = range_index(block);
+    if (UNLIKELY(index >= range_limit())) return false;
+    const struct desc *desc = range.table + index;
+    unsigned __int128 product = (unsigned __int128)((uintptr_t)block - desc->start) * desc->reciprocal;
+    uint64_t k = (uint64_t)(product >> 64), key = remote_key(desc->start, k), bits;
+    struct heap *heap = heap_of_identity(thread.heap);
+    struct pending *way = remote_way(heap, key);
+    if (way->key != key || (uint64_t)product >= PEEK(desc->bound)) return false;
+    bits = way->bits;
+    if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || PEEK(desc->owner) == thread.heap || heap->room < desc->size) return false;
+    if (LIKELY(desc->class < NSMALL)) block_link(block, NULL);
+    heap->room -= desc->size;
+    STORE_ORDER();
+    way->bits = bits;
+    return true;
+}
+
+/* Frees block k of a span that another heap owns (or the shared one), on behalf of `heap`, NULL to post it at once. False: it is
+ * free already, by a thread that does not own it. */
+bool remote_free(struct heap *heap, struct span *span, unsigned k);
 
 /* Whether a medium block of another heap's is free because that heap's thread has freed it. Never true of a block that is not;
  * not to be relied on to be true while its owner moves the span. */
@@ -52,10 +99,18 @@ bool remote_is_free_at_owner(struct span *span, unsigned k);
 /* Posts what `heap` has gathered. Owner only. */
 void remote_flush(struct heap *heap);
 
-/* Takes the payload and makes the span owned. Returns the word as it was: its flags tell what it was. Owner only. */
+/* Makes the span owned, and says that its bits are about to be taken: all of them, or the count is wrong. Returns the word as it
+ * was. Owner only. */
 uint64_t remote_take(struct span *span, bool off_stack);
 
-/* Makes an owned span FULL, unless blocks have arrived: then false. Owner only; the span must be ready to vanish. */
+/* Takes one of the words of bits. Owner only. */
+INLINE uint64_t remote_take_bits(struct span *span, unsigned word)
+{
+    _Atomic(uint64_t) *bits = remote_bits(span) + word;
+    return atomic_load(bits) ? atomic_exchange_explicit(bits, 0, memory_order_acquire) : 0;
+}
+
+/* Makes an owned span FULL, unless there are bits: then false. Owner only; the span must be ready to vanish. */
 bool remote_let_go(struct span *span);
 
 /* Takes a heap's woken stack, linked by woken_next. Any thread. */

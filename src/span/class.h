@@ -7,7 +7,7 @@
  *
  * Average waste 4.3-5.7 % (4 per doubling: 8.6-9.7 %). Classes to 32 KiB are found by one table, indexed by granules of
  * 16 bytes, so that no branch on the size can mispredict. Their spans have 1 to 8 slices, the fewest that hold 8 blocks and
- * waste at most 2 % at the tail (1 KiB: 4 of 64 blocks, which are never touched); above, 8 or 16 blocks and no waste.
+ * waste at most 2 % at the tail; above, 8 or 16 blocks and no waste.
  * Constant; any thread. */
 #ifndef MSPACE_CLASS_H
 #define MSPACE_CLASS_H
@@ -25,7 +25,7 @@ enum {
     SMALL_MAX = 960, /* bytes, in all three */
     FAST_MAX = 32 << 10,
     MEDIUM_MAX = 256 << 10,
-    MEDIUM_CAPACITY = 60, /* blocks of a medium span at most: their bits and four flags share a word (remote.h) */
+    MEDIUM_CAPACITY = 64, /* blocks of a medium span at most: their bits are one word */
     PAGE = 4096,
 };
 

@@ -12,11 +12,11 @@
 static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: the least worth a system call, and a huge page */
 static const size_t TABLE_STEP = 1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 KiB of records */
 static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is skipped before growth is given up */
-static const uintptr_t DESC_DISTANCE = 16 * GIB, RECORD_DISTANCE = 48 * GIB;
+static const uintptr_t DESC_DISTANCE = 16 * GIB, RECORD_DISTANCE = 48 * GIB, REMOTE_DISTANCE = 176 * GIB;
 static const uintptr_t FALLBACK = 0x670000000000; /* far from both ends; valgrind and emulators honour it too */
 
 struct range range;
-static size_t ndescs, nrecords; /* slices that each table has entries for */
+static size_t ndescs, nrecords, nremotes; /* slices that each table has entries for */
 
 void range_start(uintptr_t low, uintptr_t high, uint64_t random)
 {
@@ -31,6 +31,7 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random)
     range.base = base;
     range.table = (struct desc *)(base - DESC_DISTANCE);
     range.records = (struct span *)(base - RECORD_DISTANCE);
+    range.remote = (_Atomic(uint64_t)(*)[REMOTE_WORDS])(base - REMOTE_DISTANCE);
 }
 
 /* Has a table of `size`-byte entries cover `need` slices. */
@@ -46,7 +47,8 @@ static bool grow_table(void *table, size_t size, size_t *covered, size_t need)
 static bool grow_tables(size_t need)
 {
     return grow_table(range.table, sizeof *range.table, &ndescs, need) &&
-           grow_table(range.records, sizeof *range.records, &nrecords, need);
+           grow_table(range.records, sizeof *range.records, &nrecords, need) &&
+           grow_table(range.remote, sizeof *range.remote, &nremotes, need);
 }
 
 /* Maps the slices [at, at + step), or fewer but at least `need`. Returns their number; 0 and why in *answer. */

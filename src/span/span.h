@@ -1,13 +1,14 @@
 /* span.h - the heart: spans, the BLOCK records of this allocator, and the lists that they are on.
  *
- * The heap range is tiled by spans, runs of 64 KiB slices. Two tables run beside it, one entry a slice, at constant
+ * The heap range is tiled by spans, runs of 64 KiB slices. Three tables run beside it, one entry a slice, at constant
  * distances, so that an address leads to its entries by arithmetic alone and an overflow cannot reach them:
  *
- *      base - 48 GiB            base - 16 GiB              base                       base + limit slices
- *      | struct span  (128 B)   | struct desc  (64 B)      | slice | slice | slice ... |  grows this way
+ *      base - 176 GiB         base - 48 GiB            base - 16 GiB              base                       base + limit slices
+ *      | bits  (512 B)        | struct span  (128 B)   | struct desc  (64 B)      | slice | slice | slice ... |  grows this way
  *
  *      desc    what free needs: read-mostly, as other threads read it; written when the span changes hands
  *      span    the record: a line for the owner, a line for everybody else (remote frees)
+ *      bits    blocks that other threads have freed (remote.h)
  *
  * States, and the one list that a span in it is on:
  *      HOLE       not ours: something else lives there                        none
@@ -97,7 +98,8 @@ struct span {
         struct pair pair; /* small, medium: while the span is not current */
         size_t nbytes;    /* large: usable bytes, a multiple of PAGE */
     };
-    uint32_t capacity; /* blocks */
+    uint32_t capacity; /* blocks; PEEK */
+    uint8_t swept;     /* words of remote bits that the present sweep has seen (refill.c) */
     uint16_t nmoved;   /* ranges inside that mremap left apart from their neighbours (large.c) */
     bool is_clean;     /* what was never carved reads zero */
 
@@ -113,6 +115,9 @@ struct span {
     uint64_t dirty; /* in every 64th record: dirty.h */
 } __attribute__((aligned(CACHE_LINE)));
 
+/* Words of a slice's bits, one for each block that the smallest class can have there. */
+enum { REMOTE_WORDS = SLICE_SIZE / GRANULE / 64 };
+
 /* Read by every fast path, so together on a line. base and table are constant after start; limit is stored (release)
  * after the entries it admits exist and loaded relaxed: whoever rightly holds a pointer got it after that store. */
 struct range {
@@ -120,6 +125,7 @@ struct range {
     struct desc *table;
     size_t limit; /* slices; PEEK */
     struct span *records;
+    _Atomic(uint64_t) (*remote)[REMOTE_WORDS]; /* remote.h */
 };
 
 /* In slices: what the tables have room for, 16 TiB; and a megabyte, which is never worth a look by the purge. */

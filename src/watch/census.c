@@ -40,46 +40,50 @@ static unsigned mark_list(struct census *census, const struct block *block, unsi
     return marked;
 }
 
+/* Marks the blocks of a word of bits, as mark_list does. */
+static unsigned mark_word(struct census *census, unsigned word, uint64_t bits)
+{
+    if (word >= remote_nwords(census->span)) return 0;
+    census->nbroken += (unsigned)__builtin_popcountl(census->is_free[word] & bits);
+    census->is_free[word] |= bits;
+    return (unsigned)__builtin_popcountl(bits);
+}
+
 static void count_elsewhere(struct census *census, unsigned class)
 {
     struct heap *heap;
     for (size_t i = 0; (heap = heap_at(i)) != NULL; i++) {
         if (atomic_load_explicit(&heap->state, memory_order_relaxed) == HEAP_LOST) continue;
         for (int way = 0; way < NPENDING; way++)
-            if (heap->pending[way].span == census->span)
-                census->npending += mark_list(census, heap->pending[way].first, heap->pending[way].count);
-        if (!heap->current[class]) census->nyoung += mark_list(census, heap->pairs[class].head, YOUNG_BATCH);
+            if (heap->pending[way].bits && span_of_start(heap->pending[way].key) == census->span)
+                census->npending += mark_word(census, heap->pending[way].key % REMOTE_WORDS, heap->pending[way].bits);
+        if (class < NSMALL && !heap->current[class]) census->nyoung += mark_list(census, heap->pairs[class].head, YOUNG_BATCH);
     }
 }
 
-static void count_small(struct census *census, const struct desc *desc, uint64_t word)
+static void count_small(struct census *census, const struct desc *desc)
 {
     const struct span *span = census->span;
-    const char *first = span_address(span) + (size_t)remote_first(word) * desc->size;
     census->nlocal = mark_list(census, desc->pair->head, span->capacity);
     for (unsigned k = 0; k < span->capacity; k++)
         if (census_is_free(census, k)) census->weight += (uintptr_t)span_address(span) + k * desc->size;
-    census->nremote = mark_list(census, (const struct block *)(const void *)first, remote_count(word));
-    count_elsewhere(census, desc->class);
 }
 
-static void count_medium(struct census *census, const struct desc *desc, uint64_t word)
+static void count_medium(struct census *census, const struct desc *desc)
 {
-    uint64_t local = desc->pair->bits, remote = remote_bits(word);
-    census->is_free[0] = local | remote;
-    census->nlocal = (unsigned)__builtin_popcountl(local);
-    census->weight = census->nlocal;
-    census->nremote = (unsigned)__builtin_popcountl(remote);
-    census->nbroken = (unsigned)__builtin_popcountl(local & remote);
+    census->is_free[0] = desc->pair->bits;
+    census->weight = census->nlocal = (unsigned)__builtin_popcountl(desc->pair->bits);
 }
 
 void census_count(struct census *census, const struct span *span)
 {
     const struct desc *desc = span_desc(span);
-    uint64_t word = atomic_load_explicit(&span->remote, memory_order_acquire);
     *census = (struct census){.span = span};
-    if (desc->class < NSMALL) count_small(census, desc, word);
-    else count_medium(census, desc, word);
+    if (desc->class < NSMALL) count_small(census, desc);
+    else count_medium(census, desc);
+    for (unsigned word = 0; word < remote_nwords(span); word++)
+        census->nremote += mark_word(census, word, atomic_load_explicit(remote_bits(span) + word, memory_order_relaxed));
+    count_elsewhere(census, desc->class);
     for (unsigned k = PEEK(desc->carved); k < span->capacity; k++, census->nuncarved++) {
         census->nbroken += census_is_free(census, k);
         census->is_free[k / 64] |= (uint64_t)1 << k % 64;
