@@ -14,7 +14,8 @@
  * A program that works in phases shrinks and grows again: what is purged and then taken again was purged in vain, is
  * regretted, and as long as a quarter of the peak is, shrunk is not looked at. Regret sinks as the peak does.
  *
- * Purging waits half a millisecond, unless there is far too much: frees come in bursts, and their maker should not wait.
+ * Purging waits half a millisecond, unless there is far too much: frees come in bursts, and their maker should not wait. For the same
+ * reason nobody purges for longer than that at a time, unless there is far too much, as after the free of a huge block.
  *
  * Large-block churn (bench_large 5000: 256 KiB-16 MiB, 8 live): with max(dirty=, live / 8) alone
  * 1,350 us an operation and 123 MB at most, for the holes spoil free spans for the next large block; like this 16 us and 96 MB
@@ -111,6 +112,15 @@ size_t purge_down_to(size_t keep)
     return done << SLICE_SHIFT;
 }
 
+/* The same, but for the last BURST, which ends when it has taken half a millisecond. */
+static void purge_for_a_while(size_t keep)
+{
+    purge_down_to(keep + BURST);
+    uint64_t start = bits_ticks();
+    while (dirty_now() > keep && bits_ticks() - start < GRACE && purge_one() != 0) {
+    }
+}
+
 /* Whether there has been too much for half a millisecond, or there is far too much. Once it is time it stays so until there
  * is clearly less. */
 static bool is_time(size_t dirty, size_t allowed)
@@ -131,7 +141,7 @@ COLD void purge_slowly(void)
     size_t allowed = dirty_allowed(), before = dirty_now(), last = atomic_load_explicit(&refused, memory_order_relaxed);
     if (last && before > last / 8 * 7 && before < last + last / 8) return;
     if (!is_time(before, allowed)) return;
-    purge_down_to(allowed);
+    purge_for_a_while(allowed);
     size_t after = dirty_now();
     atomic_store_explicit(&refused, after > allowed && after >= before ? after : 0, memory_order_relaxed);
 }
