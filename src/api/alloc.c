@@ -135,7 +135,7 @@ static bool free_remote(struct span *span, void *p, const struct desc *desc)
     if (desc->class < NSMALL) block_link(p, NULL);
     else if (remote_is_free_at_owner(span, k)) return false;
     bool was_live = remote_free(heap, span, k);
-    if (!heap || heap->room > PENDING_MAX / 8 * 7) purge_if_due();
+    if (!heap || heap->hand % 16 == 0) purge_if_due();
     return was_live;
 }
 

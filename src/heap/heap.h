@@ -38,7 +38,8 @@ struct place {
 };
 
 enum {
-    NPENDING = 64,          /* ways; src/README.md has what fewer cost */
+    NPENDING = 256,         /* words that may be gathering: a class has 8 of them, and one in four classes the same */
+    PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
     YOUNG_REFILLS = 2,      /* refills of a class that a young heap takes from the shared heap, */
     YOUNG_BATCH = 4,        /* so many blocks each */
@@ -54,7 +55,7 @@ struct heap {
     uint8_t refills[NFAST];      /* of a class, up to YOUNG_REFILLS */
     uint32_t index;              /* place in the table of heaps */
     uint32_t nslow;              /* refills, for what is done every so often */
-    uint32_t room;               /* bytes that may yet be gathered in `pending` */
+    uint32_t room, hand;         /* bytes that may yet be gathered in `pending`, and which of it is posted next */
     _Atomic(uint32_t) busy;      /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
     _Atomic(uint32_t) state;     /* enum heap_state */
     _Atomic(uint32_t) pool_next; /* while pooled: index + 1 of the next */

@@ -28,12 +28,11 @@
 #include "remote.h"
 
 enum {
-    CARVE_FIRST = 4 << 10, /* bytes: one page, so that a class used twice costs one fault */
-    CARVE_BUSY = 16 << 10, /* bytes: once the first is used up; more made no difference */
+    CARVE = 4 << 10,       /* bytes: one page, so that a class used twice costs one fault; 16 KiB gained nothing and held 9 % more */
     YOUNG_BYTES = 512,     /* a young heap's batch is YOUNG_BATCH blocks, or as many as make so many bytes */
     PICK = 4,              /* available spans looked at for the fullest */
-    NET_EVERY = 64,        /* refills after which the net is drawn: remote frees that crossed no threshold */
-    NET_SPANS = 8,
+    NET_EVERY = 16,        /* refills after which the net is drawn: remote frees that crossed no threshold */
+    NET_SPANS = 2,
 };
 
 static unsigned class_of_span(const struct span *span) { return span_desc(span)->class; }
@@ -72,9 +71,8 @@ static void tell_overwritten(const char *entry, const struct block *block, size_
 
 /* Links the blocks of a word of bits in address order, the first on top; returns their weight. One that is not as free left it is
  * told and lost. The lines that this reads are those that the blocks' next owners want anyway, and it waits for all at once. */
-static uint64_t absorb_small(struct span *span, struct pair *pair, char *first, uint64_t bits)
+static uint64_t absorb_small(size_t size, struct pair *pair, char *first, uint64_t bits)
 {
-    size_t size = span_desc(span)->size;
     struct block *head = pair->head;
     uint64_t weight = 0;
     while (bits) {
@@ -110,8 +108,8 @@ static uint64_t absorb_medium(struct span *span, struct pair *pair, uint64_t bit
 static uint64_t absorb_word(struct span *span, struct pair *pair, unsigned word)
 {
     uint64_t bits = remote_take_bits(span, word);
-    if (!is_small(span)) return absorb_medium(span, pair, bits);
-    return absorb_small(span, pair, span_address(span) + (size_t)word * 64 * span_desc(span)->size, bits);
+    size_t size = span_desc(span)->size;
+    return is_small(span) ? absorb_small(size, pair, span_address(span) + word * 64 * size, bits) : absorb_medium(span, pair, bits);
 }
 
 /* Adds all, after a take that gave `taken`. From the end, so that the first block is on top. */
@@ -274,7 +272,7 @@ void heap_collect_woken(struct heap *heap)
 /* Draws in what never crossed a threshold, a few spans of the class at a time; those seen go to the back. */
 static void draw_net(struct heap *heap, unsigned class)
 {
-    remote_flush(heap);
+    remote_flush_some(heap);
     struct list *list = &heap->available[class];
     for (int left = NET_SPANS; left && !list_is_empty(list); left--) {
         struct span *span = container_of(list->next, struct span, node);
@@ -321,8 +319,7 @@ static bool carve(struct heap *heap, struct span *span)
     const struct desc *desc = span_desc(span);
     unsigned done = desc->carved;
     if (done == span->capacity) return false;
-    size_t bytes = done ? CARVE_BUSY : CARVE_FIRST;
-    unsigned n = (unsigned)min_size(span->capacity - done, max_size(1, bytes / desc->size));
+    unsigned n = (unsigned)min_size(span->capacity - done, max_size(1, CARVE / desc->size));
     struct pair *pair = &heap->pairs[desc->class];
     if (is_small(span)) pair->head = link_run(span_address(span) + (size_t)done * desc->size, n, desc->size);
     else pair_set_bits(pair, (((uint64_t)1 << n) - 1) << done);

@@ -62,9 +62,9 @@ void remote_begin(struct span *span, uint32_t capacity);
 
 /* The way of a heap in which blocks of a span gather, and what it is called by while they do. */
 INLINE uintptr_t remote_key(uintptr_t start, uint64_t k) { return start | k / 64; }
-INLINE struct pending *remote_way(struct heap *heap, uintptr_t key)
+INLINE struct pending *remote_way(struct heap *heap, unsigned class, uintptr_t key)
 {
-    return &heap->pending[(key >> SLICE_SHIFT ^ key) % NPENDING];
+    return &heap->pending[(class * PENDING_WAYS + (key >> SLICE_SHIFT ^ key) % PENDING_WAYS) % NPENDING];
 }
 
 /* The short road of remote_free: a small block of a word of which the calling thread has just freed another. False: nothing was
@@ -77,7 +77,7 @@ INLINE bool remote_gather(struct block *block)
     unsigned __int128 product = (unsigned __int128)((uintptr_t)block - desc->start) * desc->reciprocal;
     uint64_t k = (uint64_t)(product >> 64), key = remote_key(desc->start, k), bits;
     struct heap *heap = heap_of_identity(thread.heap);
-    struct pending *way = remote_way(heap, key);
+    struct pending *way = remote_way(heap, desc->class, key);
     if (way->key != key || (uint64_t)product >= PEEK(desc->bound)) return false;
     bits = way->bits;
     if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || PEEK(desc->owner) == thread.heap || heap->room < desc->size) return false;
@@ -96,8 +96,9 @@ bool remote_free(struct heap *heap, struct span *span, unsigned k);
  * not to be relied on to be true while its owner moves the span. */
 bool remote_is_free_at_owner(struct span *span, unsigned k);
 
-/* Posts what `heap` has gathered. Owner only. */
+/* Posts what `heap` has gathered; and some of it. Owner only. */
 void remote_flush(struct heap *heap);
+void remote_flush_some(struct heap *heap);
 
 /* Makes the span owned, and says that its bits are about to be taken: all of them, or the count is wrong. Returns the word as it
  * was. Owner only. */

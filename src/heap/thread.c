@@ -44,6 +44,7 @@ struct heap *heap_at(size_t index)
 static void init(struct heap *heap, size_t index, enum heap_state state)
 {
     heap->index = (uint32_t)index;
+    heap->room = PENDING_MAX;
     for (unsigned class = 0; class < NCLASSES; class++) list_init(&heap->available[class]);
     if (index < NSTATIC)
         __builtin_memset(heap->refills, YOUNG_REFILLS, sizeof heap->refills); /* a lone thread shares with nobody */
