@@ -137,8 +137,11 @@ COLD bool cxx_decide(void)
     return serves;
 }
 
-/* Before anybody's C++ runs, and before there are threads that could hold the loader's lock. */
-__attribute__((constructor)) static void decide_at_start(void) { cxx_decide(); }
+/* Before anybody's C++ runs, and before there are threads that could hold the loader's lock. In a C program, when a plugin of it calls. */
+__attribute__((constructor)) static void decide_at_start(void)
+{
+    if (__cxa_throw) cxx_decide();
+}
 
 union cxx_next cxx_next(enum cxx_operator op) { return (union cxx_next){atomic_load_explicit(&next[op], memory_order_relaxed)}; }
 

@@ -30,6 +30,10 @@
 #endif
 #define ALIAS(name) __attribute__((alias(#name), visibility("default"))) COPY(name)
 
+/* By this pthread_atfork tells libc whose handlers they are. The compiler's start files, which we do without, define it. */
+extern void *__dso_handle HIDDEN;
+void *__dso_handle = &__dso_handle;
+
 /* --- the slow doors --- */
 
 COLD void *boot_or_shared(size_t size, size_t alignment)

@@ -20,10 +20,19 @@ static bool came_late;   /* the program ran before we were there */
 static pthread_key_t exit_key;
 static bool has_exit_key;
 
-static void start(void)
+/* What the process was started with: looked at by our constructor, or by a call that comes before it. */
+static void read_process(void)
 {
+    static bool is_read; /* process would do, but reading its page before it is written is a page fault more */
+    if (is_read) return;
+    is_read = true;
     os_process_read(&process);
     options_read(&process);
+}
+
+static void start(void)
+{
+    read_process();
     /* Our mapping above the program: the usual layout. Below it: the hole reaches up to the stack. */
     uintptr_t own = (uintptr_t)&life, high = own > process.entry ? own : process.stack;
     range_start(process.entry, high, process.random[0]);
@@ -89,7 +98,7 @@ __attribute__((constructor)) static void ready(void)
 {
     /* Linked with -z initfirst we run before libc's own constructor sets this, unless the program has long begun. */
     came_late = program_invocation_name[0] != 0;
-    life_check();
+    read_process(); /* and no more: a program that never allocates pays for nothing else */
     has_exit_key = pthread_key_create(&exit_key, at_thread_exit) == 0;
     pthread_atfork(NULL, NULL, after_fork_in_child);
     is_ready = true;

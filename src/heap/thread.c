@@ -55,16 +55,17 @@ void heap_start(uint64_t secret)
 {
     heap_secret = secret;
     init(place(0), 0, HEAP_POOLED);
-    init(place(SHARED), SHARED, HEAP_SHARED);
     atomic_store_explicit(&table.count, NSTATIC, memory_order_release);
     heap_pool(place(0));
 }
 
 struct heap *heap_shared_take(void)
 {
+    struct heap *shared = place(SHARED);
     lock_take(&shared_lock);
     thread.shared = 1;
-    return place(SHARED);
+    if (UNLIKELY(atomic_load_explicit(&shared->state, memory_order_relaxed) != HEAP_SHARED)) init(shared, SHARED, HEAP_SHARED);
+    return shared;
 }
 
 void heap_shared_drop(void)

@@ -32,7 +32,7 @@ cd "$work"
 
 # As the library is built (CMakeLists.txt), as far as it concerns code.
 build() {
-    "$@" -D_GNU_SOURCE -std=gnu11 -fPIC -shared -fvisibility=hidden -fno-plt -fno-semantic-interposition -ftls-model=initial-exec \
+    "$@" -D_GNU_SOURCE -std=gnu11 -fPIC -shared -nostartfiles -fvisibility=hidden -fno-plt -fno-semantic-interposition -ftls-model=initial-exec \
         -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free -Iinclude \
         -Wl,-z,defs -Wl,--version-script=preload/exports.map src/*/*.c preload/*.c -o lib.so
 }

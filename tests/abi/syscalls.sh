@@ -1,6 +1,6 @@
 #!/bin/sh
 # Start-up in system calls, against the same command with an empty shared object preloaded: at most 5 more, all of them mmap or madvise,
-# and no file opened.
+# and no file opened. None for a program that never allocates.
 set -eu
 
 most=5
@@ -15,26 +15,35 @@ command -v strace >/dev/null || { echo "strace: not installed (sudo apt-get inst
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# count LIBRARY NAME: "calls name" for each system call of `cat /dev/null`, from exec to exit.
+# count LIBRARY NAME PROGRAM...: "calls name" for each system call of the program, from exec to exit.
 count() {
-    strace -f -qq -o "$work/$2.trace" -E "LD_PRELOAD=$1" -E LC_ALL=C cat /dev/null || { echo "strace may not trace here"; exit 77; }
-    sed -n 's/^[0-9]* *\([a-z_0-9]*\)(.*/\1/p' "$work/$2.trace" | sort | uniq -c | awk '{ print $2, $1 }' >"$work/$2"
+    library=$1 name=$2
+    shift 2
+    strace -f -qq -o "$work/$name.trace" -E "LD_PRELOAD=$library" -E LC_ALL=C "$@" || { echo "strace may not trace here"; exit 77; }
+    sed -n 's/^[0-9]* *\([a-z_0-9]*\)(.*/\1/p' "$work/$name.trace" | sort | uniq -c | awk '{ print $2, $1 }' >"$work/$name"
 }
 
-count "$2" empty
-count "$1" ours
-# Calls that ours saves (brk) do not make up for others.
-awk -v most=$most '
-    NR == FNR { base[$1] = $2; next }
-    { seen[$1] = $2 }
-    END {
-        for (name in seen) {
-            extra = seen[name] - base[name]
-            if (extra <= 0) continue
-            printf "%d more: %s\n", extra, name
-            sum += extra
-            if (name != "mmap" && name != "madvise") { printf "neither mmap nor madvise: %s\n", name; nbroken++ }
-        }
-        printf "%d more system calls, at most %d\n", sum, most
-        exit nbroken || sum > most
-    }' "$work/empty" "$work/ours"
+# compare NAME NAME MOST. Calls that ours saves (brk) do not make up for others.
+compare() {
+    awk -v most="$3" '
+        NR == FNR { base[$1] = $2; next }
+        { seen[$1] = $2 }
+        END {
+            for (name in seen) {
+                extra = seen[name] - base[name]
+                if (extra <= 0) continue
+                printf "%d more: %s\n", extra, name
+                sum += extra
+                if (name != "mmap" && name != "madvise") { printf "neither mmap nor madvise: %s\n", name; nbroken++ }
+            }
+            printf "%d more system calls, at most %d\n", sum, most
+            exit nbroken || sum > most
+        }' "$work/$1" "$work/$2"
+}
+
+count "$2" empty cat /dev/null
+count "$1" ours cat /dev/null
+compare empty ours $most
+count "$2" empty_idle true
+count "$1" ours_idle true
+compare empty_idle ours_idle 0

@@ -1,5 +1,6 @@
 /* walk.c: what mspace_walk, mspace_verify and the sums see (src/watch). */
 #include "api/alloc.h"
+#include "api/life.h"
 #include "heap/heap.h"
 #include "unit.h"
 #include "watch/watch.h"
@@ -45,6 +46,7 @@ static int look(const struct mspace_item *item, void *argument)
 
 static struct view walk_all(void)
 {
+    life_check(); /* the range has no address before the first call */
     struct view view = {.span_end = (char *)range.base};
     require(mspace_walk(look, &view) == 0, "the walk\n");
     require(view.span_end == (char *)range.base + (range_limit() << SLICE_SHIFT), "the walk ends before the range does\n");
