@@ -67,7 +67,7 @@ static bool discard(struct span *span, size_t from, size_t n)
     void *address = (void *)(range.base + (from << SLICE_SHIFT));
     if (!span->nmoved) return os_discard(address, n << SLICE_SHIFT);
     bool is_done = os_replace(address, n << SLICE_SHIFT);
-    if (is_done) range_advise(from, n);
+    if (is_done) range_advise_again(from, n);
     return is_done;
 }
 
