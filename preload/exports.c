@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
+#define ON_A_LINE __attribute__((aligned(CACHE_LINE))) /* wherever it fell before: up to 5 % of bench_mixed random, by luck */
 #if __has_attribute(copy) /* gcc would have an alias look like its target; clang does not know the word */
 #define COPY(name) __attribute__((copy(name)))
 #else
@@ -69,6 +70,7 @@ static COLD void free_foreign(const char *entry, void *p)
 
 SLOW void free_slow(const char *entry, void *p)
 {
+    if (UNLIKELY(!p)) return; /* C++ deletes NULL a lot */
     if (alloc_free_slow(entry, p) == ALLOC_FOREIGN) free_foreign(entry, p);
 }
 
@@ -108,13 +110,13 @@ static bool is_served(void) { return LIKELY(thread.heap != 0); }
 
 /* --- C11, POSIX --- */
 
-EXPORT void *malloc(size_t size)
+EXPORT ON_A_LINE void *malloc(size_t size)
 {
     void *block = block_pop(size);
     return LIKELY(block != NULL) ? block : malloc_slow(size);
 }
 
-EXPORT void free(void *p) { free_as("free()", p); }
+EXPORT ON_A_LINE void free(void *p) { free_as("free()", p); }
 
 EXPORT void *calloc(size_t count, size_t size)
 {

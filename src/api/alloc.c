@@ -112,7 +112,7 @@ bool alloc_is_free(const struct desc *desc, const void *p)
     if (desc->class < NSMALL) return block_is_sound(p);
     struct span *span = span_of_start(desc->start);
     unsigned k = desc_index(desc, p);
-    if (remote_is_posted(span, k)) return true;
+    if (remote_has(remote_load(span)) && remote_is_posted(span, k)) return true;
     if (heap_of_owner(PEEK(desc->owner)) == heap_own()) return desc->pair->bits >> k & 1;
     return remote_is_free_at_owner(span, k);
 }
