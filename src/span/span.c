@@ -260,9 +260,9 @@ void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pa
         desc->start = (uintptr_t)span_address(span);
         __atomic_store_n(&desc->pair, pair, __ATOMIC_RELEASE);
         desc->reciprocal = class_table[class].reciprocal;
-        desc->size = class_table[class].size;
+        __atomic_store_n(&desc->size, class_table[class].size, __ATOMIC_RELAXED);
         desc->class = (uint8_t) class;
-        desc->carved = 0;
+        __atomic_store_n(&desc->carved, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&desc->owner, owner, __ATOMIC_RELEASE);
     }
 }
@@ -272,7 +272,7 @@ void span_carve(struct span *span, uint32_t carved)
     struct desc *desc = span_desc(span);
     uint64_t bound = class_bound(desc->class, carved);
     for (size_t n = span_nslices(span); n--; desc++) {
-        desc->carved = carved;
+        __atomic_store_n(&desc->carved, carved, __ATOMIC_RELAXED);
         __atomic_store_n(&desc->bound, bound, __ATOMIC_RELEASE);
     }
 }

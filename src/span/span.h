@@ -85,8 +85,8 @@ struct desc {
     struct pair *pair; /* where this span's {list, countdown} is now */
     uint64_t reciprocal;
     uint64_t bound;  /* PEEK. what class_is_start admits: blocks that have ever been carved, none in a blank desc */
-    uint32_t carved; /* their number */
-    uint32_t size;   /* bytes of a block */
+    uint32_t carved; /* PEEK. their number */
+    uint32_t size;   /* PEEK. bytes of a block */
     uint8_t class;
 } __attribute__((aligned(CACHE_LINE)));
 
