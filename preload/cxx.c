@@ -137,7 +137,7 @@ COLD bool cxx_decide(void)
     return serves;
 }
 
-/* Before anybody's C++ runs, and before there are threads that could hold the loader's lock. In a C program, when a plugin of it calls. */
+/* Before anybody's C++ runs, and before there are threads that could hold the loader's lock. A C program decides when a plugin calls an operator. */
 __attribute__((constructor)) static void decide_at_start(void)
 {
     if (__cxa_throw) cxx_decide();

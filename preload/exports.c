@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define ON_A_LINE __attribute__((aligned(CACHE_LINE))) /* wherever it fell before: up to 5 % of bench_mixed random, by luck */
+#define ON_A_LINE __attribute__((aligned(CACHE_LINE))) /* where they fall by chance is up to 5 % of bench_mixed random */
 #if __has_attribute(copy) /* gcc would have an alias look like its target; clang does not know the word */
 #define COPY(name) __attribute__((copy(name)))
 #else

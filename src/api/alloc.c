@@ -106,15 +106,16 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
-/* A small block shows it in its first words. Of a medium one the remote bits are asked, and its owner. */
+/* A small block shows it in its first words. Of a medium one the remote bits are asked, what this thread has gathered, and its owner. */
 bool alloc_is_free(const struct desc *desc, const void *p)
 {
     if (desc->class < NSMALL) return block_is_sound(p);
     struct span *span = span_of_start(desc->start);
     unsigned k = desc_index(desc, p);
+    struct heap *own = heap_own();
     if (remote_has(remote_load(span)) && remote_is_posted(span, k)) return true;
-    if (heap_of_owner(PEEK(desc->owner)) == heap_own()) return desc->pair->bits >> k & 1;
-    return remote_is_free_at_owner(span, k);
+    if (heap_of_owner(PEEK(desc->owner)) == own) return desc->pair->bits >> k & 1;
+    return (own && remote_is_gathered(own, span, k)) || remote_is_free_at_owner(span, k);
 }
 
 /* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it
@@ -122,20 +123,23 @@ bool alloc_is_free(const struct desc *desc, const void *p)
 static bool free_own(const struct desc *desc, void *p)
 {
     enum push pushed = desc->class < NSMALL ? block_push_small(p, desc) : block_push_medium(p, desc);
-    if (pushed == PUSH_EVENT) heap_event(p);
+    if (pushed == PUSH_EVENT) alloc_event(p);
     return pushed != PUSH_REFUSED;
 }
 
+/* Frees of others' blocks between two looks at how much is dirty: a line that all threads write. */
+enum { PURGE_EVERY = 16 };
+
 /* A block of another heap's. False: it is free already. A small one gets its tag, so that a second free and a write after the free
- * are seen when its owner takes it in; a medium one is posted at once, so that a second free is. */
+ * are seen when its owner takes it in. In hardened mode it is posted at once, so that a second free is seen whoever makes it. */
 static bool free_remote(struct span *span, void *p, const struct desc *desc)
 {
-    struct heap *heap = own_heap();
+    struct heap *heap = LIKELY(options.mode == MODE_FAST) ? own_heap() : NULL;
     unsigned k = desc_index(desc, p);
     if (desc->class < NSMALL) block_link(p, NULL);
     else if (remote_is_free_at_owner(span, k)) return false;
     bool was_live = remote_free(heap, span, k);
-    if (!heap || heap->hand % 16 == 0) purge_if_due();
+    if (!heap || heap->nforeign++ % PURGE_EVERY == 0) purge_if_due();
     return was_live;
 }
 

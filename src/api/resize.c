@@ -2,7 +2,6 @@
  * by copying otherwise. And malloc_usable_size, which asks the same question first: what block is this? */
 #include "../guard/diagnose.h"
 #include "../heap/large.h"
-#include "../heap/remote.h"
 #include "alloc.h"
 #include "life.h"
 

@@ -38,7 +38,7 @@ struct place {
 };
 
 enum {
-    NPENDING = 256,         /* words that may be gathering: a class has 8 of them, and one in four classes the same */
+    NPENDING = 256,         /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
     YOUNG_REFILLS = 2,      /* refills of a class that a young heap takes from the shared heap, */
@@ -55,6 +55,7 @@ struct heap {
     uint8_t refills[NFAST];      /* of a class, up to YOUNG_REFILLS */
     uint32_t index;              /* place in the table of heaps */
     uint32_t nslow;              /* refills, for what is done every so often */
+    uint32_t nforeign;           /* frees of others' blocks that did not take the short road, likewise */
     uint32_t room, hand;         /* bytes that may yet be gathered in `pending`, and which of it is posted next */
     _Atomic(uint32_t) busy;      /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
     _Atomic(uint32_t) state;     /* enum heap_state */
@@ -98,9 +99,9 @@ INLINE uintptr_t heap_owner(const struct heap *heap, unsigned class)
 /* Frees after which a full span is worth allocating from again: so many that each visit pays, not so many that spans of few
  * blocks wait for ever. */
 enum { FREES_TO_WAKE = 16 };
-INLINE unsigned span_wake(const struct span *span) { return (unsigned)max_size(1, min_size(span->capacity / 4, FREES_TO_WAKE)); }
+INLINE unsigned span_wake(const struct span *span) { return (unsigned)max_size(1, min_size(PEEK(span->capacity) / 4, FREES_TO_WAKE)); }
 
-/* Makes the shared heap. Once, after range_start. */
+/* Makes the first heap. Once, after range_start; the shared heap is made when it is first taken. */
 void heap_start(uint64_t secret);
 
 /* The calling thread's heap, or NULL for a thread that has none. */
@@ -118,6 +119,9 @@ void heap_abandon(void);
 
 /* Heap number i of the table, NULL past the last. Records only grow in number. */
 struct heap *heap_at(size_t index);
+
+/* Whether this is the only thread there has ever been. */
+bool heap_is_alone(void);
 
 /* The shared heap, locked; and unlocked. */
 struct heap *heap_shared_take(void);
@@ -145,7 +149,7 @@ void heap_collect_woken(struct heap *heap);
 /* Everything that can be drained at once: pending, woken, remote bits of available spans (malloc_trim, thread exit). */
 void heap_drain(struct heap *heap);
 
-/* Undoes what a fork left of other threads' heaps; `own` is spared. Single-threaded (src/api/fork.c). */
+/* Undoes what a fork left of other threads' heaps; `own` is spared. Single-threaded (src/api/life.c). */
 void heaps_repair(struct heap *own);
 
 /* Whether a fork has ever left heaps of vanished threads behind in this process. */

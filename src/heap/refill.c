@@ -154,6 +154,7 @@ void heap_release(struct span *span)
 /* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. */
 static void retire(struct span *span)
 {
+    if (UNLIKELY(remote_has(remote_load(span)))) absorb(span, &span->pair, remote_take(span, false)); /* freed twice: to be told */
     span->pair.due = DUE_PARKED; /* says: nothing out, waiting to be taken off the stack */
     if (remote_load(span) & REMOTE_NOTIFIED) return;
     list_remove(&span->node);
@@ -251,12 +252,13 @@ static void drain_available(struct span *span)
 /* A span of the heap's own that was on its stack. */
 static void welcome(struct heap *heap, struct span *span)
 {
-    if (span_state(span) == SPAN_FULL && (count_freed(span) || remote_has(remote_load(span)))) {
+    uint64_t word = atomic_load(&span->remote);
+    do {
+        if (span_state(span) != SPAN_FULL || !(count_freed(span) || remote_has(word))) continue;
         make_available(heap, span, remote_take(span, true));
         return;
-    }
-    /* It has been taken back since, for its own sake, and perhaps let go again. */
-    atomic_fetch_and_explicit(&span->remote, ~REMOTE_NOTIFIED, memory_order_acq_rel);
+    } while (!atomic_compare_exchange_weak(&span->remote, &word, word & ~REMOTE_NOTIFIED));
+    /* It had been taken back, for its own sake, and perhaps let go again; and nobody has freed any of it since this look. */
     if (span_state(span) == SPAN_AVAILABLE && span->pair.due == DUE_PARKED) retire(span);
 }
 

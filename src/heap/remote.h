@@ -7,7 +7,8 @@
  *      base - 176 GiB                           base - 48 GiB
  *      | 64 words of bits, 512 B a slice |      | struct span ...         bit k of a span: its block k, freed by another thread
  *
- * What the pusher and the owner have to tell each other is the span's word `remote`, changed by compare-and-swap only:
+ * What the pusher and the owner have to tell each other is the span's word `remote`, changed by atomic operations (plainly only when its life
+ * begins, and by the owner as long as the process has one thread):
  *
  *      bits 0-15 count | 16 SOME | 17 FULL | 18 RETIRED | 19 NOTIFIED | 32-63 epoch, one more whenever the owner takes the bits
  *
@@ -28,7 +29,7 @@
  *
  * The push that brings the count to span_wake() while FULL sets NOTIFIED and puts the span on its owner's stack, so once an episode. A NOTIFIED
  * span is never given back by anybody but the one who takes it off a stack: any thread may take a whole stack, which is
- * how spans of an owner that sleeps are given back all the same (remote_steal). What takes NOTIFIED off is release: whoever puts it on
+ * how spans of an owner that sleeps are given back all the same (steal in remote.c). What takes NOTIFIED off is release: whoever puts it on
  * next writes woken_next, which has been read before. */
 #ifndef MSPACE_REMOTE_H
 #define MSPACE_REMOTE_H
@@ -67,8 +68,8 @@ INLINE struct pending *remote_way(struct heap *heap, unsigned class, uintptr_t k
     return &heap->pending[(class * PENDING_WAYS + (key >> SLICE_SHIFT ^ key) % PENDING_WAYS) % NPENDING];
 }
 
-/* The short road of remote_free: a small block of a word of which the calling thread has just freed another. False: nothing was
- * done. Nothing that another thread may look at is touched but the block. */
+/* The short road of remote_free: a block of a word that the calling thread is gathering. False: nothing was done. Nothing that another
+ * thread may look at is touched but the block, which is free before its bit says so, should a fork photograph this. */
 INLINE bool remote_gather(struct block *block)
 {
     size_t index = range_index(block);
@@ -80,13 +81,18 @@ INLINE bool remote_gather(struct block *block)
     struct pending *way = remote_way(heap, desc->class, key);
     if (way->key != key || (uint64_t)product >= PEEK(desc->bound)) return false;
     bits = way->bits;
-    if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || PEEK(desc->owner) == thread.heap || heap->room < desc->size) return false;
+    if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || (PEEK(desc->owner) & ~(uintptr_t)OWNER_MEDIUM) == thread.heap ||
+        heap->room < desc->size)
+        return false;
     if (LIKELY(desc->class < NSMALL)) block_link(block, NULL);
     heap->room -= desc->size;
     STORE_ORDER();
     way->bits = bits;
     return true;
 }
+
+/* Whether `heap` has gathered block k: freed it and not told its owner yet. */
+bool remote_is_gathered(struct heap *heap, const struct span *span, unsigned k);
 
 /* Frees block k of a span that another heap owns (or the shared one), on behalf of `heap`, NULL to post it at once. False: it is
  * free already, by a thread that does not own it. */

@@ -1,7 +1,7 @@
 /* map.h - memory from the kernel, in its own words.
  *
  * Addresses and sizes are multiples of 4 KiB. Nothing here keeps state or sets errno; every refusal is an answer,
- * never fatal. Any thread, async-signal-safe; none of our locks need be held, and except for os_map_here none may be. */
+ * never fatal. Any thread, async-signal-safe; none of our locks need be held, and except for os_map_here and os_advise_huge none may be. */
 #ifndef MSPACE_MAP_H
 #define MSPACE_MAP_H
 

@@ -1,7 +1,7 @@
 /* range.c - the heap range: an sbrk of our own, made of mmaps at plain hints.
  *
  * Nothing is reserved: virtual size stays honest, and RLIMIT_AS, RLIMIT_DATA and overcommit limits work as under any
- * malloc. Adjacent mappings merge, so the range stays one VMA, and each table one more. Steps are an eighth of the heap,
+ * malloc. Adjacent mappings merge, so the range stays one VMA, or a few where it has huge pages, and each table one more. Steps are an eighth of the heap,
  * at least 2 MiB, halved as long as the kernel refuses. */
 #include "span.h"
 #include "../base/bits.h"
@@ -11,9 +11,10 @@
 #define TIB ((uintptr_t)1 << 40)
 
 enum { CHUNK = 2 * MIB / SLICE_SIZE };           /* slices of a huge page */
-static const uint64_t STALL = (uint64_t)1 << 20; /* ticks: a third to half a millisecond; clearing 2 MiB takes a tenth */
+static const uint64_t STALL = (uint64_t)1 << 20; /* ticks: a quarter to half a millisecond; clearing 2 MiB takes a tenth */
 static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: the least worth a system call, and a huge page */
-static const size_t TABLE_STEP = 1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 KiB of records */
+static const size_t TABLE_STEP =
+    1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 of records, 512 of remote bits */
 static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is skipped before growth is given up */
 static const uintptr_t DESC_DISTANCE = 16 * GIB, RECORD_DISTANCE = 48 * GIB, REMOTE_DISTANCE = 176 * GIB;
 static const uintptr_t FALLBACK = 0x670000000000; /* far from both ends; valgrind and emulators honour it too */
@@ -67,7 +68,7 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
 
 /* --- huge pages ---
  *
- * Above the first `huge=` bytes huge pages are asked for as the range grows: one run with one end, as a rule. First touch is
+ * Above the first `huge=` bytes huge pages are asked for as the range grows: as a rule one mapping from there to the end. First touch is
  * then a fifth of the price: a program with a big heap gains a third of its time where it mostly takes memory (bench_large 14.3 to 9.4 us an op,
  * bench_vector double 2.7 to 1.8, bench_cold_free 13.8 to 10.3 ns). Small ones keep to small pages: from 4, 8, 16, 32 MiB on gcc held 1.24, 1.20, 1.09,
  * 1.03 of glibc's memory (1.03 without), ghostscript 1.33, 1.23, 1.15, 1.07 (1.07), and none was faster. Nor are they asked for while a quarter of
@@ -80,7 +81,7 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
 
 static bool *is_huge(size_t slice) { return &range.records[slice & ~(CHUNK - 1)].is_huge; }
 
-/* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved. */
+/* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks whole. */
 static size_t touched_nbytes(void)
 {
     size_t nbytes = 0;

@@ -102,7 +102,6 @@ struct span {
     uint8_t swept;     /* words of remote bits that the present sweep has seen (refill.c) */
     uint16_t nmoved;   /* ranges inside that mremap left apart from their neighbours (large.c) */
     bool is_clean;     /* what was never carved reads zero */
-    bool is_huge;      /* range.c's, in every 32nd record: huge pages have been asked for */
 
     /* the lock's */
     size_t ndirty; /* of a free span: dirty slices */
@@ -114,6 +113,7 @@ struct span {
 
     /* the lock's */
     uint64_t dirty; /* in every 64th record: dirty.h */
+    bool is_huge;   /* in every 32nd record: huge pages have been asked for (range.c) */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Words of a slice's bits, one for each block that the smallest class can have there. */
@@ -156,7 +156,7 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random);
  * and the index of the first. A taken address in the way is skipped and becomes a HOLE. */
 size_t range_grow(size_t nslices, size_t *first);
 
-/* Asks for huge pages where they had been asked for, of slices [from, from + n) that have been mapped anew. */
+/* Asks for huge pages where they had been asked for, of slices [from, from + n) that have been mapped anew. Any thread. */
 void range_advise_again(size_t from, size_t n);
 
 INLINE size_t range_limit(void) { return PEEK(range.limit); }

@@ -1,6 +1,6 @@
 /* census.h - which blocks of a span are free: the question that walk, verify, statistics and leak reports share.
  *
- * Reads the lists of whoever may hold the span's free blocks and believes nothing that does not check out: a list
+ * Reads the lists and bits of whoever may hold the span's free blocks and believes nothing that does not check out: a list
  * that changes under the reader ends the reading, and is counted as broken. Exact while nobody else is inside. */
 #ifndef MSPACE_CENSUS_H
 #define MSPACE_CENSUS_H

@@ -1,4 +1,4 @@
-/* A block of a thread that is gone, freed twice: seen by the thread that inherits its heap. */
+/* A block of a thread that is gone, freed twice: seen at once, for the first free is still being gathered. */
 #include "crime.h"
 
 static void *first(void *slot)
