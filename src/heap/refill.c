@@ -94,11 +94,8 @@ static uint64_t absorb_small(size_t size, struct pair *pair, char *first, uint64
 /* A bit that is set already was freed by the owner, and by another thread. */
 static uint64_t absorb_medium(struct span *span, struct pair *pair, uint64_t bits)
 {
-    size_t size = span_desc(span)->size;
-    for (uint64_t twice = pair->bits & bits; UNLIKELY(twice); twice &= twice - 1) {
-        const char *block = span_address(span) + bits_lowest(twice) * size;
-        report_crime("free()", &(struct evidence){CRIME_DOUBLE, block, block, size});
-    }
+    uint64_t twice = pair->bits & bits;
+    if (UNLIKELY(twice)) remote_tell_twice(span, 0, twice);
     bits &= ~pair->bits;
     pair_set_bits(pair, pair->bits | bits);
     return (unsigned)__builtin_popcountl(bits);

@@ -134,8 +134,7 @@ bool remote_is_free_at_owner(struct span *span, unsigned k)
     return UNLIKELY(is_set(pair_of(span), k)) && is_surely_free(span, k);
 }
 
-/* What was gathered and is free already: told of when it is posted. */
-static COLD void tell_twice(struct span *span, unsigned word, uint64_t twice)
+COLD void remote_tell_twice(const struct span *span, unsigned word, uint64_t twice)
 {
     size_t size = span_desc(span)->size;
     for (; twice; twice &= twice - 1) {
@@ -153,7 +152,7 @@ static void post(struct heap *heap, struct pending *way)
     way->bits = 0;
     heap->room += (uint32_t)__builtin_popcountl(bits) * span_desc(span)->size;
     uint64_t twice = push(span, word, bits);
-    if (UNLIKELY(twice)) tell_twice(span, word, twice);
+    if (UNLIKELY(twice)) remote_tell_twice(span, word, twice);
 }
 
 void remote_flush(struct heap *heap)
@@ -162,8 +161,8 @@ void remote_flush(struct heap *heap)
     for (int i = 0; i < NPENDING; i++) post(heap, &heap->pending[i]);
 }
 
-/* The words in turn, so about those that have gathered longest, a few at a time: who allocates or frees should not wait for all of them. bench_tail has one free in
- * ten thousand take 1.9 us if it does, else 0.3. */
+/* The words in turn, so about those that have gathered longest, a few at a time: who allocates or frees should not wait for all of
+ * them. bench_tail has one free in ten thousand take 1.9 us if it does, else 0.3. */
 static void post_next(struct heap *heap) { post(heap, &heap->pending[heap->hand++ % NPENDING]); }
 
 void remote_flush_some(struct heap *heap)

@@ -106,6 +106,9 @@ bool remote_is_free_at_owner(struct span *span, unsigned k);
 void remote_flush(struct heap *heap);
 void remote_flush_some(struct heap *heap);
 
+/* Tells of blocks of a word of bits that turned out to be free already. */
+void remote_tell_twice(const struct span *span, unsigned word, uint64_t twice);
+
 /* Makes the span owned, and says that its bits are about to be taken: all of them, or the count is wrong. Returns the word as it
  * was. Owner only. */
 uint64_t remote_take(struct span *span, bool off_stack);

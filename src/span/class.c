@@ -3,11 +3,9 @@
 /* CLASS(bytes of a block, slices of a span); the laws of class.h over every row are a unit test. */
 #define is_power(bytes) (((bytes) & ((bytes)-1)) == 0) /* UINT64_MAX / bytes is one short of 2^64 / bytes for these */
 #define FITTING(bytes, slices) ((slices)*SLICE_SIZE / (bytes))
-#define CAPACITY(bytes, slices)                                                                                                  \
-    ((bytes) > SMALL_MAX && FITTING(bytes, slices) > MEDIUM_CAPACITY ? MEDIUM_CAPACITY : FITTING(bytes, slices))
 #define CLASS(bytes, slices)                                                                                                     \
     {                                                                                                                            \
-        .reciprocal = UINT64_MAX / (bytes) + 1 + is_power(bytes), .size = (bytes), .capacity = CAPACITY(bytes, slices),          \
+        .reciprocal = UINT64_MAX / (bytes) + 1 + is_power(bytes), .size = (bytes), .capacity = FITTING(bytes, slices),           \
         .nslices = (slices)                                                                                                      \
     }
 

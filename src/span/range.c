@@ -10,7 +10,6 @@
 
 #define TIB ((uintptr_t)1 << 40)
 
-enum { CHUNK = 2 * MIB / SLICE_SIZE };           /* slices of a huge page */
 static const uint64_t STALL = (uint64_t)1 << 20; /* ticks: a quarter to half a millisecond; clearing 2 MiB takes a tenth */
 static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: the least worth a system call, and a huge page */
 static const size_t TABLE_STEP =
@@ -79,7 +78,7 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
  * of each step is touched, which is about to be used anyway, and when that stalls no more are asked for until the range is twice as big. sqlite on 80 MB:
  * 0.16 s in the kernel without this guard, 0.06 with it. */
 
-static bool *is_huge(size_t slice) { return &range.records[slice & ~(CHUNK - 1)].is_huge; }
+static bool *is_huge(size_t slice) { return &range.records[slice & ~(STEP - 1)].is_huge; }
 
 /* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks whole. */
 static size_t touched_nbytes(void)
@@ -106,26 +105,26 @@ static void ask(size_t from, size_t end)
 {
     if (from >= end) return;
     os_advise_huge((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
-    for (size_t at = from; at < end; at += CHUNK) *is_huge(at) = true;
+    for (size_t at = from; at < end; at += STEP) *is_huge(at) = true;
 }
 
 /* For the slices [from, end), which have just been mapped, because of a request for nslices of them. */
 static void ask_for_huge(size_t from, size_t end, size_t nslices)
 {
     static size_t next_try;
-    from = max_size(round_up(from, CHUNK), round_up(options.huge, 2 * MIB) >> SLICE_SHIFT);
-    if (from + CHUNK > end || from < next_try) return;
+    from = max_size(round_up(from, STEP), round_up(options.huge, 2 * MIB) >> SLICE_SHIFT);
+    if (from + STEP > end || from < next_try) return;
     size_t wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT;
     if (touched_nbytes() + wanted < (live + wanted) / 4 * 3) return;
-    ask(from, from + CHUNK);
+    ask(from, from + STEP);
     if (stalls(from)) next_try = 2 * end;
-    else ask(from + CHUNK, end);
+    else ask(from + STEP, end);
 }
 
 void range_advise_again(size_t from, size_t n)
 {
     for (size_t at = from, end; at < from + n; at = end) {
-        end = min_size(from + n, round_up(at + 1, CHUNK));
+        end = min_size(from + n, round_up(at + 1, STEP));
         if (*is_huge(at)) ask(at, end);
     }
 }

@@ -25,8 +25,7 @@ static void class_spans_waste_two_percent_at_most(void)
         const struct class *row = &class_table[class];
         size_t fitting = row->nslices * SLICE_SIZE / row->size;
         require(wastes_little(row->size, row->nslices), "class %u wastes over 2 %% of its span\n", class);
-        require(row->capacity == fitting || (class >= NSMALL && row->capacity == MEDIUM_CAPACITY && fitting < MEDIUM_CAPACITY + 5),
-                "class %u: %u blocks of the %zu that fit\n", class, row->capacity, fitting);
+        require(row->capacity == fitting, "class %u: %u blocks of the %zu that fit\n", class, row->capacity, fitting);
         require(fitting >= 8, "class %u: a span holds %zu blocks\n", class, fitting);
     }
 }
