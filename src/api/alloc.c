@@ -106,7 +106,7 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
-/* A small block shows it in its first words. Of a medium one the remote bits are asked, what this thread has gathered, and its owner. */
+/* A small block shows it in its first word. Of a medium one the remote bits are asked, what this thread has gathered, and its owner. */
 bool alloc_is_free(const struct desc *desc, const void *p)
 {
     if (desc->class < NSMALL) return block_is_sound(p);
@@ -130,7 +130,7 @@ static bool free_own(const struct desc *desc, void *p)
 /* Frees of others' blocks between two looks at how much is dirty: a line that all threads write. */
 enum { PURGE_EVERY = 16 };
 
-/* A block of another heap's. False: it is free already. A small one gets its tag, so that a second free and a write after the free
+/* A block of another heap's. False: it is free already. A small one gets its link, so that a second free and a write after the free
  * are seen when its owner takes it in. In hardened mode it is posted at once, so that a second free is seen whoever makes it. */
 static bool free_remote(struct span *span, void *p, const struct desc *desc)
 {

@@ -1,4 +1,4 @@
-/* fill.h - what hardened mode leaves in free blocks: 0xdf from the 17th byte on, the first 16 are the list's.
+/* fill.h - what hardened mode leaves in free blocks: 0xdf from the 9th byte on, the first 8 are the list's.
  *
  * Whoever reads a freed block sees it, and what a free block has been made to hold since is seen when it is handed out.
  * Passive; any thread that owns the block. */

@@ -28,10 +28,10 @@
 #include "remote.h"
 
 enum {
-    CARVE = 4 << 10,       /* bytes: one page, so that a class used twice costs one fault; 16 KiB gained nothing and held 9 % more */
-    YOUNG_BYTES = 512,     /* a young heap's batch is YOUNG_BATCH blocks, or as many as make so many bytes */
-    PICK = 4,              /* available spans looked at for the fullest */
-    NET_EVERY = 16,        /* refills after which the net is drawn: remote frees that crossed no threshold */
+    CARVE = 4 << 10,   /* bytes: one page, so that a class used twice costs one fault; 16 KiB gained nothing and held 9 % more */
+    YOUNG_BYTES = 512, /* a young heap's batch is YOUNG_BATCH blocks, or as many as make so many bytes */
+    PICK = 4,          /* available spans looked at for the fullest */
+    NET_EVERY = 16,    /* refills after which the net is drawn: remote frees that crossed no threshold */
     NET_SPANS = 2,
 };
 
@@ -106,7 +106,8 @@ static uint64_t absorb_word(struct span *span, struct pair *pair, unsigned word)
 {
     uint64_t bits = remote_take_bits(span, word);
     size_t size = span_desc(span)->size;
-    return is_small(span) ? absorb_small(size, pair, span_address(span) + word * 64 * size, bits) : absorb_medium(span, pair, bits);
+    return is_small(span) ? absorb_small(size, pair, span_address(span) + word * 64 * size, bits)
+                          : absorb_medium(span, pair, bits);
 }
 
 /* Adds all, after a take that gave `taken`. From the end, so that the first block is on top. */
@@ -151,8 +152,9 @@ void heap_release(struct span *span)
 /* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. */
 static void retire(struct span *span)
 {
-    if (UNLIKELY(remote_has(remote_load(span)))) absorb(span, &span->pair, remote_take(span, false)); /* freed twice: to be told */
-    span->pair.due = DUE_PARKED; /* says: nothing out, waiting to be taken off the stack */
+    if (UNLIKELY(remote_has(remote_load(span))))
+        absorb(span, &span->pair, remote_take(span, false)); /* freed twice: to be told */
+    span->pair.due = DUE_PARKED;                             /* says: nothing out, waiting to be taken off the stack */
     if (remote_load(span) & REMOTE_NOTIFIED) return;
     list_remove(&span->node);
     give(span);
@@ -165,11 +167,11 @@ static struct block *find_double(const struct span *span, struct block *head)
     do {
         for (int step = 0; step < 2; step++) {
             if (!fast || !is_block_of(span, fast) || !block_is_sound(fast)) return fast;
-            fast = fast->next;
+            fast = block_next(fast);
         }
-        slow = slow->next;
+        slow = block_next(slow);
     } while (slow != fast);
-    for (slow = head; slow != fast; fast = fast->next) slow = slow->next;
+    for (slow = head; slow != fast; fast = block_next(fast)) slow = block_next(slow);
     return slow;
 }
 
@@ -498,9 +500,9 @@ static void *refill_young(struct heap *heap, unsigned class, bool *is_zero)
     unsigned n = (unsigned)min_size(YOUNG_BATCH, YOUNG_BYTES / class_table[class].size);
     struct heap *shared = heap_shared_take();
     struct block *block = pop(shared, class, is_zero), *list = NULL;
-    for (; block && n > 1; n--) {
-        struct block *more = pop_small(shared, class);
-        if (!more) break;
+    struct pair *pair = &shared->pairs[class];
+    for (struct block *more; block && n > 1 && pair->head && block_take(pair, &more);
+         n--) { /* not of the next span: a list is of one slice */
         block_link(more, list);
         list = more;
     }

@@ -19,6 +19,9 @@ enum { NSTATIC = 2, SHARED = 1 };
 static const uintptr_t TABLE_DISTANCE = 16 * GIB; /* above the records; they end 32 GiB above */
 static const size_t TABLE_STEP = 64 * KIB, HEAPS_MAX = 1 << 20;
 
+/* A link cleared is a link broken, for no address has these bits: the last would be of a kernel's, the first of a misaligned block's. */
+static const uint64_t SECRET_BITS = (uint64_t)1 << 63 | 1;
+
 const struct heap heap_empty;
 uint64_t heap_secret;
 __thread struct thread thread;
@@ -58,7 +61,7 @@ static void init(struct heap *heap, size_t index, enum heap_state state)
 
 void heap_start(uint64_t secret)
 {
-    heap_secret = secret;
+    heap_secret = secret | SECRET_BITS;
     init(place(0), 0, HEAP_POOLED);
     atomic_store_explicit(&table.count, NSTATIC, memory_order_release);
     heap_pool(place(0));

@@ -50,10 +50,9 @@ enum span_state {
     SPAN_LOST,
 };
 
-/* A free block holds these in its first 16 bytes. tag is address ^ next ^ secret (block.h). */
+/* A free small block holds this in its first 8 bytes: address ^ next ^ secret (block.h). */
 struct block {
-    struct block *next;
-    uintptr_t tag;
+    uintptr_t link;
 };
 
 /* Where frees go: the free blocks, and what is due until the next event of the span. Each free takes its weight off `due`

@@ -30,7 +30,7 @@ static bool mark(struct census *census, const struct block *block)
 static unsigned mark_list(struct census *census, const struct block *block, unsigned n)
 {
     unsigned marked = 0;
-    for (; block && n; n--, block = block->next) {
+    for (; block && n; n--, block = block_next(block)) {
         if (!range_has(block) || !block_is_sound(block)) {
             census->nbroken++;
             break;

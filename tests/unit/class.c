@@ -42,6 +42,8 @@ static void class_spans_are_the_smallest_that_do(void)
 /* What remote.h and the census have room for. */
 static void class_capacities_fit_their_fields(void)
 {
+    for (unsigned class = 0; class < NSMALL; class++)
+        require(class_table[class].nslices == 1, "class %u: the links of a list do not leave a slice\n", class);
     for (unsigned class = 0; class < NCLASSES; class++)
         require(class_table[class].capacity <= (class < NSMALL ? 4096 : MEDIUM_CAPACITY), "class %u\n", class);
 }
