@@ -67,12 +67,12 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
 
 /* --- huge pages ---
  *
- * Above the first `huge=` bytes huge pages are asked for as the range grows: as a rule one mapping from there to the end. First touch is
- * then a fifth of the price: a program with a big heap gains a third of its time where it mostly takes memory (bench_large 14.3 to 9.4 us an op,
- * bench_vector double 2.7 to 1.8, bench_cold_free 13.8 to 10.3 ns). Small ones keep to small pages: from 4, 8, 16, 32 MiB on gcc held 1.24, 1.20, 1.09,
- * 1.03 of glibc's memory (1.03 without), ghostscript 1.33, 1.23, 1.15, 1.07 (1.07), and none was faster. Nor are they asked for while a quarter of
- * what is in use has never been touched: 50 threads with a span for each of their classes, a page or two of each carved, held 84 MB on huge pages, else 12
- * (stress_threads_start_and_exit).
+ * Above the first `huge=` bytes huge pages are asked for as the range grows: as a rule one mapping from there to the end. First
+ * touch is then a fifth of the price (bench_cold_free 13.8 to 10.3 ns), but a huge page is held whole. From 4, 8, 16, 32 MiB on gcc
+ * held 1.24, 1.20, 1.09, 1.03 of glibc's memory (1.03 without), ghostscript 1.33, 1.23, 1.15, 1.07 (1.07); programs of 60 to 130 MiB,
+ * from 32 and from 128 MiB on: xz 1.12 and 1.01 of the leanest, git-repack 1.16 and 1.11, barnes 1.18 and 1.00; and none was faster.
+ * Nor are they asked for while a quarter of what is in use has never been touched: 50 threads with a span for each of their classes,
+ * a page or two of each carved, held 84 MB on huge pages, else 12 (stress_threads_start_and_exit).
  *
  * Where a huge page has to be made by moving others, or by a host that has let go of the memory, it takes milliseconds: so the first
  * of each step is touched, which is about to be used anyway, and when that stalls no more are asked for until the range is twice as big. sqlite on 80 MB:
