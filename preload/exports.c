@@ -43,7 +43,7 @@ COLD void *boot_or_shared(size_t size, size_t alignment)
     return block ? block : alloc_memalign(alignment, size);
 }
 
-static COLD void *malloc_slow(size_t size)
+static SLOW void *malloc_slow(size_t size)
 {
     if (UNLIKELY(guard_is_inside())) return boot_or_shared(size, GRANULE);
     if (UNLIKELY(next_has_all())) {

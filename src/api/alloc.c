@@ -74,7 +74,7 @@ static void *get(size_t size, size_t alignment, bool *is_zero)
     return block;
 }
 
-COLD void *alloc_malloc_slow(size_t size)
+SLOW void *alloc_malloc_slow(size_t size)
 {
     bool is_zero;
     return get(size, GRANULE, &is_zero);
@@ -177,7 +177,7 @@ SLOW enum alloc_verdict alloc_free_slow(const char *entry, void *p)
     return LIKELY(remote_gather(p)) ? ALLOC_OURS : free_slow(entry, p);
 }
 
-COLD void alloc_event(void *p)
+SLOW void alloc_event(void *p)
 {
     life_check();
     heap_event(p);

@@ -228,7 +228,7 @@ static void event(struct heap *heap, struct span *span)
     }
 }
 
-COLD void heap_event(void *block)
+SLOW void heap_event(void *block)
 {
     struct span *span = span_of_start(range.table[range_index(block)].start);
     struct heap *heap = owner_of(span);
@@ -513,7 +513,7 @@ static void *refill_young(struct heap *heap, unsigned class, bool *is_zero)
     return block;
 }
 
-COLD void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
+SLOW void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
 {
     bool is_young = class < NFAST && UNLIKELY(heap->refills[class] < YOUNG_REFILLS) && !heap->pairs[class].bits;
     if (!is_young) return pop(heap, class, is_zero);
