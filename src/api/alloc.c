@@ -222,7 +222,7 @@ void *alloc_memalign(size_t alignment, size_t size)
         return NULL;
     }
     if (!is_power_of_two(alignment)) alignment = (size_t)2 << log2_floor(alignment);
-    if (alignment <= PAGE && size <= FAST_MAX) return align_fast(size, alignment);
+    if (alignment <= PAGE && size <= MEDIUM_MAX) return align_fast(size, alignment);
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return alloc_refuse();
     bool is_zero;
     return get(size, alignment, &is_zero);

@@ -88,7 +88,7 @@ INLINE void *block_pop_medium(size_t size)
 INLINE void *block_pop(size_t size)
 {
     if (LIKELY(size <= SMALL_MAX)) return block_pop_small(size);
-    return LIKELY(size <= FAST_MAX) ? block_pop_medium(size) : NULL;
+    return LIKELY(size <= MEDIUM_MAX) ? block_pop_medium(size) : NULL;
 }
 
 /* REFUSED: nothing was changed. EVENT: freed, and what was due has come: heap_event(p) is next. */

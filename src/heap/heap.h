@@ -38,7 +38,7 @@ struct place {
 };
 
 enum {
-    NPENDING = 256,         /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
+    NPENDING = 256, /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
     YOUNG_REFILLS = 2,      /* refills of a class that a young heap takes from the shared heap, */
@@ -51,8 +51,7 @@ struct heap {
     struct span *current[NCLASSES];
     struct list available[NCLASSES];
     struct pending pending[NPENDING];
-    struct span *spare;          /* the one current span above FAST_MAX that is kept though all of it is free, or NULL */
-    uint8_t refills[NFAST];      /* of a class, up to YOUNG_REFILLS */
+    uint8_t refills[NCLASSES];   /* of a class, up to YOUNG_REFILLS */
     uint32_t index;              /* place in the table of heaps */
     uint32_t nslow;              /* refills, for what is done every so often */
     uint32_t nforeign;           /* frees of others' blocks that did not take the short road, likewise */
@@ -99,7 +98,10 @@ INLINE uintptr_t heap_owner(const struct heap *heap, unsigned class)
 /* Frees after which a full span is worth allocating from again: so many that each visit pays, not so many that spans of few
  * blocks wait for ever. */
 enum { FREES_TO_WAKE = 16 };
-INLINE unsigned span_wake(const struct span *span) { return (unsigned)max_size(1, min_size(PEEK(span->capacity) / 4, FREES_TO_WAKE)); }
+INLINE unsigned span_wake(const struct span *span)
+{
+    return (unsigned)max_size(1, min_size(PEEK(span->capacity) / 4, FREES_TO_WAKE));
+}
 
 /* Makes the first heap. Once, after range_start; the shared heap is made when it is first taken. */
 void heap_start(uint64_t secret);

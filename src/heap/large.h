@@ -1,4 +1,4 @@
-/* large.h - blocks over 256 KiB, and those aligned to more than a page: a span each.
+/* large.h - blocks over 32 KiB, and those aligned to more than a page: a span each.
  *
  * Usable size is rounded to 4 KiB, the span to slices, and more of them where it has grown by small steps: the tail is never touched. Only the first desc is written (its
  * owner is OWNER_LARGE); the others are blank, so an interior pointer is nobody's. Any thread; the page level's lock

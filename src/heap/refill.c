@@ -197,20 +197,6 @@ static void make_available(struct heap *heap, struct span *span, uint64_t word)
     if (span->pair.due == UINT64_MAX) retire(span);
 }
 
-/* A current span above FAST_MAX with nothing out. One such is kept, so that a lone block that comes and goes does not cost a
- * span each time; the one that was kept before is given back if it is still idle. */
-static void keep_spare(struct heap *heap, struct span *span)
-{
-    struct span *before = heap->spare;
-    heap->spare = span;
-    if (!before || before == span || (remote_load(before) & REMOTE_NOTIFIED)) return;
-    unsigned class = class_of_span(before);
-    if (heap->current[class] != before || heap->pairs[class].due != UINT64_MAX) return;
-    heap->current[class] = NULL;
-    pair_set_bits(&heap->pairs[class], 0);
-    give(before);
-}
-
 static void event(struct heap *heap, struct span *span)
 {
     unsigned class = class_of_span(span);
@@ -220,10 +206,7 @@ static void event(struct heap *heap, struct span *span)
         if (LIKELY(span->pair.due == UINT64_MAX)) retire(span);
         else tell_double(span);
         break;
-    case SPAN_CURRENT:
-        if (class < NFAST) heap->pairs[class].due = DUE_PARKED;
-        else keep_spare(heap, span);
-        break;
+    case SPAN_CURRENT: heap->pairs[class].due = DUE_PARKED; break;
     default: break;
     }
 }
@@ -314,8 +297,7 @@ static struct block *link_run(char *from, unsigned n, size_t size)
     return next;
 }
 
-/* Blocks of the current span that never were blocks. Those above FAST_MAX one by one: what is not yet carved is known to
- * read zero, and calloc need not touch it. */
+/* Blocks of the current span that never were blocks. Of a page and more one by one, if they may read zero: calloc need not touch them. */
 static bool carve(struct heap *heap, struct span *span)
 {
     const struct desc *desc = span_desc(span);
@@ -338,14 +320,12 @@ static void turn(struct heap *heap)
     atomic_store_explicit(&heap->nturns, n + 1, memory_order_release);
 }
 
-/* The span's pair becomes the heap's, and frees go there from now on. Above FAST_MAX `due` goes on counting what is out. */
+/* The span's pair becomes the heap's, and frees go there from now on. */
 static void make_current(struct heap *heap, struct span *span, unsigned class)
 {
     struct pair *pair = &heap->pairs[class];
     turn(heap);
-    pair_set(pair, span->pair.bits, span->pair.due);
-    if (class < NFAST) pair->due = DUE_PARKED;
-    else if (pair->due == DUE_PARKED) pair->due = UINT64_MAX;
+    pair_set(pair, span->pair.bits, DUE_PARKED);
     heap->places[class] = (struct place){span_address(span), class_table[class].size};
     heap->current[class] = span;
     span_repoint(span, pair);
@@ -359,17 +339,15 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
 {
     struct pair *pair = &heap->pairs[class];
     unsigned nwords = remote_nwords(span);
-    uint64_t weight = 0;
     while (!pair->bits) {
         if (span->swept < nwords) {
-            weight += absorb_word(span, pair, span->swept++);
+            absorb_word(span, pair, span->swept++);
             continue;
         }
         if (!remote_has(remote_load(span))) return false;
         remote_take(span, false);
         span->swept = 0;
     }
-    if (class >= NFAST) pair->due -= weight;
     return true;
 }
 
@@ -486,7 +464,6 @@ static void *pop_medium(struct heap *heap, unsigned class, bool *is_zero)
     *is_zero = is_fresh && heap->current[class]->is_clean;
     uint64_t k = bits_lowest(pair->bits);
     pair_set_bits(pair, pair->bits & (pair->bits - 1));
-    if (class >= NFAST) pair->due++;
     return heap->places[class].base + k * class_table[class].size;
 }
 
@@ -515,7 +492,7 @@ static void *refill_young(struct heap *heap, unsigned class, bool *is_zero)
 
 SLOW void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
 {
-    bool is_young = class < NFAST && UNLIKELY(heap->refills[class] < YOUNG_REFILLS) && !heap->pairs[class].bits;
+    bool is_young = UNLIKELY(heap->refills[class] < YOUNG_REFILLS) && !heap->pairs[class].bits;
     if (!is_young) return pop(heap, class, is_zero);
     heap->refills[class]++;
     return refill_young(heap, class, is_zero);

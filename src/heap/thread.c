@@ -188,7 +188,6 @@ static void repair_shared(void)
     lose(shared);
     __builtin_memset(shared->pairs, 0, sizeof shared->pairs);
     __builtin_memset(shared->current, 0, sizeof shared->current);
-    shared->spare = NULL;
     atomic_store_explicit(&shared->nturns, 0, memory_order_relaxed);
     have_vanished = true;
     init(shared, SHARED, HEAP_SHARED);

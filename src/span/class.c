@@ -10,22 +10,17 @@
     }
 
 const struct class class_table[NCLASSES] = {
-    CLASS(16, 1),      CLASS(32, 1),      CLASS(48, 1),      CLASS(64, 1),      CLASS(80, 1),      CLASS(96, 1),
-    CLASS(112, 1),     CLASS(128, 1),     CLASS(144, 1),     CLASS(160, 1),     CLASS(176, 1),     CLASS(192, 1),
-    CLASS(208, 1),     CLASS(224, 1),     CLASS(240, 1),     CLASS(256, 1),     CLASS(288, 1),     CLASS(320, 1),
-    CLASS(352, 1),     CLASS(384, 1),     CLASS(416, 1),     CLASS(448, 1),     CLASS(480, 1),     CLASS(512, 1),
-    CLASS(576, 1),     CLASS(640, 1),     CLASS(704, 1),     CLASS(768, 1),     CLASS(832, 1),     CLASS(896, 1),
-    CLASS(960, 1),     CLASS(1024, 1),    CLASS(1152, 1),    CLASS(1280, 1),    CLASS(1408, 1),    CLASS(1536, 1),
-    CLASS(1664, 1),    CLASS(1792, 1),    CLASS(1920, 1),    CLASS(2048, 1),    CLASS(2304, 1),    CLASS(2560, 2),
-    CLASS(2816, 1),    CLASS(3072, 1),    CLASS(3328, 2),    CLASS(3584, 1),    CLASS(3840, 1),    CLASS(4096, 1),
-    CLASS(4608, 1),    CLASS(5120, 3),    CLASS(5632, 2),    CLASS(6144, 2),    CLASS(6656, 3),    CLASS(7168, 1),
-    CLASS(7680, 2),    CLASS(8192, 1),    CLASS(9216, 2),    CLASS(10240, 3),   CLASS(11264, 4),   CLASS(12288, 3),
-    CLASS(13312, 6),   CLASS(14336, 2),   CLASS(15360, 4),   CLASS(16384, 2),   CLASS(18432, 4),   CLASS(20480, 5),
-    CLASS(22528, 7),   CLASS(24576, 3),   CLASS(26624, 7),   CLASS(28672, 4),   CLASS(30720, 8),   CLASS(32768, 4),
-    CLASS(36864, 9),   CLASS(40960, 5),   CLASS(45056, 11),  CLASS(49152, 6),   CLASS(53248, 13),  CLASS(57344, 7),
-    CLASS(61440, 15),  CLASS(65536, 8),   CLASS(73728, 9),   CLASS(81920, 10),  CLASS(90112, 11),  CLASS(98304, 12),
-    CLASS(106496, 13), CLASS(114688, 14), CLASS(122880, 15), CLASS(131072, 16), CLASS(147456, 18), CLASS(163840, 20),
-    CLASS(180224, 22), CLASS(196608, 24), CLASS(212992, 26), CLASS(229376, 28), CLASS(245760, 30), CLASS(262144, 32),
+    CLASS(16, 1),    CLASS(32, 1),    CLASS(48, 1),    CLASS(64, 1),    CLASS(80, 1),    CLASS(96, 1),    CLASS(112, 1),
+    CLASS(128, 1),   CLASS(144, 1),   CLASS(160, 1),   CLASS(176, 1),   CLASS(192, 1),   CLASS(208, 1),   CLASS(224, 1),
+    CLASS(240, 1),   CLASS(256, 1),   CLASS(288, 1),   CLASS(320, 1),   CLASS(352, 1),   CLASS(384, 1),   CLASS(416, 1),
+    CLASS(448, 1),   CLASS(480, 1),   CLASS(512, 1),   CLASS(576, 1),   CLASS(640, 1),   CLASS(704, 1),   CLASS(768, 1),
+    CLASS(832, 1),   CLASS(896, 1),   CLASS(960, 1),   CLASS(1024, 1),  CLASS(1152, 1),  CLASS(1280, 1),  CLASS(1408, 1),
+    CLASS(1536, 1),  CLASS(1664, 1),  CLASS(1792, 1),  CLASS(1920, 1),  CLASS(2048, 1),  CLASS(2304, 1),  CLASS(2560, 2),
+    CLASS(2816, 1),  CLASS(3072, 1),  CLASS(3328, 2),  CLASS(3584, 1),  CLASS(3840, 1),  CLASS(4096, 1),  CLASS(4608, 1),
+    CLASS(5120, 3),  CLASS(5632, 2),  CLASS(6144, 2),  CLASS(6656, 3),  CLASS(7168, 1),  CLASS(7680, 2),  CLASS(8192, 1),
+    CLASS(9216, 2),  CLASS(10240, 3), CLASS(11264, 4), CLASS(12288, 3), CLASS(13312, 6), CLASS(14336, 2), CLASS(15360, 4),
+    CLASS(16384, 2), CLASS(18432, 4), CLASS(20480, 5), CLASS(22528, 7), CLASS(24576, 3), CLASS(26624, 7), CLASS(28672, 4),
+    CLASS(30720, 8), CLASS(32768, 4),
 };
 
 /* Eight classes of `step` granules each, above `from` granules. */
@@ -38,7 +33,7 @@ const struct class class_table[NCLASSES] = {
                             [(from) + 6 * (step) + 1 ...(from) + 7 * (step)] = 2 * ((class) + 6),                                \
                             [(from) + 7 * (step) + 1 ...(from) + 8 * (step)] = 2 * ((class) + 7)
 
-const uint8_t class_of_granules_x2[FAST_MAX / GRANULE + 1] = {
+const uint8_t class_of_granules_x2[MEDIUM_MAX / GRANULE + 1] = {
     [0] = 0, /* malloc(0) is a block of 16 bytes */
     EIGHT(0, 1, 0),
     EIGHT(8, 1, 8),
@@ -53,7 +48,7 @@ const uint8_t class_of_granules_x2[FAST_MAX / GRANULE + 1] = {
 
 unsigned class_of_aligned(size_t size, size_t alignment)
 {
-    unsigned class = class_of_fast(round_up(max_size(size, 1), alignment));
-    while (class_table[class].size % alignment != 0) class++; /* ends at a power of two, 7 steps at most */
+    unsigned class = class_of(round_up(max_size(size, 1), alignment));
+    while (class_table[class].size % alignment != 0) class ++; /* ends at a power of two, 7 steps at most */
     return class;
 }

@@ -1,13 +1,15 @@
 /* class.h - size classes: which block size serves a request, and which span holds such blocks.
  *
- *      16 32 48 ... 256 | 288 320 ... 512 | 576 ... 960 | 1 KiB ... 32 KiB | 36 KiB ... 256 KiB
- *      steps of 16        then 8 classes for each doubling
- *      small: a span's free blocks are on a list         | medium: they are bits of one word
- *      the fast paths serve these                                          | the slow ones these
+ *      16 32 48 ... 256 | 288 320 ... 512 | 576 ... 960 | 1 KiB ... 32 KiB | more
+ *      steps of 16        then 8 classes for each doubling                  | none
+ *      small: a span's free blocks are on a list        | medium: they are | large: a span of its own (large.h)
+ *                                                       | bits of one word |
  *
- * Average waste 4.3-5.7 % (4 per doubling: 8.6-9.7 %). Classes to 32 KiB are found by one table, indexed by granules of
- * 16 bytes, so that no branch on the size can mispredict. Their spans have 1 to 8 slices, the fewest that hold 8 blocks and
- * waste at most 2 % at the tail; above, 8 or 16 blocks and no waste.
+ * Average waste 4.3-5.7 % (4 per doubling: 8.6-9.7 %). Classes are found by one table, indexed by granules of 16 bytes, so that no
+ * branch on the size can mispredict. Spans have 1 to 8 slices, the fewest that hold 8 blocks and waste at most 2 % at the tail.
+ * They end at 32 KiB, for what bigger blocks leave free in spans of a class is seldom wanted again in that very class. Up to 256 KiB,
+ * bench_zeroed held 28.6 MiB instead of 10.8 and was 18 % slower, bench_medium 18.9 instead of 9.7 (and a fifth faster), python
+ * replayed 1.39 of the leanest instead of 1.00, bench_vector step was a quarter slower.
  * Constant; any thread. */
 #ifndef MSPACE_CLASS_H
 #define MSPACE_CLASS_H
@@ -20,11 +22,9 @@
 enum {
     GRANULE = 16,
     NSMALL = 31, /* classes of listed blocks */
-    NFAST = 72,  /* classes that the fast paths serve */
-    NCLASSES = 96,
+    NCLASSES = 72,
     SMALL_MAX = 960, /* bytes, in all three */
-    FAST_MAX = 32 << 10,
-    MEDIUM_MAX = 256 << 10,
+    MEDIUM_MAX = 32 << 10,
     MEDIUM_CAPACITY = 64, /* blocks of a medium span at most: their bits are one word */
     PAGE = 4096,
 };
@@ -40,20 +40,13 @@ struct class
 extern const struct class class_table[NCLASSES];
 
 /* Class of a request of n granules (0 to 2048), doubled: the fast paths index 16-byte pairs with a scale of 8. */
-extern const uint8_t class_of_granules_x2[FAST_MAX / GRANULE + 1] HIDDEN;
-
-INLINE unsigned class_of_fast(size_t size) { return class_of_granules_x2[(size + GRANULE - 1) / GRANULE] / 2U; }
+extern const uint8_t class_of_granules_x2[MEDIUM_MAX / GRANULE + 1] HIDDEN;
 
 /* Class of a request of at most MEDIUM_MAX bytes. */
-INLINE unsigned class_of(size_t size)
-{
-    if (size <= FAST_MAX) return class_of_fast(size);
-    unsigned doubling = log2_floor(size - 1); /* 15: over 32 KiB, 16: over 64 KiB, 17: over 128 KiB */
-    return NFAST + (doubling - 15) * 8 + (unsigned)(((size - 1) >> (doubling - 3)) & 7);
-}
+INLINE unsigned class_of(size_t size) { return class_of_granules_x2[(size + GRANULE - 1) / GRANULE] / 2U; }
 
 /* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, at most
- * PAGE); size at most FAST_MAX. Spans start at a slice, so a block size that is a multiple is enough. */
+ * PAGE); size at most MEDIUM_MAX. Spans start at a slice, so a block size that is a multiple is enough. */
 unsigned class_of_aligned(size_t size, size_t alignment);
 
 /* Whether offset is the start of one of the first n blocks, by one multiplication and one comparison (after Lemire, Kaser,

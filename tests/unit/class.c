@@ -5,7 +5,7 @@
 static void class_sizes_ascend_in_steps_of_an_eighth(void)
 {
     require(class_table[0].size == GRANULE && class_table[NSMALL - 1].size == SMALL_MAX, "the ends of the small ones\n");
-    require(class_table[NFAST - 1].size == FAST_MAX && class_table[NCLASSES - 1].size == MEDIUM_MAX, "the ends of the others\n");
+    require(class_table[NCLASSES - 1].size == MEDIUM_MAX, "the ends of the others\n");
     for (unsigned class = 1; class < NCLASSES; class++) {
         size_t before = class_table[class - 1].size, size = class_table[class].size;
         require(size > before && size % GRANULE == 0, "class %u: %zu after %zu\n", class, size, before);
@@ -32,7 +32,7 @@ static void class_spans_waste_two_percent_at_most(void)
 
 static void class_spans_are_the_smallest_that_do(void)
 {
-    for (unsigned class = 0; class < NFAST; class++) {
+    for (unsigned class = 0; class < NCLASSES; class++) {
         const struct class *row = &class_table[class];
         for (size_t n = 1; n < row->nslices; n++)
             require(n * SLICE_SIZE / row->size < 8 || !wastes_little(row->size, n), "class %u could do with %zu slices\n", class, n);
@@ -93,7 +93,6 @@ static void class_of_finds_the_smallest_that_holds(void)
     for (size_t size = 0; size <= MEDIUM_MAX; size++) {
         if (size > class_table[class].size) class++;
         require(class_of(size) == class, "%zu bytes: class %u, not %u\n", size, class_of(size), class);
-        if (size <= FAST_MAX) require(class_of_fast(size) == class, "%zu bytes: fast class %u, not %u\n", size, class_of_fast(size), class);
     }
     require(class == NCLASSES - 1, "not every class is found\n");
 }
@@ -101,7 +100,7 @@ static void class_of_finds_the_smallest_that_holds(void)
 static void class_of_aligned_finds_the_smallest_that_aligns(void)
 {
     for (size_t alignment = GRANULE; alignment <= PAGE; alignment *= 2)
-        for (size_t size = 0; size <= FAST_MAX; size++) {
+        for (size_t size = 0; size <= MEDIUM_MAX; size++) {
             unsigned found = class_of_aligned(size, alignment), class = 0;
             while (class_table[class].size < size || class_table[class].size % alignment) class++;
             require(found == class, "%zu bytes aligned to %zu: class %u, not %u\n", size, alignment, found, class);

@@ -36,7 +36,7 @@ static void *free_some(void *of)
     return NULL;
 }
 
-static const size_t SIZES[] = {16, 48, 256, 960, 1024, 4096, 20000, 32768, 50000, 200000};
+static const size_t SIZES[] = {16, 48, 256, 960, 1024, 4096, 20000, 32768};
 enum { NSIZES = sizeof SIZES / sizeof *SIZES };
 
 /* So many blocks that there are at least 20 spans of them. */
