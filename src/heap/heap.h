@@ -67,7 +67,7 @@ struct heap {
 
 enum heap_state { HEAP_UNUSED, HEAP_OWNED, HEAP_POOLED, HEAP_SHARED, HEAP_LOST };
 
-extern const struct heap heap_empty HIDDEN;
+extern const struct heap heap_empty;
 extern uint64_t heap_secret HIDDEN;
 
 struct thread {

@@ -356,7 +356,6 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
 static bool let_go(struct heap *heap, struct span *span, unsigned class)
 {
     for (;;) {
-        uint64_t due = heap->pairs[class].due;
         pair_set(&span->pair, 0, due_at_wake(span));
         turn(heap);
         span_repoint(span, &span->pair);
@@ -364,7 +363,6 @@ static bool let_go(struct heap *heap, struct span *span, unsigned class)
         span_set_state(span, SPAN_FULL);
         heap->current[class] = NULL;
         if (remote_let_go(span)) return true;
-        span->pair.due = due;
         make_current(heap, span, class);
         if (refill_remote(heap, span, class)) return false; /* else SOME came late, of bits that had been taken */
     }
