@@ -84,7 +84,8 @@ INLINE void *block_pop_medium(size_t size)
     return block;
 }
 
-/* malloc, when the thread has a sound free block of the class at hand: else NULL. 21 instructions with its return, 22 for a medium block (tests/abi). */
+/* malloc, when the thread has a sound free block of the class at hand: else NULL.
+ * 21 instructions with its return, 22 for a medium block (tests/abi). */
 INLINE void *block_pop(size_t size)
 {
     if (LIKELY(size <= SMALL_MAX)) return block_pop_small(size);

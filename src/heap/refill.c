@@ -153,9 +153,9 @@ void heap_release(struct span *span)
 /* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. */
 static void retire(struct span *span)
 {
-    if (UNLIKELY(remote_has(remote_load(span))))
-        absorb(span, &span->pair, remote_take(span, false)); /* freed twice: to be told */
-    span->pair.due = DUE_PARKED;                             /* says: nothing out, waiting to be taken off the stack */
+    /* What others have freed now was freed twice, and is told. */
+    if (UNLIKELY(remote_has(remote_load(span)))) absorb(span, &span->pair, remote_take(span, false));
+    span->pair.due = DUE_PARKED; /* says: nothing out, waiting to be taken off the stack */
     if (remote_load(span) & REMOTE_NOTIFIED) return;
     list_remove(&span->node);
     give(span);
@@ -478,8 +478,8 @@ static void *refill_young(struct heap *heap, unsigned class, bool *is_zero)
     struct heap *shared = heap_shared_take();
     struct block *block = pop(shared, class, is_zero), *list = NULL;
     struct pair *pair = &shared->pairs[class];
-    for (struct block *more; block && n > 1 && pair->head && block_take(pair, &more);
-         n--) { /* not of the next span: a list is of one slice */
+    /* Not of the next span: a list is of one slice. */
+    for (struct block *more; block && n > 1 && pair->head && block_take(pair, &more); n--) {
         block_link(more, list);
         list = more;
     }
