@@ -18,7 +18,7 @@ With CI set in the environment a compiler warning fails the build.
 
 options:
   --full     install the missing programs (root or sudo on Debian) and run all at full size
-  -L LABEL   only tests with this label: unit, property, crime, stress, programs, abi, scripts
+  -L LABEL   only tests with this label: unit, property, crime, stress, memory, programs, abi, scripts
   -R NAME    only tests whose name matches this pattern
   --help     this text
 

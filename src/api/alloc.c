@@ -60,7 +60,9 @@ static COLD void *once_more(size_t size, size_t alignment, bool *is_zero)
     struct heap *heap = heap_own();
     if (heap) heap_drain(heap);
     void *block = once(size, alignment, is_zero);
-    return block ? block : alloc_refuse();
+    if (block) return block;
+    if (size <= MEDIUM_MAX) limit_open_reserve();
+    return alloc_refuse();
 }
 
 /* alignment: at most GRANULE for any; at most PAGE where the class of `size` has it; else a large block's. */

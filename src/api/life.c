@@ -72,6 +72,7 @@ static void after_fork_in_child(void)
 {
     if (!is_wiped) atomic_store_explicit(&life.state, LIFE_NONE, memory_order_relaxed);
     life_check();
+    life_help();
 }
 
 /* A thread's other destructors may still free and allocate, so this one asks to be called again until the last round. */
@@ -81,6 +82,7 @@ static void at_thread_exit(void *round)
     if (n < EXIT_ROUNDS && pthread_setspecific(exit_key, (void *)(n + 1)) == 0) return;
     life_check();
     heap_retire();
+    purge_if_due();
 }
 
 COLD struct heap *life_thread(void)
@@ -103,6 +105,7 @@ __attribute__((constructor)) static void ready(void)
     pthread_atfork(NULL, NULL, after_fork_in_child);
     is_ready = true;
     options_tell();
+    life_help();
 }
 
 __attribute__((destructor)) static void done(void)

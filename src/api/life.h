@@ -37,6 +37,9 @@ bool life_is_ready(void);
 /* Whether the program ran, and allocated, before this library was there: it was opened by dlopen. */
 bool life_came_late(void);
 
+/* Starts the helper in this process, if the options ask for it (helper.c). Not from within an allocation. */
+void life_help(void);
+
 /* Gives the calling thread a heap and has it given back at the thread's end. NULL: it goes on without. */
 struct heap *life_thread(void);
 

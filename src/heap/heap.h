@@ -62,7 +62,7 @@ struct heap {
 
     _Atomic(uint32_t) nturns; /* odd while a medium span becomes current or is let go: its desc and the pairs disagree */
     _Atomic(struct span *) woken __attribute__((aligned(CACHE_LINE)));
-    _Atomic(uint32_t) nripe; /* woken spans that are all free by now */
+    _Atomic(uint32_t) nripe; /* slices of woken spans that are all free by now */
 } __attribute__((aligned(CACHE_LINE)));
 
 enum heap_state { HEAP_UNUSED, HEAP_OWNED, HEAP_POOLED, HEAP_SHARED, HEAP_LOST };

@@ -20,7 +20,8 @@ bool large_free(void *block);
 /* Resizes without moving, or returns false and changes nothing. *is_zero: what was added reads zero. */
 bool large_resize(void *block, size_t size);
 
-/* Resizes by moving pages, not bytes. NULL: not possible here and now, and nothing has changed. */
+/* Resizes by moving pages, or a big block by copying a little at a time, so that it is never resident twice. NULL: not possible here
+ * and now, and nothing has changed. */
 void *large_move(void *block, size_t size);
 
 /* The span of a live large block that starts at p, else NULL. */

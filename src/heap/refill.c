@@ -126,6 +126,7 @@ static void give(struct span *span)
 {
     const struct desc *desc = span_desc(span);
     size_t touched = ((size_t)desc->carved * desc->size + SLICE_SIZE - 1) >> SLICE_SHIFT;
+    limit_refund(limit_charge_of(span));
     span_blank(span);
     span_give(span, span->is_clean ? touched : span_nslices(span));
 }
@@ -257,7 +258,8 @@ void heap_collect_woken(struct heap *heap)
 /* Draws in what never crossed a threshold, a few spans of the class at a time; those seen go to the back. */
 static void draw_net(struct heap *heap, unsigned class)
 {
-    remote_flush_some(heap);
+    if (UNLIKELY(limit_leaves() == 0)) remote_flush(heap);
+    else remote_flush_some(heap);
     struct list *list = &heap->available[class];
     for (int left = NET_SPANS; left && !list_is_empty(list); left--) {
         struct span *span = container_of(list->next, struct span, node);
@@ -297,14 +299,22 @@ static struct block *link_run(char *from, unsigned n, size_t size)
     return next;
 }
 
-/* Blocks of the current span that never were blocks. Of a page and more one by one, if they may read zero: calloc need not touch them. */
+/* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero: calloc need not touch them. */
+static unsigned batch(const struct span *span)
+{
+    const struct desc *desc = span_desc(span);
+    size_t nbytes = span->is_clean ? CARVE : CARVE_USED;
+    return (unsigned)min_size(span->capacity - desc->carved, max_size(1, nbytes / desc->size));
+}
+
+/* Blocks of the current span that never were blocks. Those that the limit does not allow never will be: a span that is let go is carved
+ * whole. */
 static bool carve(struct heap *heap, struct span *span)
 {
     const struct desc *desc = span_desc(span);
-    unsigned done = desc->carved;
+    unsigned done = desc->carved, n = batch(span);
+    if (done && UNLIKELY(!limit_charge((size_t)n * desc->size, false))) span->capacity = done; /* fresh() has charged the first */
     if (done == span->capacity) return false;
-    size_t nbytes = span->is_clean ? CARVE : CARVE_USED;
-    unsigned n = (unsigned)min_size(span->capacity - done, max_size(1, nbytes / desc->size));
     struct pair *pair = &heap->pairs[desc->class];
     if (is_small(span)) pair->head = link_run(span_address(span) + (size_t)done * desc->size, n, desc->size);
     else pair_set_bits(pair, (((uint64_t)1 << n) - 1) << done);
@@ -408,7 +418,10 @@ static struct span *fresh(struct heap *heap, unsigned class)
     span->swept = UINT8_MAX;
     pair_set(&span->pair, 0, DUE_PARKED);
     span_describe(span, class, heap_owner(heap, class), &span->pair);
-    return span;
+    if (LIKELY(limit_charge((size_t)batch(span) * class_table[class].size, false))) return span;
+    span_blank(span);
+    span_give(span, span->is_clean ? 0 : span_nslices(span));
+    return NULL;
 }
 
 static struct span *next_span(struct heap *heap, unsigned class)

@@ -1,7 +1,7 @@
 #include "remote.h"
 #include "../os/report.h"
 
-/* Ripe spans on a sleeping owner's stack before somebody else fetches them: the walk over the stack is shared by so many. */
+/* Slices of ripe spans on a sleeping owner's stack before somebody else fetches them: the walk over the stack is shared by as many. */
 static const uint32_t RIPE_MAX = 16;
 
 static const uint32_t ROOM_MIN = PENDING_MAX / 16; /* bytes; larger blocks are posted at once */
@@ -93,14 +93,20 @@ static COLD void steal(struct heap *heap)
     }
 }
 
+void remote_steal_ripe(struct heap *heap)
+{
+    if (atomic_load_explicit(&heap->nripe, memory_order_relaxed)) steal(heap);
+}
+
 static void settle(struct span *span, enum outcome outcome, struct heap *owner)
 {
+    uint32_t n = (uint32_t)span_nslices(span); /* as far as one can tell: it may be gone already */
     switch (outcome) {
     case PUSHED: break;
     case WAKES: remote_post(span); break;
     case RETIRES: release(span); break;
     case RIPENS:
-        if (atomic_fetch_add_explicit(&owner->nripe, 1, memory_order_relaxed) + 1 >= RIPE_MAX) steal(owner);
+        if (atomic_fetch_add_explicit(&owner->nripe, n, memory_order_relaxed) + n >= RIPE_MAX) steal(owner);
         break;
     }
 }

@@ -126,6 +126,9 @@ bool remote_let_go(struct span *span);
 /* Takes a heap's woken stack, linked by woken_next. Any thread. */
 struct span *remote_take_woken(struct heap *heap);
 
+/* Gives back the spans on a heap's stack that are all free by now, if there are any. Any thread. */
+void remote_steal_ripe(struct heap *heap);
+
 /* Puts a NOTIFIED span on the stack of its present owner. */
 void remote_post(struct span *span);
 

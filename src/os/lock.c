@@ -3,6 +3,7 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 /* About 100 pauses of 40-140 cycles: longer than every critical section of ours, shorter than a futex round trip
  * with two context switches. */
@@ -30,3 +31,10 @@ COLD void lock_take_slow(struct lock *lock)
 }
 
 COLD void lock_wake(struct lock *lock) { os_call(SYS_futex, (long)&lock->word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0); }
+
+void lock_pause(unsigned milliseconds)
+{
+    static const struct lock nobodys;
+    struct timespec time = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000L};
+    os_call(SYS_futex, (long)&nobodys.word, FUTEX_WAIT_PRIVATE, 0, (long)&time, 0, 0);
+}

@@ -20,6 +20,9 @@ struct lock {
 void lock_take_slow(struct lock *lock);
 void lock_wake(struct lock *lock);
 
+/* Sleeps, by a futex that nobody wakes: no system call of another kind. */
+void lock_pause(unsigned milliseconds);
+
 INLINE bool lock_try(struct lock *lock)
 {
     int expected = 0;

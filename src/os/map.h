@@ -25,7 +25,8 @@ bool os_discard(void *address, size_t nbytes);
 /* Puts a fresh mapping in place of memory that is already ours (heals a range that mremap left apart). */
 bool os_replace(void *address, size_t nbytes);
 
-/* Moves the pages of `from` over `to`, which is ours; `from` stays mapped and reads zero. False: nothing moved. */
+/* Moves the pages of `from` over `to`, which is ours; `from` stays mapped and reads zero. False: nothing moved
+ * or, where it was several mappings, a part of it. */
 bool os_move(void *from, void *to, size_t nbytes);
 
 /* Has a page read zero in a child made by fork or clone without CLONE_VM. False: the kernel does not do this. */

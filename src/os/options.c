@@ -3,35 +3,23 @@
 
 #include <string.h>
 
+enum kind { CHOICE, FLAG, SIZE, LIST, LIMIT };
+
+#define OPTION(kind, key, value, values, help) .key = value,
 struct options options = {
-#define CHOICE(key, value, words, help) .key = (value),
-#define FLAG(key, value, help) .key = (value),
-#define SIZE(key, value, help) .key = (value),
-#define LIST(key, help) .key = {NULL, 0},
 #include "options.def"
-#undef CHOICE
-#undef FLAG
-#undef SIZE
-#undef LIST
 };
+#undef OPTION
 
-enum kind { KIND_CHOICE, KIND_FLAG, KIND_SIZE, KIND_LIST };
-
+#define OPTION(kind, key, value, values, help) {kind, #key, values, help, &options.key},
 static const struct option {
     enum kind kind;
     const char *key, *values, *help;
     void *field;
 } TABLE[] = {
-#define CHOICE(key, value, words, help) {KIND_CHOICE, #key, words, help, &options.key},
-#define FLAG(key, value, help) {KIND_FLAG, #key, "0|1", help, &options.key},
-#define SIZE(key, value, help) {KIND_SIZE, #key, "BYTES[K|M|G]", help, &options.key},
-#define LIST(key, help) {KIND_LIST, #key, "NAME[+NAME...]", help, &options.key},
 #include "options.def"
-#undef CHOICE
-#undef FLAG
-#undef SIZE
-#undef LIST
 };
+#undef OPTION
 
 /* The first complaint is kept for options_tell: at the time of reading the program has not begun. */
 static struct word {
@@ -67,38 +55,53 @@ static bool parse_choice(struct word value, const char *choices, unsigned *field
     return false;
 }
 
+static size_t unit_of(struct word word)
+{
+    if (word.length == 0) return 1;
+    if (word_is(word, "K") || word_is(word, "k")) return KIB;
+    if (word_is(word, "M") || word_is(word, "m")) return MIB;
+    return word_is(word, "G") || word_is(word, "g") ? GIB : 0;
+}
+
+/* 4096, 64K, 1.5G. */
 static bool parse_size(struct word value, size_t *field)
 {
-    size_t n = 0, i = 0;
-    for (; i < value.length && value.start[i] >= '0' && value.start[i] <= '9'; i++) {
-        if (n > (SIZE_MAX >> 34)) return false; /* so that neither the digits nor G can overflow */
-        n = n * 10 + (size_t)(value.start[i] - '0');
+    size_t n = 0, ndigits = 0, power = 0; /* of ten, from the point on */
+    for (; value.length; value.start++, value.length--) {
+        unsigned digit = (unsigned)value.start[0] - '0';
+        if (digit > 9 && (value.start[0] != '.' || power || !ndigits)) break;
+        if (n > SIZE_MAX >> 34) return false; /* so that neither the digits nor G can overflow */
+        if (digit <= 9) n = n * 10 + digit, power *= 10, ndigits++;
+        else power = 1;
     }
-    if (i == 0 || value.length - i > 1) return false;
-    if (i < value.length) {
-        switch (value.start[i]) {
-        case 'K':
-        case 'k': n *= KIB; break;
-        case 'M':
-        case 'm': n *= MIB; break;
-        case 'G':
-        case 'g': n *= GIB; break;
-        default: return false;
-        }
-    }
-    *field = n;
+    size_t unit = unit_of(value);
+    if (!ndigits || !unit || power == 1 || (power && unit == 1)) return false;
+    *field = n * unit / max_size(power, 1);
+    return true;
+}
+
+static bool parse_limit(struct word value, struct option_limit *field)
+{
+    size_t length = value.length;
+    struct word hard = cut(&value, ':');
+    struct option_limit limit;
+    if (!parse_size(hard, &limit.hard)) return false;
+    limit.soft = limit.hard / 8 * 7;
+    if (hard.length < length && (!parse_size(value, &limit.soft) || limit.soft > limit.hard)) return false;
+    *field = limit;
     return true;
 }
 
 static bool set(const struct option *option, struct word value)
 {
     switch (option->kind) {
-    case KIND_CHOICE: return parse_choice(value, option->values, option->field);
-    case KIND_SIZE: return parse_size(value, option->field);
-    case KIND_LIST:
+    case CHOICE: return parse_choice(value, option->values, option->field);
+    case SIZE: return parse_size(value, option->field);
+    case LIMIT: return parse_limit(value, option->field);
+    case LIST:
         *(struct option_list *)option->field = (struct option_list){value.start, value.length};
         return value.length != 0;
-    case KIND_FLAG:
+    case FLAG:
         if (!word_is(value, "0") && !word_is(value, "1")) return false;
         *(bool *)option->field = value.start[0] == '1';
         return true;

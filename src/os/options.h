@@ -16,16 +16,20 @@ struct option_list {
     size_t length;
 };
 
+struct option_limit {
+    size_t hard, soft; /* bytes; 0 none */
+};
+
+#define OPTION_CHOICE unsigned
+#define OPTION_FLAG bool
+#define OPTION_SIZE size_t
+#define OPTION_LIST struct option_list
+#define OPTION_LIMIT struct option_limit
+
 struct options {
-#define CHOICE(key, value, words, help) unsigned key;
-#define FLAG(key, value, help) bool key;
-#define SIZE(key, value, help) size_t key;
-#define LIST(key, help) struct option_list key;
+#define OPTION(kind, key, ...) OPTION_##kind key;
 #include "options.def"
-#undef CHOICE
-#undef FLAG
-#undef SIZE
-#undef LIST
+#undef OPTION
 };
 
 extern struct options options;

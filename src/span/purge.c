@@ -3,16 +3,18 @@
  * The free that leaves more dirty memory than is allowed gives spans back, largest first and among those the oldest, at
  * most 2 MiB with each system call so that nobody waits long for the range. Allowed is
  *
- *      max(dirty=, live / 8, (2 * peak - live) * min(1, 2 - 3 * shrunk / peak))
+ *      max(dirty=, live / 32, (2 * peak - live) * min(1, 2 - max(3 * shrunk, 6 * drained) / peak))
  *
  * peak is the most that has been live of late: it sinks by a 64th of what is taken and given. shrunk tells a program that has
  * shrunk from one that churns, which will want the memory back at once: it grows with what is given, and falls by 16 times
  * what is taken. Takes that alternate with gives, however unequal, so keep it near nothing, and nothing is purged that
- * would be touched again; gives alone bring the third term to nothing by the time that they have given two thirds of the peak.
+ * would be touched again; gives alone bring the third term to nothing by the time that they have given two thirds of the peak; or a third, of
+ * which no give counts for more than a 128th of the peak (drained): many small ones are no churn of large blocks, and a heap that is
+ * freed at random never gives as much as two thirds.
  * The 2 is the room that fragmentation needs: most of it is never used.
  *
  * A program that works in phases shrinks and grows again: what is purged and then taken again was purged in vain, is
- * regretted, and as long as a quarter of the peak is, shrunk is not looked at. Regret sinks as the peak does.
+ * regretted, and as long as an eighth of the peak is, shrunk is not looked at. Regret sinks as the peak does.
  *
  * Purging waits half a millisecond, unless there is far too much: frees come in bursts, and their maker should not wait. For the same
  * reason nobody purges for longer than that at a time, unless there is far too much, as after the free of a huge block.
@@ -20,7 +22,7 @@
  * Large-block churn (bench_large 5000: 256 KiB-16 MiB, 8 live): with max(dirty=, live / 8) alone
  * 1,350 us an operation and 123 MB at most, for the holes spoil free spans for the next large block; like this 16 us and 96 MB
  * (tcmalloc 17 us and 119 MB, glibc 340 us and 101 MB). 90 % of 512 MB freed in address order, then 1,000 small
- * operations: 1.2 of what is live is left. */
+ * operations: 1.1 of what is live is left. */
 #include "dirty.h"
 #include "../os/map.h"
 #include "../os/options.h"
@@ -34,20 +36,20 @@ static size_t dirty_now(void) { return PEEK(spans.totals.dirty) << SLICE_SHIFT; 
 static size_t dirty_allowed(void)
 {
     const struct span_totals *totals = &spans.totals;
-    size_t live = PEEK(totals->live), peak = PEEK(totals->peak), shrunk = PEEK(totals->shrunk), churn = 0;
-    if (PEEK(totals->regretted) > peak / 4) shrunk = 0;
-    if (3 * shrunk < 2 * peak) churn = (2 * peak - min_size(2 * peak, live)) * min_size(peak, 2 * peak - 3 * shrunk) / peak;
-    return max_size(options.dirty, max_size(live / 8, churn) << SLICE_SHIFT);
+    size_t live = PEEK(totals->live), peak = PEEK(totals->peak), shrunk = PEEK(totals->shrunk), drained = PEEK(totals->drained);
+    if (PEEK(totals->regretted) > peak / 8) shrunk = drained = 0;
+    size_t gone = min_size(2 * peak, max_size(3 * shrunk, 6 * drained)), churn = 0;
+    if (gone < 2 * peak) churn = (2 * peak - min_size(2 * peak, live)) * min_size(peak, 2 * peak - gone) / peak;
+    return max_size(options.dirty, max_size(live / 32, churn) << SLICE_SHIFT);
 }
 
 static void set(size_t *total, size_t n) { __atomic_store_n(total, n, __ATOMIC_RELAXED); }
 static size_t less(size_t n, size_t less) { return n - min_size(n, less); }
 
-static void note(size_t nslices, size_t shrunk, size_t regretted)
+static void note(size_t nslices, size_t regretted)
 {
     struct span_totals *totals = &spans.totals;
     set(&totals->peak, max_size(totals->live, less(totals->peak, nslices / 64)));
-    set(&totals->shrunk, shrunk);
     set(&totals->regretted, less(min_size(regretted, totals->peak), nslices / 64));
 }
 
@@ -56,19 +58,26 @@ void purge_note_take(size_t nslices, bool was_clean)
     struct span_totals *totals = &spans.totals;
     size_t again = was_clean ? min_size(nslices, totals->purged) : 0;
     totals->purged -= again;
-    note(nslices, less(totals->shrunk, 16 * nslices), totals->regretted + again);
+    set(&totals->shrunk, less(totals->shrunk, 16 * nslices));
+    set(&totals->drained, less(totals->drained, 16 * nslices));
+    note(nslices, totals->regretted + again);
 }
 
-void purge_note_give(size_t nslices) { note(nslices, spans.totals.shrunk + nslices, spans.totals.regretted); }
-
-/* A range that was moved here keeps a mapping of its own for ever, unless it is replaced by a fresh one. */
-static bool discard(struct span *span, size_t from, size_t n)
+void purge_note_give(size_t nslices)
 {
-    void *address = (void *)(range.base + (from << SLICE_SHIFT));
-    if (!span->nmoved) return os_discard(address, n << SLICE_SHIFT);
-    bool is_done = os_replace(address, n << SLICE_SHIFT);
-    if (is_done) range_advise_again(from, n);
-    return is_done;
+    struct span_totals *totals = &spans.totals;
+    set(&totals->shrunk, totals->shrunk + nslices);
+    set(&totals->drained, totals->drained + min_size(nslices, totals->peak / 128));
+    note(nslices, totals->regretted);
+}
+
+/* Of slices that were blocks which other threads freed, the words of bits are resident, too: a 128th. They are all zero by now. */
+static void discard_bits(size_t from, size_t end)
+{
+    const size_t PER_PAGE = PAGE / sizeof range.remote[0];
+    from = round_up(from, PER_PAGE);
+    end -= end % PER_PAGE;
+    if (from < end) os_discard(range.remote[from], (end - from) * sizeof range.remote[0]);
 }
 
 /* Purges the last dirty run of a span, or 2 MiB of it, with the span out of reach and the lock free meanwhile: blocks are
@@ -87,7 +96,9 @@ static size_t purge_one(void)
     spans.npurging++;
     lock_drop(&spans.lock);
 
-    bool is_done = discard(span, from, end - from);
+    bool is_done = os_discard((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
+    if (is_done) discard_bits(from, end);
+    is_done = is_done && seam_heal(from, end, index + span_nslices(span));
 
     lock_take(&spans.lock);
     spans.npurging--;
@@ -95,10 +106,6 @@ static size_t purge_one(void)
         dirty_wipe(from, end - from);
         spans.totals.purged += end - from;
         span->ndirty -= end - from;
-        if (span->nmoved && !span->ndirty) {
-            span_add_total(&spans.totals.moved, -min_size(spans.totals.moved, span->nmoved));
-            span->nmoved = 0;
-        }
     }
     span_put_free(span);
     lock_drop(&spans.lock);
@@ -140,6 +147,7 @@ COLD void purge_slowly(void)
     static _Atomic(size_t) refused; /* what was dirty when the kernel last refused: it is asked again an eighth later */
     size_t allowed = dirty_allowed(), before = dirty_now(), last = atomic_load_explicit(&refused, memory_order_relaxed);
     if (last && before > last / 8 * 7 && before < last + last / 8) return;
+    if (before > limit_leaves()) purge_down_to(limit_leaves());
     if (!is_time(before, allowed)) return;
     purge_for_a_while(allowed);
     size_t after = dirty_now();

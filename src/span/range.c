@@ -72,7 +72,8 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
  * held 1.24, 1.20, 1.09, 1.03 of glibc's memory (1.03 without), ghostscript 1.33, 1.23, 1.15, 1.07 (1.07); programs of 60 to 130 MiB,
  * from 32 and from 128 MiB on: xz 1.12 and 1.01 of the leanest, git-repack 1.16 and 1.11, barnes 1.18 and 1.00; and none was faster.
  * Nor are they asked for while a quarter of what is in use has never been touched: 50 threads with a span for each of their classes,
- * a page or two of each carved, held 84 MB on huge pages, else 12 (stress_threads_start_and_exit).
+ * a page or two of each carved, held 84 MB on huge pages, else 12 (stress_threads_start_and_exit). Nor under a limit, which counts what is
+ * touched.
  *
  * Where a huge page has to be made by moving others, or by a host that has let go of the memory, it takes milliseconds: so the first
  * of each step is touched, which is about to be used anyway, and when that stalls no more are asked for until the range is twice as big. sqlite on 80 MB:
@@ -113,7 +114,7 @@ static void ask_for_huge(size_t from, size_t end, size_t nslices)
 {
     static size_t next_try;
     from = max_size(round_up(from, STEP), round_up(options.huge, 2 * MIB) >> SLICE_SHIFT);
-    if (from + STEP > end || from < next_try) return;
+    if (from + STEP > end || from < next_try || options.limit.hard) return;
     size_t wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT;
     if (touched_nbytes() + wanted < (live + wanted) / 4 * 3) return;
     ask(from, from + STEP);

@@ -81,7 +81,6 @@ static void join(struct span *left, struct span *right)
 {
     size_t nleft = span_nslices(left), nright = span_nslices(right);
     left->ndirty += right->ndirty;
-    left->nmoved = (uint16_t)(left->nmoved + right->nmoved);
     span_set(left, span_state(left), nleft + nright);
     span_set(right, SPAN_INTERIOR, 0);
 }
@@ -107,7 +106,6 @@ static struct span *split(struct span *span, size_t nslices)
     struct span *right = span + nslices;
     size_t nright = span_nslices(span) - nslices;
     right->ndirty = span->ndirty ? dirty_count(span_index(right), nright) : 0;
-    right->nmoved = span->nmoved; /* either part may hold the ranges that were moved */
     span_set(right, span_state(span), nright);
     span->ndirty -= right->ndirty;
     span_set(span, span_state(span), nslices);
@@ -139,20 +137,27 @@ static struct span *find(enum kind kind, size_t nslices)
     return NULL;
 }
 
-static struct span *find_or_grow(size_t nslices, bool want_clean)
+/* Adds nslices at least to the range: free, and joined to what was left at its end, unless something is in the way. */
+static bool grow(size_t nslices)
 {
-    struct span *span = find(want_clean ? CLEAN : DIRTY, nslices);
-    if (!span) span = find(want_clean ? DIRTY : CLEAN, nslices);
-    if (span) return span;
     size_t first, n = range_grow(nslices, &first);
-    if (!n) return NULL;
+    if (!n) return false;
     struct span *fresh = range.records + first;
-    fresh->nmoved = 0;
     fresh->ndirty = 0;
     span_set(fresh, SPAN_CLEAN, n);
     __atomic_store_n(&range.limit, first + n, __ATOMIC_RELEASE);
-    span_put_free(fresh); /* joins what was left at the end */
-    return find_or_grow(nslices, want_clean);
+    span_put_free(fresh);
+    return true;
+}
+
+static struct span *find_or_grow(size_t nslices, bool want_clean)
+{
+    do {
+        struct span *span = find(want_clean ? CLEAN : DIRTY, nslices);
+        if (!span) span = find(want_clean ? DIRTY : CLEAN, nslices);
+        if (span) return span;
+    } while (grow(nslices));
+    return NULL;
 }
 
 /* Trims a free span that is in no bin to [skip, skip + nslices) and returns the rest to the bins. */
@@ -218,13 +223,33 @@ void span_give(struct span *span, size_t ntouched)
     lock_drop(&spans.lock);
 }
 
+void span_give_clean(struct span *span)
+{
+    lock_take(&spans.lock);
+    dirty_wipe(span_index(span), span_nslices(span));
+    make_free(span, 0);
+    lock_drop(&spans.lock);
+}
+
+/* The last block of all has room for as long as the range can grow: one of gigabytes is not moved, let alone copied. A smaller one does
+ * better in dirty memory: with all of them bench_vector step held 11 % more and had a quarter more page faults. */
+static const size_t GROWS_RANGE = 16 * MIB / SLICE_SIZE;
+
+static size_t free_right_of(const struct span *span)
+{
+    const struct span *right = right_of(span, span_nslices(span));
+    return right && is_free(span_state(right)) ? span_nslices(right) : 0;
+}
+
 bool span_extend(struct span *span, size_t nslices, bool *is_clean)
 {
     lock_take(&spans.lock);
-    size_t have = span_nslices(span);
-    struct span *right = right_of(span, have);
-    bool fits = right && is_free(span_state(right)) && have + span_nslices(right) >= nslices;
+    size_t have = span_nslices(span), room = have + free_right_of(span);
+    if (room < nslices && nslices >= GROWS_RANGE && span_index(span) + room == range_limit() && grow(nslices - room))
+        room = have + free_right_of(span);
+    bool fits = room >= nslices;
     if (fits) {
+        struct span *right = right_of(span, have);
         bin_remove(right);
         right = trim(right, 0, nslices - have);
         *is_clean = right->ndirty == 0;
@@ -347,6 +372,7 @@ void spans_repair(bool was_locked)
         if (state != SPAN_HOLE) spans.totals.live += n;
     }
     if (run) publish_free(run, span_nslices(run));
+    limit_count_again();
 }
 
 static bool is_in_its_bin(const struct span *span)
@@ -401,5 +427,6 @@ size_t span_verify(void (*broken)(const char *law, const struct span *span))
     const struct span_totals *totals = &spans.totals;
     bool adds_up = sum.live == totals->live && (spans.npurging || (sum.dirty == totals->dirty && sum.clean == totals->clean));
     if (!adds_up) broken("the totals are the sums over the spans", range.records), errors++;
+    if (!limit_is_right()) broken("what is charged is what is in use", range.records), errors++;
     return errors;
 }

@@ -21,10 +21,9 @@
  *      LARGE      one block                                                   none
  *      LOST       small or medium: its owner vanished in a fork while busy    none
  *
- *
  * Laws (span_verify): spans tile [0, limit) without gap or overlap; a record that is not a span's first says
  * INTERIOR; no two free neighbours; ndirty is the number of its dirty slices (dirty.h), CLEAN == (ndirty == 0); every
- * free span is in the bin of its size and kind, and nothing else is; the totals are the sums. For a span of blocks: live + free + remote + pending + never carved == capacity (heap).
+ * free span is in the bin of its size and kind, and nothing else is; the totals are the sums, and what is charged (limit.c). For a span of blocks: live + free + remote + pending + never carved == capacity (heap).
  *
  * Lock: `spans.lock`, rank 2, for every field of a free span, the bins, the totals, limit. A span in use
  * belongs to its owner. {state, nslices} is one word, stored (release) after everything it makes reachable: split
@@ -99,7 +98,7 @@ struct span {
     };
     uint32_t capacity; /* blocks; PEEK */
     uint8_t swept;     /* words of remote bits that the present sweep has seen (refill.c) */
-    uint16_t nmoved;   /* ranges inside that mremap left apart from their neighbours (large.c) */
+    uint32_t nmoved;   /* slices of what mremap has put here, in the record of the first (seam.c) */
     bool is_clean;     /* what was never carved reads zero */
 
     /* the lock's */
@@ -133,8 +132,8 @@ enum { SLICES_MAX = 1 << 28, PURGE_FLOOR = 16 };
 
 struct span_totals {
     size_t live, dirty, clean; /* slices in use, free and dirty, free and clean */
-    size_t moved;              /* ranges that mremap left apart */
-    size_t peak, shrunk;       /* the most that was live of late; how much was given since, with little taken (purge.c) */
+    size_t peak;               /* the most that was live of late (purge.c), */
+    size_t shrunk, drained;    /* and how much was given since, with little taken: all; and in small pieces */
     size_t purged, regretted;  /* purged and not taken again; purged and taken again */
 };
 
@@ -201,8 +200,11 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
  * again. Any thread that owns it. */
 void span_give(struct span *span, size_t ntouched);
 
-/* Grows a span in use to nslices into a free right neighbour, or returns false. *is_clean: the addition reads zero. */
+/* Grows a span in use to nslices into a free right neighbour or, at the end of the range, into what this grows by; or returns false. *is_clean: the addition reads zero. */
 bool span_extend(struct span *span, size_t nslices, bool *is_clean);
+
+/* Gives a span back all of which reads zero. */
+void span_give_clean(struct span *span);
 
 /* Cuts a span in use down to nslices and gives the tail back. */
 void span_cut(struct span *span, size_t nslices);
@@ -236,6 +238,30 @@ INLINE void purge_if_due(void)
 /* Keeps account of what the program is likely to want back; the lock is held. */
 void purge_note_take(size_t nslices, bool was_clean);
 void purge_note_give(size_t nslices);
+
+/* seam.c, of slices of spans that nobody else uses. Says that mremap has moved n of them; that a fresh mapping is there. */
+void seam_move(size_t from, size_t to, size_t n);
+void seam_wipe(size_t from, size_t n);
+
+/* Puts fresh mappings in place of the moved ranges that begin in [from, end), none of it dirty, and end before `limit`. False: refused. */
+bool seam_heal(size_t from, size_t end, size_t limit);
+
+/* Whether there is room for one more; any thread. Their number, for the tests. */
+bool seam_may_be_put(void);
+size_t seam_count(void);
+
+/* limit.c, any thread. Charges what is about to be made blocks, false if `limit=` does not allow it; gives it back; what a span in use is
+ * charged. */
+bool limit_charge(size_t nbytes, bool is_large);
+void limit_refund(size_t nbytes);
+size_t limit_charge_of(const struct span *span);
+
+/* Lets a program that has been refused have what is kept for that; counts again, after a fork; whether the count is right; and the
+ * bytes of free memory that may be kept, SIZE_MAX without a limit. */
+void limit_open_reserve(void);
+void limit_count_again(void);
+bool limit_is_right(void);
+size_t limit_leaves(void);
 
 /* For purge.c, the lock held: the oldest of the largest dirty spans, off its bin; and putting one (back) in. */
 struct span *span_take_dirtiest(void);

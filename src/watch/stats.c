@@ -1,6 +1,6 @@
 /* stats.c - sums over the walk. */
-#include "../base/base.h"
 #include "../os/report.h"
+#include "../span/span.h"
 #include "watch.h"
 
 static int add(const struct mspace_item *item, void *argument)
@@ -26,6 +26,9 @@ void watch_count(struct watch_totals *totals)
 {
     *totals = (struct watch_totals){0};
     watch_walk(add, totals);
+    size_t dirty = min_size(PEEK(spans.totals.dirty) << SLICE_SHIFT, totals->dirty); /* a free span may be so in part */
+    totals->clean += totals->dirty - dirty;
+    totals->dirty = dirty;
 }
 
 static void line(const char *before, size_t number, const char *after)

@@ -12,7 +12,7 @@ struct watch_totals {
     size_t range;        /* heap range without what is not ours */
     size_t live, nlive;  /* blocks handed out: their usable bytes, their number */
     size_t used;         /* spans that hold blocks */
-    size_t dirty, clean; /* free spans */
+    size_t dirty, clean; /* free: may be resident; reads zero */
 };
 
 void watch_count(struct watch_totals *totals);

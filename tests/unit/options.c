@@ -46,8 +46,8 @@ static void sizes_take_units(void)
         const char *text;
         size_t size;
     } good[] = {{"0", 0}, {"1", 1}, {"4096", 4096}, {"2K", 2048}, {"2k", 2048}, {"3M", 3 * MIB}, {"3m", 3 * MIB}, {"5G", 5 * GIB}, {"5g", 5 * GIB},
-                {"007", 7}, {"1000000000G", 1000000000 * GIB}};
-    static const char *const bad[] = {"", "K", "-1", "1.5M", "1MB", "M1", "0x10", " 1", "1 ", "12345678901234567890", "99999999999999999999999999G", "1T"};
+                {"007", 7}, {"1000000000G", 1000000000 * GIB}, {"1.5M", 3 * MIB / 2}, {"0.25K", 256}, {"2.0G", 2 * GIB}};
+    static const char *const bad[] = {"", "K", "-1", "1.5", "1.M", ".5M", "1.5.5M", "1.99999999999999999999M", "1MB", "M1", "0x10", " 1", "1 ", "12345678901234567890", "99999999999999999999999999G", "1T"};
     char text[100];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         snprintf(text, sizeof text, "MSPACE_CONF=dirty=%s", good[i].text);
@@ -59,6 +59,21 @@ static void sizes_take_units(void)
         READ(text);
         require(options.dirty == defaults.dirty, "%s is read as %zu\n", bad[i], options.dirty);
         require(options.stats, "what follows '%s' is not read\n", bad[i]);
+    }
+}
+
+static void limits_are_one_size_or_two(void)
+{
+    CONF("limit=2G:1.5G");
+    require(options.limit.hard == 2 * GIB && options.limit.soft == 3 * GIB / 2, "two\n");
+    CONF("limit=64M");
+    require(options.limit.hard == 64 * MIB && options.limit.soft == 56 * MIB, "one: seven eighths are the other\n");
+    static const char *const bad[] = {"", ":", "1G:", ":1G", "1G:2G", "1G:x", "1G:1M:1M", "x:1M"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "MSPACE_CONF=limit=%s", bad[i]);
+        READ(text);
+        require(options.limit.hard == 0 && options.limit.soft == 0, "%s is read\n", bad[i]);
     }
 }
 
@@ -181,6 +196,6 @@ static void help_lists_the_options(void)
     expect_said("MSPACE_CONF", "help=1", NULL, "mspace[%d]: help=0|1  1 prints this list at start");
 }
 
-UNIT_MAIN(PROMISE(options_are_read), PROMISE(sizes_take_units), PROMISE(garbage_changes_nothing), PROMISE(a_huge_environment_is_no_harm),
+UNIT_MAIN(PROMISE(options_are_read), PROMISE(sizes_take_units), PROMISE(limits_are_one_size_or_two), PROMISE(garbage_changes_nothing), PROMISE(a_huge_environment_is_no_harm),
           PROMISE(the_last_of_a_key_wins), PROMISE(quotes_hold_commas), PROMISE(lists_hold_words), PROMISE(shorthands_win),
           PROMISE(privileged_programs_hear_nothing), PROMISE(complaints_are_heard_under_verbose_only), PROMISE(help_lists_the_options), PROMISE(nothing))

@@ -1,0 +1,44 @@
+/* helper.c - helper=1: a thread of the library's own that gives memory back when nobody else comes by to do it.
+ *
+ * Four times a second it looks at the page level. What has not changed since it looked last is idle: everything free goes back, and
+ * so do the spans that others' frees have emptied and whose owners sleep. It never allocates, takes no signals, and has no heap. Off
+ * by default: programs count their threads, and some may have but one (unshare(2), setns(2)). */
+#include "../heap/remote.h"
+#include "../os/lock.h"
+#include "../os/options.h"
+#include "life.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+enum { TICK_MS = 250, STACK = 64 << 10 };
+
+static void *help(void *nothing)
+{
+    struct span_totals last = {0};
+    for (;;) {
+        lock_pause(TICK_MS);
+        struct span_totals now = {.live = PEEK(spans.totals.live), .dirty = PEEK(spans.totals.dirty)};
+        bool is_idle = now.live == last.live && now.dirty == last.dirty;
+        for (size_t i = 0; heap_at(i); i++) remote_steal_ripe(heap_at(i));
+        if (is_idle) purge_down_to(0);
+        else purge_if_due();
+        last = now;
+    }
+    return nothing;
+}
+
+COLD void life_help(void)
+{
+    pthread_attr_t attributes;
+    pthread_t helper;
+    sigset_t all, before;
+    if (!options.helper || pthread_attr_init(&attributes) != 0) return;
+    pthread_attr_setstacksize(&attributes, STACK);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_create(&helper, &attributes, help, NULL); /* refused: the process goes on without */
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+}

@@ -1,0 +1,94 @@
+/*
+ * When most of a heap is freed, most of its memory goes back, with no call but malloc and free.
+ *
+ *     most_freed ORDER SIZES LIMIT [MIB = 1024] [seed]
+ * ORDER   address  every block but the last tenth, from the first on       SIZES  small   16 bytes to 1 KiB
+ *         thread   the same, by another thread                                    mixed   16 bytes to 128 KiB, most of them small
+ *         random   nine of ten, drawn one by one
+ *         idle     as address, and then nothing is done for two seconds, instead of a thousand small operations
+ * Held: Anonymous, less what it was before the first block, over the usable bytes of the survivors.
+ */
+#include "memory.h"
+
+#include <pthread.h>
+
+enum { NOPS = 1000 };
+
+static struct table {
+    void **block;
+    long n;
+} table;
+
+static size_t size_small(uint64_t *random) { return 16 + random_below(random, 1009); }
+
+/* Half to 128 bytes, most to 1 KiB, one in 8 to 8 KiB, one in 256 to 128 KiB. */
+static size_t size_mixed(uint64_t *random)
+{
+    uint32_t kind = random_below(random, 256);
+    return 16 + random_below(random, kind < 128 ? 113 : kind < 224 ? 1009 : kind < 255 ? 8177 : 131057);
+}
+
+static void *free_first_part(void *arg)
+{
+    for (long i = 0, n = table.n / 10 * 9; i < n; i++) {
+        api_free(table.block[i]);
+        table.block[i] = NULL;
+    }
+    return arg;
+}
+
+static void free_at_random(uint64_t *random)
+{
+    for (long i = 0; i < table.n; i++)
+        if (random_below(random, 10) != 0) {
+            /* In the order of a shuffle: what is freed next lies anywhere. */
+            long k = i + (long)random_below(random, (uint32_t)(table.n - i));
+            void *block = table.block[k];
+            table.block[k] = table.block[i];
+            table.block[i] = NULL;
+            api_free(block);
+        }
+}
+
+static void free_most(const char *order, uint64_t *random)
+{
+    pthread_t thread;
+    if (strcmp(order, "random") == 0) {
+        free_at_random(random);
+    } else if (strcmp(order, "thread") == 0) {
+        require(pthread_create(&thread, NULL, free_first_part, NULL) == 0, "pthread_create\n");
+        pthread_join(thread, NULL);
+    } else {
+        free_first_part(NULL);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    require(argc >= 4, "usage: most_freed address|thread|random|idle small|mixed LIMIT [MIB] [SEED]\n");
+    const char *order = argv[1];
+    size_t (*size_of)(uint64_t *) = strcmp(argv[2], "small") == 0 ? size_small : size_mixed;
+    size_t want = (size_t)(argc > 4 ? strtol(argv[4], NULL, 10) : 1024) << 20, held = 0, live = 0;
+    uint64_t random = seed_choose("most_freed", argc > 5 ? argv[5] : NULL);
+    watchdog(280);
+    table.block = map_zeroed(want / 256 * sizeof *table.block); /* the mean size of both kinds is above 500 */
+    api_free(api_malloc(1));
+    size_t before = anonymous_nbytes();
+    for (size_t size; held < want; held += size) {
+        void *block = api_malloc(size = size_of(&random));
+        require(block != NULL, "malloc(%zu)\n", size);
+        memset(block, 1, size);
+        table.block[table.n++] = block;
+    }
+    size_t peak = anonymous_nbytes() - before;
+    free_most(order, &random);
+    if (strcmp(order, "idle") == 0) sleep(2);
+    else
+        for (int i = 0; i < NOPS; i++) api_free(api_malloc(16 + (size_t)i % 240));
+    size_t after = anonymous_nbytes() - before;
+    for (long i = 0; i < table.n; i++)
+        if (table.block[i]) live += api_usable_size(table.block[i]);
+    say("%s, %s: at most %zu KiB held, at the end %zu KiB for %zu KiB in use\n", order, argv[2], peak >> 10, after >> 10, live >> 10);
+    require_at_most(strtod(argv[3], NULL), (double)after / (double)live, "held / in use");
+    return 0;
+}
