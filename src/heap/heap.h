@@ -95,12 +95,12 @@ INLINE uintptr_t heap_owner(const struct heap *heap, unsigned class)
     return heap_identity(heap) + (class < NSMALL ? 0 : OWNER_MEDIUM);
 }
 
-/* Frees after which a full span is worth allocating from again: so many that each visit pays, not so many that spans of few
- * blocks wait for ever. */
+/* Frees after which a full span is worth allocating from again: so many that each visit pays, not so many that the blocks which wait add
+ * up. With a quarter of the span, at most 16, git-repack held 1.12 of glibc's memory and sqlite 1.03; with a sixteenth 1.05 and 1.01. */
 enum { FREES_TO_WAKE = 16 };
 INLINE unsigned span_wake(const struct span *span)
 {
-    return (unsigned)max_size(1, min_size(PEEK(span->capacity) / 4, FREES_TO_WAKE));
+    return (unsigned)max_size(1, min_size(PEEK(span->capacity) / 16, FREES_TO_WAKE));
 }
 
 /* Makes the first heap. Once, after range_start; the shared heap is made when it is first taken. */

@@ -7,6 +7,8 @@
  *
  * Average waste 4.3-5.7 % (4 per doubling: 8.6-9.7 %). Classes are found by one table, indexed by granules of 16 bytes, so that no
  * branch on the size can mispredict. Spans have 1 to 8 slices, the fewest that hold 8 blocks and waste at most 2 % at the tail.
+ * Two more are for a power of two and a header, as programs ask for by the thousand: 1,040 bytes, and 4,368, a database's page and its own;
+ * sqlite holds 1.12 of glibc's memory without them.
  * They end at 32 KiB, for what bigger blocks leave free in spans of a class is seldom wanted again in that very class. Up to 256 KiB,
  * bench_zeroed held 28.6 MiB instead of 10.8 and was 18 % slower, bench_medium 18.9 instead of 9.7 (and a fifth faster), python
  * replayed 1.39 of the leanest instead of 1.00, bench_vector step was a quarter slower.
@@ -22,7 +24,7 @@
 enum {
     GRANULE = 16,
     NSMALL = 31, /* classes of listed blocks */
-    NCLASSES = 72,
+    NCLASSES = 74,
     SMALL_MAX = 960, /* bytes, in all three */
     MEDIUM_MAX = 32 << 10,
     MEDIUM_CAPACITY = 64, /* blocks of a medium span at most: their bits are one word */

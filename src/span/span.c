@@ -231,8 +231,8 @@ void span_give_clean(struct span *span)
     lock_drop(&spans.lock);
 }
 
-/* The last block of all has room for as long as the range can grow: one of gigabytes is not moved, let alone copied. A smaller one does
- * better in dirty memory: with all of them bench_vector step held 11 % more and had a quarter more page faults. */
+/* The last block of all has room for as long as the range can grow. A smaller one does better in dirty memory: with all of them
+ * bench_vector step held 11 % more and had a quarter more page faults. */
 static const size_t GROWS_RANGE = 16 * MIB / SLICE_SIZE;
 
 static size_t free_right_of(const struct span *span)

@@ -251,13 +251,11 @@ bool seam_may_be_put(void);
 size_t seam_count(void);
 
 /* limit.c, any thread. Charges what is about to be made blocks, false if `limit=` does not allow it; gives it back; what a span in use is
- * charged. */
+ * charged; lets a program that has been refused have what is kept for that; counts again, after a fork; whether the count is right; bytes
+ * of free memory that may be kept, SIZE_MAX without a limit. */
 bool limit_charge(size_t nbytes, bool is_large);
 void limit_refund(size_t nbytes);
 size_t limit_charge_of(const struct span *span);
-
-/* Lets a program that has been refused have what is kept for that; counts again, after a fork; whether the count is right; and the
- * bytes of free memory that may be kept, SIZE_MAX without a limit. */
 void limit_open_reserve(void);
 void limit_count_again(void);
 bool limit_is_right(void);
