@@ -75,7 +75,7 @@ INLINE void *block_pop_small(size_t size)
 INLINE void *block_pop_medium(size_t size)
 {
     struct pair *pair = block_pair(size);
-    const struct place *place = (struct place *)(void *)((char *)pair + offsetof(struct heap, places));
+    const struct place *place = heap_place(pair);
     uint64_t bits = pair->bits;
     if (UNLIKELY(!bits)) return NULL;
     __atomic_store_n(&pair->bits, bits & (bits - 1), __ATOMIC_RELAXED);

@@ -45,12 +45,12 @@ enum {
     YOUNG_BATCH = 4,        /* so many blocks each */
 };
 
+/* Two pages: the second is touched by those only that free what others have allocated. */
 struct heap {
     struct pair pairs[NCLASSES];
-    struct place places[NCLASSES];
+    struct place places[NCLASSES - NSMALL]; /* of medium classes: heap_place() */
     struct span *current[NCLASSES];
     struct list available[NCLASSES];
-    struct pending pending[NPENDING];
     uint8_t refills[NCLASSES];   /* of a class, up to YOUNG_REFILLS */
     uint32_t index;              /* place in the table of heaps */
     uint32_t nslow;              /* refills, for what is done every so often */
@@ -63,7 +63,17 @@ struct heap {
     _Atomic(uint32_t) nturns; /* odd while a medium span becomes current or is let go: its desc and the pairs disagree */
     _Atomic(struct span *) woken __attribute__((aligned(CACHE_LINE)));
     _Atomic(uint32_t) nripe; /* slices of woken spans that are all free by now */
-} __attribute__((aligned(CACHE_LINE)));
+
+    struct pending pending[NPENDING] __attribute__((aligned(PAGE)));
+} __attribute__((aligned(PAGE)));
+
+_Static_assert(sizeof(struct heap) == 2 * PAGE, "a hundred idle threads are a hundred pages");
+
+/* Where a class's place is, given its pair; medium classes only. */
+INLINE struct place *heap_place(struct pair *pair)
+{
+    return (struct place *)(void *)((char *)pair + offsetof(struct heap, places) - NSMALL * sizeof(struct place));
+}
 
 enum heap_state { HEAP_UNUSED, HEAP_OWNED, HEAP_POOLED, HEAP_SHARED, HEAP_LOST };
 

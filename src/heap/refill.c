@@ -30,7 +30,7 @@
 enum {
     CARVE = 4 << 10, /* bytes: one page, so that a class used twice costs one fault; 16 KiB gained nothing and held 9 % more, */
     CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64 */
-    YOUNG_BYTES = 512,     /* a young heap's batch is YOUNG_BATCH blocks, or as many as make so many bytes */
+    YOUNG_BYTES = 256,     /* a young heap's batch is YOUNG_BATCH blocks, or as many as make so many bytes */
     PICK = 4,              /* available spans looked at for the fullest */
     NET_EVERY = 16,        /* refills after which the net is drawn: remote frees that crossed no threshold */
     NET_SPANS = 2,
@@ -336,7 +336,7 @@ static void make_current(struct heap *heap, struct span *span, unsigned class)
     struct pair *pair = &heap->pairs[class];
     turn(heap);
     pair_set(pair, span->pair.bits, DUE_PARKED);
-    heap->places[class] = (struct place){span_address(span), class_table[class].size};
+    if (class >= NSMALL) *heap_place(pair) = (struct place){span_address(span), class_table[class].size};
     heap->current[class] = span;
     span_repoint(span, pair);
     turn(heap);
@@ -475,7 +475,7 @@ static void *pop_medium(struct heap *heap, unsigned class, bool *is_zero)
     *is_zero = is_fresh && heap->current[class]->is_clean;
     uint64_t k = bits_lowest(pair->bits);
     pair_set_bits(pair, pair->bits & (pair->bits - 1));
-    return heap->places[class].base + k * class_table[class].size;
+    return heap_place(pair)->base + k * class_table[class].size;
 }
 
 static void *pop(struct heap *heap, unsigned class, bool *is_zero)

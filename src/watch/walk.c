@@ -96,7 +96,7 @@ static const char *law_broken(const struct census *census)
 {
     const struct span *span = census->span;
     const struct desc *desc = span_desc(span);
-    const struct heap *heap = heap_of_owner(PEEK(desc->owner));
+    struct heap *heap = heap_of_owner(PEEK(desc->owner));
     unsigned class = desc->class, nfree = census->nlocal + census->nremote + census->npending + census->nyoung;
     if (!heap) return "a span of blocks has an owner";
     if (census->nbroken) return "free blocks are listed once, in their place, as free left them";
@@ -104,7 +104,7 @@ static const char *law_broken(const struct census *census)
     switch (span_state(span)) {
     case SPAN_CURRENT:
         if (heap->current[class] != span || desc->pair != &heap->pairs[class]) return "a current span is its heap's";
-        if (class < NSMALL || heap->places[class].base == span_address(span)) return NULL;
+        if (class < NSMALL || heap_place(&heap->pairs[class])->base == span_address(span)) return NULL;
         return "a current medium span's place is known";
     case SPAN_AVAILABLE:
         if (!is_on(&heap->available[class], &span->node)) return "an available span is on its heap's list";
