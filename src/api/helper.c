@@ -22,7 +22,7 @@ static void *help(void *nothing)
         bool is_idle = now.live == last.live && now.dirty == last.dirty;
         for (size_t i = 0; heap_at(i); i++) remote_steal_ripe(heap_at(i));
         if (is_idle) purge_down_to(0);
-        else purge_if_due();
+        else purge_at_leisure();
         last = now;
     }
     return nothing;

@@ -82,7 +82,7 @@ static void at_thread_exit(void *round)
     if (n < EXIT_ROUNDS && pthread_setspecific(exit_key, (void *)(n + 1)) == 0) return;
     life_check();
     heap_retire();
-    purge_if_due();
+    purge_at_leisure();
 }
 
 COLD struct heap *life_thread(void)

@@ -23,7 +23,10 @@ enum os_answer os_map_here(void *address, size_t nbytes)
     return OS_TAKEN;
 }
 
-void os_advise_huge(void *address, size_t nbytes) { os_call(SYS_madvise, (long)address, (long)nbytes, MADV_HUGEPAGE, 0, 0, 0); }
+void os_advise(void *address, size_t nbytes, bool is_huge)
+{
+    os_call(SYS_madvise, (long)address, (long)nbytes, is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0, 0);
+}
 
 bool os_discard(void *address, size_t nbytes)
 {

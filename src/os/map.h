@@ -1,7 +1,7 @@
 /* map.h - memory from the kernel, in its own words.
  *
  * Addresses and sizes are multiples of 4 KiB. Nothing here keeps state or sets errno; every refusal is an answer,
- * never fatal. Any thread, async-signal-safe; none of our locks need be held, and except for os_map_here and os_advise_huge none may be. */
+ * never fatal. Any thread, async-signal-safe; none of our locks need be held, and except for os_map_here and os_advise none may be. */
 #ifndef MSPACE_MAP_H
 #define MSPACE_MAP_H
 
@@ -16,8 +16,8 @@ enum os_answer {
 /* Maps fresh zeroed memory at exactly `address`, by a plain hint. */
 enum os_answer os_map_here(void *address, size_t nbytes);
 
-/* Asks for huge pages there. Refusal is harmless. */
-void os_advise_huge(void *address, size_t nbytes);
+/* Asks for huge pages there, or for none. Refusal is harmless. */
+void os_advise(void *address, size_t nbytes, bool is_huge);
 
 /* Gives the pages back and keeps the addresses. True: they read zero from now on. */
 bool os_discard(void *address, size_t nbytes);

@@ -153,3 +153,5 @@ COLD void purge_slowly(void)
     size_t after = dirty_now();
     atomic_store_explicit(&refused, after > allowed && after >= before ? after : 0, memory_order_relaxed);
 }
+
+COLD void purge_at_leisure(void) { purge_down_to(min_size(dirty_allowed(), limit_leaves())); }

@@ -72,8 +72,9 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
  * held 1.24, 1.20, 1.09, 1.03 of glibc's memory (1.03 without), ghostscript 1.33, 1.23, 1.15, 1.07 (1.07); programs of 60 to 130 MiB,
  * from 32 and from 128 MiB on: xz 1.12 and 1.01 of the leanest, git-repack 1.16 and 1.11, barnes 1.18 and 1.00; and none was faster.
  * Nor are they asked for while a quarter of what is in use has never been touched: 50 threads with a span for each of their classes,
- * a page or two of each carved, held 84 MB on huge pages, else 12 (stress_threads_start_and_exit). Nor under a limit, which counts what is
- * touched.
+ * a page or two of each carved, held 84 MB on huge pages, else 12 (stress_threads_start_and_exit).
+ *
+ * Where the system makes huge pages unasked (THP=always), the part that is to have ordinary ones says so, or cat would hold 2 MB.
  *
  * Where a huge page has to be made by moving others, or by a host that has let go of the memory, it takes milliseconds: so the first
  * of each step is touched, which is about to be used anyway, and when that stalls no more are asked for until the range is twice as big. sqlite on 80 MB:
@@ -102,21 +103,31 @@ static bool stalls(size_t slice)
     return bits_ticks() - start > STALL;
 }
 
+static void advise(size_t from, size_t end, bool wants_huge)
+{
+    if (from < end) os_advise((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT, wants_huge);
+}
+
 static void ask(size_t from, size_t end)
 {
-    if (from >= end) return;
-    os_advise_huge((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
+    advise(from, end, true);
     for (size_t at = from; at < end; at += STEP) *is_huge(at) = true;
 }
+
+/* Where ordinary pages end: before that none are huge, even where the system makes them unasked. Under a limit, which counts what is
+ * touched, nowhere. */
+static size_t border(void) { return options.limit.hard ? SLICES_MAX : round_up(options.huge, 2 * MIB) >> SLICE_SHIFT; }
 
 /* For the slices [from, end), which have just been mapped, because of a request for nslices of them. */
 static void ask_for_huge(size_t from, size_t end, size_t nslices)
 {
     static size_t next_try;
-    from = max_size(round_up(from, STEP), round_up(options.huge, 2 * MIB) >> SLICE_SHIFT);
-    if (from + STEP > end || from < next_try || options.limit.hard) return;
+    advise(from, min_size(end, border()), false);
+    from = max_size(round_up(from, STEP), border());
+    if (from + STEP > end) return;
+    if (from < next_try) return advise(from, end, false);
     size_t wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT;
-    if (touched_nbytes() + wanted < (live + wanted) / 4 * 3) return;
+    if (touched_nbytes() + wanted < (live + wanted) / 4 * 3) return advise(from, end, false);
     ask(from, from + STEP);
     if (stalls(from)) next_try = 2 * end;
     else ask(from + STEP, end);
@@ -126,7 +137,7 @@ void range_advise_again(size_t from, size_t n)
 {
     for (size_t at = from, end; at < from + n; at = end) {
         end = min_size(from + n, round_up(at + 1, STEP));
-        if (*is_huge(at)) ask(at, end);
+        if (*is_huge(at) || at < border()) advise(at, end, *is_huge(at));
     }
 }
 

@@ -230,6 +230,7 @@ size_t purge_down_to(size_t keep);
 
 /* The same, if there has been more than is allowed for a while. Cheap when there is little. */
 void purge_slowly(void);
+void purge_at_leisure(void); /* by somebody who may take long over it */
 INLINE void purge_if_due(void)
 {
     if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly();
