@@ -48,7 +48,7 @@ static void repair(void)
 {
     bool was_locked = lock_break(&spans.lock);
     heaps_repair(heap_own());
-    if (was_locked || heaps_have_vanished()) spans_repair(was_locked);
+    if (was_locked || spans.npurging || heaps_have_vanished()) spans_repair(was_locked); /* who purges need not have a heap */
     census_break();
 }
 

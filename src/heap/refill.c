@@ -313,7 +313,8 @@ static bool carve(struct heap *heap, struct span *span)
 {
     const struct desc *desc = span_desc(span);
     unsigned done = desc->carved, n = batch(span);
-    if (done && UNLIKELY(!limit_charge((size_t)n * desc->size, false))) span->capacity = done; /* fresh() has charged the first */
+    if (done && UNLIKELY(!limit_charge((size_t)n * desc->size, false))) /* fresh() has charged the first */
+        __atomic_store_n(&span->capacity, done, __ATOMIC_RELAXED);
     if (done == span->capacity) return false;
     struct pair *pair = &heap->pairs[desc->class];
     if (is_small(span)) pair->head = link_run(span_address(span) + (size_t)done * desc->size, n, desc->size);

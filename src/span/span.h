@@ -98,7 +98,6 @@ struct span {
     };
     uint32_t capacity; /* blocks; PEEK */
     uint8_t swept;     /* words of remote bits that the present sweep has seen (refill.c) */
-    uint32_t nmoved;   /* slices of what mremap has put here, in the record of the first (seam.c) */
     bool is_clean;     /* what was never carved reads zero */
 
     /* the lock's */
@@ -110,9 +109,11 @@ struct span {
     struct span *woken_next;                                       /* on the owner's stack of woken spans */
 
     /* the lock's */
-    uint64_t dirty; /* in every 64th record: dirty.h */
-    bool is_huge;   /* in every 32nd record: huge pages have been asked for (range.c) */
+    uint64_t dirty;  /* in every 64th record: dirty.h */
+    bool is_huge;    /* in every 32nd record: huge pages have been asked for (range.c) */
+    uint32_t nmoved; /* slices of what mremap has put here, in the record of the first (seam.c) */
 } __attribute__((aligned(CACHE_LINE)));
+_Static_assert(sizeof(struct span) == 2 * CACHE_LINE, "the owner's line and everybody's");
 
 /* Words of a slice's bits, one for each block that the smallest class can have there. */
 enum { REMOTE_WORDS = SLICE_SIZE / GRANULE / 64 };

@@ -6,6 +6,7 @@
 #include "unit.h"
 #include "watch/watch.h"
 
+#include <pthread.h>
 #include <sys/syscall.h>
 
 static size_t dirty_nbytes(void) { return spans.totals.dirty << SLICE_SHIFT; }
@@ -28,12 +29,14 @@ static void empty(void)
     for (int i = 0; i < N; i++) alloc_free(blocks[i]);
 }
 
-/* A program that has shrunk, a moment later, with little more to do: purging may wait a millisecond, and is done by whoever comes by. */
+/* A program that has shrunk, a moment later, with little more to do: purging may wait a millisecond, and is done by whoever comes by
+ * with a span of 64 KiB to take. A busy machine may let each visit purge no more than its first 2 MiB of the last 64 (BURST). */
 static void settle(void)
 {
-    for (int i = 0; i < 300; i++) {
-        if (i % 30 == 0) usleep(1000);
-        alloc_malloc(500);
+    enum { VISITS = 64 / 2 + 2, BLOCKS = (64 << 10) / 500 + 1 };
+    for (int i = 0; i < VISITS; i++) {
+        usleep(1000);
+        for (int j = 0; j < BLOCKS; j++) alloc_malloc(500);
     }
 }
 
@@ -121,5 +124,36 @@ static void refused_replacement_is_no_harm(void)
     sound();
 }
 
+/* A thread without a heap, as the helper is, and one that is at its end. */
+static void *purge_always(void *unused)
+{
+    for (;;) purge_down_to(0);
+    return unused;
+}
+
+static void fork_in_the_middle_of_a_purge_loses_nothing(void)
+{
+    pthread_t purger;
+    require(pthread_create(&purger, NULL, purge_always, NULL) == 0, "no thread\n");
+    for (long i = scaled(300); i > 0; i--) {
+        int status;
+        char *p = alloc_malloc(16 << 20);
+        memset(p, 0xff, 16 << 20);
+        alloc_free(p);
+        const volatile struct spans *seen = &spans;
+        while (seen->npurging == 0 && seen->totals.dirty != 0) {
+        }
+        pid_t child = fork();
+        if (child == 0) {
+            require(spans.npurging == 0, "nobody is left, and a span is out being purged\n");
+            sound();
+            _exit(0);
+        }
+        require(waitpid(child, &status, 0) == child && status == 0, "a child ended with status %x, %ld to go\n", (unsigned)status, i);
+    }
+    sound();
+}
+
 UNIT_MAIN(PROMISE(purge_bounds_what_is_kept), PROMISE(purge_bound_follows_the_option), PROMISE(purge_makes_memory_read_zero),
+          PROMISE(fork_in_the_middle_of_a_purge_loses_nothing),
           PROMISE(refused_madvise_is_no_harm), PROMISE(refused_replacement_is_no_harm))
