@@ -1,4 +1,5 @@
 #include "cxx.h"
+#include "deepbind.h"
 #include "guard.h"
 #include "next.h"
 
@@ -9,8 +10,6 @@
 
 /* Every C++ run-time defines it, and one relocation tells: a C program pays for no look-up by name. */
 extern void __cxa_throw(void) __attribute__((weak));
-extern const ElfW(Ehdr) __ehdr_start HIDDEN; /* our own mapping, from the linker */
-extern char _end[] HIDDEN;
 
 static const char *const NAME[NCXX] = {
     "_Znwm",
@@ -42,8 +41,6 @@ static struct {
     _Atomic(void *) malloc, aligned_alloc;
 } elsewhere; /* the first of the process */
 
-static bool is_own(const void *p) { return (uintptr_t)p - (uintptr_t)&__ehdr_start < (uintptr_t)_end - (uintptr_t)&__ehdr_start; }
-
 static bool is_runtime(const char *path)
 {
     static const char *const PREFIX[] = {"libstdc++.so", "libc++.so", "libc++abi.so", "libcxxrt.so"};
@@ -57,7 +54,7 @@ static bool is_runtime(const char *path)
 static bool is_interposed(const char *name)
 {
     void *first = dlsym(RTLD_DEFAULT, name);
-    return first && !is_own(first) && !next_is_stub(first);
+    return first && !next_is_own(first) && !next_is_stub(first);
 }
 
 /* One walk over the objects: whose are the ops behind ours? */
@@ -161,11 +158,11 @@ void *cxx_elsewhere(size_t size, size_t alignment)
 static void *look_up(const char *object, const char *name)
 {
     guard_enter();
-    void *handle = object ? dlopen(object, RTLD_NOLOAD | RTLD_LAZY) : NULL;
+    void *handle = object ? next_dlopen(object, RTLD_NOLOAD | RTLD_LAZY) : NULL;
     void *found = handle ? dlsym(handle, name) : NULL;
     if (handle) dlclose(handle); /* our count of it, not the last: it is in use */
     guard_leave();
-    return is_own(found) ? NULL : found;
+    return next_is_own(found) ? NULL : found;
 }
 
 static const char *object_of(const void *p)
@@ -193,7 +190,7 @@ static void *find(const char *name, const void *caller, bool *may_keep)
         if (!any) return scoped;
         scoped = any;
     }
-    *may_keep = dlopen(runtime, RTLD_NOLOAD | RTLD_LAZY | RTLD_NODELETE) != NULL; /* stays for good */
+    *may_keep = next_dlopen(runtime, RTLD_NOLOAD | RTLD_LAZY | RTLD_NODELETE) != NULL; /* stays for good */
     return scoped;
 }
 

@@ -1,6 +1,7 @@
 #include "next.h"
 #include "../src/api/life.h"
 #include "../src/os/options.h"
+#include "deepbind.h"
 #include "exports.h"
 #include "guard.h"
 
@@ -17,6 +18,11 @@ extern void __msan_init(void) __attribute__((weak));
 
 enum { UNDECIDED, SERVES, FORWARDS };
 static _Atomic(int) decision;
+
+extern const ElfW(Ehdr) __ehdr_start HIDDEN; /* our own mapping, from the linker */
+extern char _end[] HIDDEN;
+
+bool next_is_own(const void *p) { return (uintptr_t)p - (uintptr_t)&__ehdr_start < (uintptr_t)_end - (uintptr_t)&__ehdr_start; }
 
 COLD bool next_is_stub(const void *address)
 {
@@ -59,8 +65,8 @@ bool next_has_all(void)
 }
 
 /* Blocks of libc's malloc reach us from code that bound to it directly, and from before we were there: from its break
- * area, and from anywhere if this library came late. */
-bool next_may_own(const void *p) { return life_came_late() || os_is_in_break(&process, p); }
+ * area, and from anywhere if this library came late or an object was opened so as to bind to libc. */
+bool next_may_own(const void *p) { return life_came_late() || deepbind_is_kept() || os_is_in_break(&process, p); }
 
 COLD const struct next *next_get(void)
 {

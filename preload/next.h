@@ -17,6 +17,9 @@ struct next {
     size_t (*malloc_usable_size)(void *);
 };
 
+/* Whether an address lies in this library. */
+bool next_is_own(const void *p);
+
 /* Whether an address that a reference was bound to is not a definition but a stub: a program that is not position-independent
  * and takes a function's address has a symbol for the stub through which it calls, undefined, but not at 0. */
 bool next_is_stub(const void *address);

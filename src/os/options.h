@@ -9,6 +9,7 @@
 #include "process.h"
 
 enum mode { MODE_FAST, MODE_HARDENED };
+enum deepbind { DEEPBIND_AUTO, DEEPBIND_CLEAR, DEEPBIND_KEEP };
 enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR_IGNORE };
 
 struct option_list {

@@ -1,0 +1,99 @@
+/* rebind.c - references to libc's malloc, made ours after the loader has bound them.
+ *
+ * Of an object and of all that was loaded with it, whose own scope comes before everybody's: each word that a relocation filled with
+ * libc's malloc, or with the stub that would look it up at the first call, is overwritten, also where it has been made read-only since. An
+ * object that brings an allocator of its own keeps that. */
+#include "rebind.h"
+#include "../src/span/class.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* The exported function that takes the place of libc's, or NULL. */
+static void *ours_for(const char *name)
+{
+    static const char *const FAMILY[] = {"malloc",   "free",           "calloc", "realloc", "aligned_alloc",
+                                         "memalign", "posix_memalign", "valloc", "pvalloc", "malloc_usable_size",
+                                         "cfree"};
+    for (size_t i = 0; i < sizeof FAMILY / sizeof *FAMILY; i++)
+        if (strcmp(name, FAMILY[i]) == 0) return dlsym(RTLD_DEFAULT, name);
+    return NULL;
+}
+
+/* What is loaded: its dynamic section holds addresses. */
+struct loaded {
+    uintptr_t shift, table[2];
+    size_t nbytes[2];
+    const ElfW(Sym) * symbols;
+    const char *strings;
+};
+
+static void read_loaded(struct loaded *loaded, const ElfW(Dyn) * entry)
+{
+    for (; entry->d_tag != DT_NULL; entry++) {
+        switch (entry->d_tag) {
+        case DT_SYMTAB: loaded->symbols = (const void *)entry->d_un.d_ptr; break;
+        case DT_STRTAB: loaded->strings = (const void *)entry->d_un.d_ptr; break;
+        case DT_RELA: loaded->table[0] = entry->d_un.d_ptr; break;
+        case DT_RELASZ: loaded->nbytes[0] = entry->d_un.d_val; break;
+        case DT_JMPREL: loaded->table[1] = entry->d_un.d_ptr; break;
+        case DT_PLTRELSZ: loaded->nbytes[1] = entry->d_un.d_val; break;
+        default: break;
+        }
+    }
+}
+
+static void rebind(const struct loaded *loaded, void *scope)
+{
+    for (int t = 0; t < 2; t++) {
+        const ElfW(Rela) *entry = (const void *)loaded->table[t];
+        for (size_t i = 0; i < loaded->nbytes[t] / sizeof *entry; i++) {
+            const ElfW(Sym) *symbol = &loaded->symbols[ELF64_R_SYM(entry[i].r_info)];
+            if (symbol->st_name == 0 || symbol->st_shndx != SHN_UNDEF || entry[i].r_addend != 0) continue;
+            const char *name = loaded->strings + symbol->st_name;
+            void *ours = ours_for(name);
+            if (!ours || dlsym(scope, name) != dlsym(RTLD_NEXT, name)) continue; /* another allocator's, that it brings */
+            __atomic_store_n((void **)(loaded->shift + entry[i].r_offset), ours, __ATOMIC_RELAXED);
+        }
+    }
+}
+
+/* Those that came with an object stand behind it. Others that do are bound to us already, and lose nothing. */
+struct newcomers {
+    struct link_map *first;
+    bool is_reached;
+};
+
+static int rebind_newcomer(struct dl_phdr_info *object, size_t size, void *argument)
+{
+    struct newcomers *newcomers = argument;
+    struct loaded loaded = {.shift = object->dlpi_addr};
+    uintptr_t relro = 0, end = 0;
+    (void)size;
+    newcomers->is_reached |= object->dlpi_addr == newcomers->first->l_addr;
+    if (!newcomers->is_reached) return 0;
+    for (size_t i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        uintptr_t start = object->dlpi_addr + part->p_vaddr;
+        if (part->p_type == PT_DYNAMIC) read_loaded(&loaded, (const void *)start);
+        if (part->p_type == PT_GNU_RELRO)
+            relro = start & ~(uintptr_t)(PAGE - 1), end = (start + part->p_memsz) & ~(uintptr_t)(PAGE - 1);
+    }
+    if (!loaded.symbols || !loaded.strings) return 0;
+    if (relro < end && mprotect((void *)relro, end - relro, PROT_READ | PROT_WRITE) != 0)
+        return 0; /* forbidden: libc's malloc it is */
+    rebind(&loaded, newcomers->first);
+    if (relro < end) mprotect((void *)relro, end - relro, PROT_READ);
+    return 0;
+}
+
+COLD void *rebind_newcomers(void *handle)
+{
+    struct newcomers newcomers = {handle, false};
+    if (!handle) return NULL;
+    dl_iterate_phdr(rebind_newcomer, &newcomers);
+    dlerror(); /* what was looked for in vain is nobody's error */
+    return handle;
+}
