@@ -42,18 +42,11 @@ static bool is_interposed(void)
     return !is_our_malloc || !is_our_free;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    return slash ? slash + 1 : path;
-}
-
 static COLD bool decide(void)
 {
     life_check();
-    const char *name = base_name(process.name);
     bool forwards = is_interposed() || __asan_init || __tsan_init || __msan_init || options.disable ||
-                    (name && option_list_has(&options.skip, name));
+                    (process.name && option_list_has(&options.skip, process.name));
     atomic_store_explicit(&decision, forwards ? FORWARDS : SERVES, memory_order_relaxed);
     return forwards;
 }

@@ -104,6 +104,7 @@ __attribute__((constructor)) static void ready(void)
     has_exit_key = pthread_key_create(&exit_key, at_thread_exit) == 0;
     pthread_atfork(NULL, NULL, after_fork_in_child);
     is_ready = true;
+    if (!options.inherit) os_forget_preload(&process);
     options_tell();
     life_help();
 }

@@ -1,9 +1,12 @@
 #include "options.h"
 #include "report.h"
+#include "sys.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/syscall.h>
 
-enum kind { CHOICE, FLAG, SIZE, LIST, LIMIT };
+enum kind { CHOICE, FLAG, SIZE, LIST, LIMIT, PATH };
 
 #define OPTION(kind, key, value, values, help) .key = value,
 struct options options = {
@@ -99,8 +102,7 @@ static bool set(const struct option *option, struct word value)
     case SIZE: return parse_size(value, option->field);
     case LIMIT: return parse_limit(value, option->field);
     case LIST:
-        *(struct option_list *)option->field = (struct option_list){value.start, value.length};
-        return value.length != 0;
+    case PATH: *(struct option_list *)option->field = (struct option_list){value.start, value.length}; return value.length != 0;
     case FLAG:
         if (!word_is(value, "0") && !word_is(value, "1")) return false;
         *(bool *)option->field = value.start[0] == '1';
@@ -149,11 +151,74 @@ static void read_shorthand(const struct os_process *process, const char *name, c
         rejected = (struct word){name, strlen(name)};
 }
 
+/* --- the file of defaults --- */
+
+static char contents[4096]; /* for good: lists point into it */
+
+static struct word read_file(const char *path)
+{
+    long fd = os_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0), n = 1;
+    size_t length = 0;
+    if (fd < 0) return (struct word){NULL, 0};
+    while (n > 0 && length < sizeof contents) {
+        n = os_call(SYS_read, fd, (long)(contents + length), (long)(sizeof contents - length), 0, 0, 0);
+        if (n > 0) length += (size_t)n;
+    }
+    os_call(SYS_close, fd, 0, 0, 0, 0, 0);
+    return (struct word){contents, length};
+}
+
+static struct word trim(struct word line)
+{
+    while (line.length && strchr(" \t\r", line.start[0])) line.start++, line.length--;
+    while (line.length && strchr(" \t\r", line.start[line.length - 1])) line.length--;
+    return line;
+}
+
+/* Lines of pairs; those behind [NAME+NAME] are for programs of these names. */
+static void parse_file(struct word rest, const char *program)
+{
+    bool is_meant = true;
+    if (rest.length == sizeof contents) rejected = (struct word){rest.start, 40}; /* perhaps cut off: none of it counts */
+    while (rest.length && rest.length < sizeof contents) {
+        struct word line = trim(cut(&rest, '\n'));
+        if (!line.length || line.start[0] == '#') continue;
+        if (line.start[0] == '[' && line.start[line.length - 1] == ']')
+            is_meant = program && option_list_has(&(struct option_list){line.start + 1, line.length - 2}, program);
+        else
+            while (is_meant && line.length) parse_pair(&line);
+    }
+}
+
+static void read_defaults(const struct os_process *process)
+{
+    char path[256] = "/etc/mspace.conf";
+    if (options.file.length) {
+        if (options.file.length >= sizeof path) return;
+        memcpy(path, options.file.words, options.file.length);
+        path[options.file.length] = 0;
+    } else if (os_is_preloaded(process)) {
+        return; /* somebody has named the library for this run alone */
+    }
+    struct word text = read_file(path);
+    if (options.file.length && !text.start && !rejected.start) rejected = (struct word){options.file.words, options.file.length};
+    parse_file(text, process->name);
+}
+
+/* --- the environment --- */
+
+static void read_conf(const struct os_process *process)
+{
+    struct word rest = look_up(process, "MSPACE_CONF");
+    while (rest.length) parse_pair(&rest);
+}
+
 void options_read(const struct os_process *process)
 {
     if (process->is_secure) return;
-    struct word rest = look_up(process, "MSPACE_CONF");
-    while (rest.length) parse_pair(&rest);
+    read_conf(process); /* for file=; and again, to win */
+    read_defaults(process);
+    read_conf(process);
     read_shorthand(process, "MSPACE_DISABLE", "disable");
     read_shorthand(process, "MSPACE_STATS", "stats");
     read_shorthand(process, "MSPACE_MODE", "mode");
@@ -166,7 +231,7 @@ static void tell_rejected(void)
     report_begin(&text);
     text_string(&text, "ignored '");
     for (size_t i = 0; i < min_size(rejected.length, 80); i++) text_string(&text, (char[]){rejected.start[i], 0});
-    text_string(&text, "' in the environment: no such option or no such value; MSPACE_CONF=help=1 lists them");
+    text_string(&text, "': no such option, value or file; MSPACE_CONF=help=1 lists them");
     report_line(&text);
 }
 

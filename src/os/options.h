@@ -1,6 +1,9 @@
-/* options.h - what the environment asks for: MSPACE_CONF="key=value,key=value" and four shorthands.
+/* options.h - what the environment asks for: MSPACE_CONF="key=value,key=value" and four shorthands; and a file of defaults.
  *
  * Read once, at start, from the initial environment; ignored in AT_SECURE programs. A value may be quoted: '...'.
+ * The file, /etc/mspace.conf or that of file=, has pairs on lines of their own, `#` comments, and sections: what follows a line
+ * [NAME+NAME] is for programs of these names. It is opened when file= asks for it, or when LD_PRELOAD does not name this library
+ * (/etc/ld.so.preload does, or the program is linked with it): a run by hand opens nothing. At most 4 KiB.
  * Unknown keys and bad values change nothing, and are told in a line each under verbose=1 only. Constant after
  * start; looked at in slow rungs alone. The table is options.def. */
 #ifndef MSPACE_OPTIONS_H
@@ -26,6 +29,7 @@ struct option_limit {
 #define OPTION_SIZE size_t
 #define OPTION_LIST struct option_list
 #define OPTION_LIMIT struct option_limit
+#define OPTION_PATH struct option_list
 
 struct options {
 #define OPTION(kind, key, ...) OPTION_##kind key;
@@ -35,7 +39,7 @@ struct options {
 
 extern struct options options;
 
-/* Reads MSPACE_CONF and the shorthands out of `process`; where both speak the shorthand wins. */
+/* Reads the file, MSPACE_CONF and the shorthands of `process`; the later of these win. */
 void options_read(const struct os_process *process);
 
 /* Prints what was rejected under verbose=1, and the list of options under help=1. After start, so that a line

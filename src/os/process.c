@@ -52,11 +52,56 @@ void os_process_read(struct os_process *process)
         read_auxv(process, NULL);
         return;
     }
-    process->name = *argc > 0 ? argv[0] : NULL;
+    const char *slash = *argc > 0 ? strrchr(argv[0], '/') : NULL;
+    process->name = slash ? slash + 1 : argv[0];
     process->environment = argv + *argc + 1;
     char **end = process->environment;
     while (*end) end++;
     read_auxv(process, (const ElfW(auxv_t) *)(end + 1));
+}
+
+/* --- LD_PRELOAD: file names, which colons and spaces divide (ld.so(8)) --- */
+
+static const char DIVIDERS[] = ": ";
+
+/* The next that is ours, by the file's own name; NULL there is none. */
+static char *find_us(char *list)
+{
+    static const char NAME[] = "libmspace.so";
+    for (size_t n; list && *list; list += n) {
+        n = strcspn(list, DIVIDERS);
+        const char *slash = memrchr(list, '/', n), *name = slash ? slash + 1 : list;
+        if ((size_t)(list + n - name) >= sizeof NAME - 1 && memcmp(name, NAME, sizeof NAME - 1) == 0) return list;
+        n += strspn(list + n, DIVIDERS);
+    }
+    return NULL;
+}
+
+static char **find_preload(const struct os_process *process)
+{
+    for (char **entry = process->environment; entry && *entry; entry++)
+        if (strncmp(*entry, "LD_PRELOAD=", 11) == 0) return entry;
+    return NULL;
+}
+
+bool os_is_preloaded(const struct os_process *process)
+{
+    char **entry = find_preload(process);
+    return entry && find_us(*entry + 11);
+}
+
+void os_forget_preload(const struct os_process *process)
+{
+    char **entry = find_preload(process);
+    if (!entry) return;
+    for (char *us = *entry + 11; (us = find_us(us));) {
+        size_t n = strcspn(us, DIVIDERS);
+        n += strspn(us + n, DIVIDERS);
+        memmove(us, us + n, strlen(us + n) + 1);
+    }
+    if ((*entry)[11 + strspn(*entry + 11, DIVIDERS)]) return;
+    do entry[0] = entry[1]; /* an empty list says nothing */
+    while (*entry++);
 }
 
 bool os_is_on_stack(const struct os_process *process, const void *pointer)

@@ -9,8 +9,8 @@
 #include "../base/base.h"
 
 struct os_process {
-    char **environment;  /* as at exec; NULL where it could not be found */
-    const char *name;    /* argv[0] as at exec, or NULL */
+    char **environment;  /* as at exec, the program's own; NULL where it could not be found */
+    const char *name;    /* the last part of argv[0] as at exec, or NULL */
     uintptr_t entry;     /* AT_ENTRY: lies in the program */
     const void *headers; /* AT_PHDR: its program headers, nheaders of them */
     size_t nheaders;
@@ -21,6 +21,12 @@ struct os_process {
 
 /* Reads it all. Any time after the library is relocated; touches no errno. */
 void os_process_read(struct os_process *process);
+
+/* Whether LD_PRELOAD names this library, and not somebody else's list (/etc/ld.so.preload, what the program is linked to). */
+bool os_is_preloaded(const struct os_process *process);
+
+/* Takes this library's name out of LD_PRELOAD, so that children go without. At start only: it changes the environment in place. */
+void os_forget_preload(const struct os_process *process);
 
 /* Whether the calling thread's stack, from the caller's frame up, contains it. */
 bool os_is_on_stack(const struct os_process *process, const void *pointer);

@@ -3,6 +3,8 @@
 #include "os/options.h"
 #include "unit.h"
 
+#include <fcntl.h>
+
 static struct options defaults;
 
 static void restore_defaults(void) { options = defaults; }
@@ -22,7 +24,8 @@ static void read_all(bool is_secure, const char *const *environment)
     options_read(&given);
 }
 
-#define READ(...) read_all(false, (const char *const[]){__VA_ARGS__, NULL})
+/* Preloaded, or this machine's own file of defaults would be read. */
+#define READ(...) read_all(false, (const char *const[]){"LD_PRELOAD=libmspace.so", __VA_ARGS__, NULL})
 #define CONF(value) READ("MSPACE_CONF=" value)
 
 static bool are_defaults(void) { return memcmp(&options, &defaults, sizeof options) == 0; }
@@ -181,11 +184,11 @@ static void complaints_are_heard_under_verbose_only(void)
 {
     expect_said("MSPACE_CONF", "bogus=1,stats=7", NULL, "");
     expect_said("MSPACE_CONF", "bogus=1", "MSPACE_VERBOSE",
-                "mspace[%d]: ignored 'bogus=1' in the environment: no such option or no such value; MSPACE_CONF=help=1 lists them\n");
+                "mspace[%d]: ignored 'bogus=1': no such option, value or file; MSPACE_CONF=help=1 lists them\n");
     expect_said("MSPACE_CONF", "mode=slow,verbose=1", NULL,
-                "mspace[%d]: ignored 'mode=slow' in the environment: no such option or no such value; MSPACE_CONF=help=1 lists them\n");
+                "mspace[%d]: ignored 'mode=slow': no such option, value or file; MSPACE_CONF=help=1 lists them\n");
     expect_said("MSPACE_MODE", "slow", "MSPACE_VERBOSE",
-                "mspace[%d]: ignored 'MSPACE_MODE' in the environment: no such option or no such value; MSPACE_CONF=help=1 lists them\n");
+                "mspace[%d]: ignored 'MSPACE_MODE': no such option, value or file; MSPACE_CONF=help=1 lists them\n");
     expect_said("MSPACE_CONF", "dirty=1M", "MSPACE_VERBOSE", "");
 }
 
@@ -196,6 +199,96 @@ static void help_lists_the_options(void)
     expect_said("MSPACE_CONF", "help=1", NULL, "mspace[%d]: help=0|1  1 prints this list at start");
 }
 
+/* --- the file of defaults --- */
+
+static const char FILE_NAME[] = "unit_options.conf";
+
+static void write_file(const char *text, size_t length)
+{
+    int fd = open(FILE_NAME, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    require(fd >= 0 && write(fd, text, length) == (ssize_t)length && close(fd) == 0, "cannot write %s\n", FILE_NAME);
+}
+
+/* With this file, as the program "git". */
+static void read_with_file(const char *text, const char *conf)
+{
+    const char *environment[] = {"LD_PRELOAD=/lib/libmspace.so.0", conf, NULL};
+    struct os_process given = {.environment = (char **)(uintptr_t)environment, .name = "git"};
+    write_file(text, strlen(text));
+    options = defaults;
+    options_read(&given);
+    unlink(FILE_NAME);
+}
+#define FILE_AND(conf) "MSPACE_CONF=file=unit_options.conf" conf
+
+static void file_holds_defaults_for_all_and_for_some(void)
+{
+    read_with_file("dirty=1\n# stats=1\n\n \thuge=3M,\r\n[ssh+gi]\ndirty=2\n[sh+git]\nmremap=0,mode=hardened\n[gitx]\nmremap=1\n", FILE_AND(""));
+    require(options.dirty == 1 && options.huge == 3 * MIB && !options.stats, "lines for all\n");
+    require(!options.mremap && options.mode == MODE_HARDENED, "a section\n");
+    read_with_file("skip=a+b", FILE_AND(",stats=1"));
+    require(option_list_has(&options.skip, "b") && options.stats, "a last line without its end\n");
+}
+
+static void environment_wins_over_the_file(void)
+{
+    read_with_file("dirty=1\nhuge=1\nstats=1\n", FILE_AND(",dirty=2"));
+    require(options.dirty == 2 && options.huge == 1 && options.stats, "MSPACE_CONF\n");
+}
+
+static void bad_files_change_nothing(void)
+{
+    static char text[10000];
+    static const char *const bad[] = {"", "\n", "[", "]", "[]\n", "[git", "=\n=", "dirty", "nosuch=1\nneither=2", "\xff\xfe"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        read_with_file(bad[i], FILE_AND(""));
+        options.file = defaults.file;
+        require(are_defaults(), "'%s' changes something\n", bad[i]);
+    }
+    memset(text, '\n', sizeof text - 1);
+    memcpy(text, "stats=1", 7);
+    read_with_file(text, FILE_AND(""));
+    require(!options.stats, "more than 4 KiB count in part\n");
+    READ("MSPACE_CONF=file=no/such/file,dirty=7");
+    require(options.dirty == 7, "what stands behind a file that is not there\n");
+    READ("MSPACE_CONF=file=.,dirty=7");
+    require(options.dirty == 7, "behind a folder\n");
+    memset(text, 'x', sizeof text - 1);
+    memcpy(text, "MSPACE_CONF=file=", 17);
+    READ(text);
+}
+
+static void setuid_programs_read_no_file(void)
+{
+    write_file("stats=1\n", 8);
+    read_all(true, (const char *const[]){FILE_AND(""), NULL});
+    unlink(FILE_NAME);
+    require(are_defaults(), "a setuid program reads what a user says\n");
+}
+
+/* --- LD_PRELOAD --- */
+
+static void preload_is_known_and_forgotten(void)
+{
+    static const struct {
+        const char *before, *after; /* after: NULL, the variable is gone */
+    } cases[] = {{"libmspace.so", NULL}, {"/a/b/libmspace.so.0", NULL}, {" :libmspace.so: ", NULL}, {"x.so:/a/libmspace.so", "x.so:"},
+                 {"libmspace.so y.so", "y.so"}, {"x.so libmspace.so:y.so", "x.so y.so"}, {"libmspace.so:./libmspace.so:y.so", "y.so"},
+                 {"x.so:y.so", "x.so:y.so"}, {"/libmspace.so/x.so", "/libmspace.so/x.so"}, {"mylibmspace.so", "mylibmspace.so"}, {"", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[100], *environment[] = {(char[]){"A=1"}, text, (char[]){"B=2"}, NULL};
+        struct os_process given = {.environment = environment};
+        bool is_there = strcmp(cases[i].before, cases[i].after ? cases[i].after : "none") != 0;
+        snprintf(text, sizeof text, "LD_PRELOAD=%s", cases[i].before);
+        require(os_is_preloaded(&given) == is_there, "'%s'\n", cases[i].before);
+        os_forget_preload(&given);
+        if (is_there && !cases[i].after) require(environment[1][0] == 'B' && !environment[2], "'%s' stays\n", cases[i].before);
+        else require(cases[i].after ? strcmp(text + 11, cases[i].after) == 0 : environment[1] != text, "'%s' becomes '%s'\n", cases[i].before, text);
+    }
+}
+
 UNIT_MAIN(PROMISE(options_are_read), PROMISE(sizes_take_units), PROMISE(limits_are_one_size_or_two), PROMISE(garbage_changes_nothing), PROMISE(a_huge_environment_is_no_harm),
           PROMISE(the_last_of_a_key_wins), PROMISE(quotes_hold_commas), PROMISE(lists_hold_words), PROMISE(shorthands_win),
-          PROMISE(privileged_programs_hear_nothing), PROMISE(complaints_are_heard_under_verbose_only), PROMISE(help_lists_the_options), PROMISE(nothing))
+          PROMISE(privileged_programs_hear_nothing), PROMISE(complaints_are_heard_under_verbose_only), PROMISE(help_lists_the_options), PROMISE(nothing),
+          PROMISE(file_holds_defaults_for_all_and_for_some), PROMISE(environment_wins_over_the_file), PROMISE(bad_files_change_nothing),
+          PROMISE(setuid_programs_read_no_file), PROMISE(preload_is_known_and_forgotten))
