@@ -25,9 +25,9 @@ static void read_process(void)
 {
     static bool is_read; /* process would do, but reading its page before it is written is a page fault more */
     if (is_read) return;
-    is_read = true;
     os_process_read(&process);
     options_read(&process);
+    is_read = true;
 }
 
 static void start(void)
@@ -38,8 +38,7 @@ static void start(void)
     range_start(process.entry, high, process.random[0]);
     heap_start(process.random[1]);
     report_before_abort = heap_abandon;
-    is_wiped = os_wipe_on_fork(&life, sizeof life);
-    has_started = true;
+    __atomic_store_n(&has_started, true, __ATOMIC_RELAXED);
 }
 
 /* A child in which only the calling thread is left. Whatever a vanished thread was in the middle of is rebuilt from the
@@ -55,6 +54,8 @@ static void repair(void)
 COLD void life_begin(void)
 {
     uint32_t none = LIFE_NONE;
+    /* First, be it by two threads: a child forked half-way through start() finds NONE and does it again. */
+    if (!PEEK(has_started)) __atomic_store_n(&is_wiped, os_wipe_on_fork(&life, sizeof life), __ATOMIC_RELAXED);
     if (atomic_compare_exchange_strong_explicit(&life.state, &none, LIFE_BEGINNING, memory_order_acquire, memory_order_acquire)) {
         if (has_started) repair();
         else start();

@@ -64,6 +64,7 @@ void heap_start(uint64_t secret)
     heap_secret = secret | SECRET_BITS;
     init(place(0), 0, HEAP_POOLED);
     atomic_store_explicit(&table.count, NSTATIC, memory_order_release);
+    atomic_store_explicit(&pool, 0, memory_order_relaxed); /* a fork may have photographed it with the heap in it */
     heap_pool(place(0));
 }
 
