@@ -13,7 +13,6 @@
 struct life life;
 struct os_process process;
 
-static bool is_wiped;    /* the kernel wipes life's page in a child */
 static bool has_started; /* not wiped: tells a new process from a first start */
 static bool is_ready;    /* our constructor has run */
 static bool came_late;   /* the program ran before we were there */
@@ -55,7 +54,10 @@ COLD void life_begin(void)
 {
     uint32_t none = LIFE_NONE;
     /* First, be it by two threads: a child forked half-way through start() finds NONE and does it again. */
-    if (!PEEK(has_started)) __atomic_store_n(&is_wiped, os_wipe_on_fork(&life, sizeof life), __ATOMIC_RELAXED);
+    if (!PEEK(has_started)) {
+        os_wipe_on_fork(&life, sizeof life);
+        __atomic_store_n(&life.is_kept, true, __ATOMIC_RELAXED);
+    }
     if (atomic_compare_exchange_strong_explicit(&life.state, &none, LIFE_BEGINNING, memory_order_acquire, memory_order_acquire)) {
         if (has_started) repair();
         else start();
@@ -71,7 +73,7 @@ bool life_came_late(void) { return came_late; }
 
 static void after_fork_in_child(void)
 {
-    if (!is_wiped) atomic_store_explicit(&life.state, LIFE_NONE, memory_order_relaxed);
+    if (life.is_kept) atomic_store_explicit(&life.state, LIFE_NONE, memory_order_relaxed);
     life_check();
     life_help();
 }

@@ -17,6 +17,7 @@ enum life_state { LIFE_NONE, LIFE_BEGINNING, LIFE_ON };
 
 struct life {
     _Atomic(uint32_t) state;
+    bool is_kept; /* in a child: the kernel has not wiped the page, whatever it answered */
 } __attribute__((aligned(4096)));
 
 extern struct life life HIDDEN;

@@ -2,6 +2,7 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -28,9 +29,19 @@ void os_advise(void *address, size_t nbytes, bool is_huge)
     os_call(SYS_madvise, (long)address, (long)nbytes, is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0, 0);
 }
 
+/* Some answer yes and do nothing (emulators and recorders of user programs): until it has been seen done, a mark tells. */
 bool os_discard(void *address, size_t nbytes)
 {
-    return os_call(SYS_madvise, (long)address, (long)nbytes, MADV_DONTNEED, 0, 0, 0) == 0;
+    static _Atomic(bool) is_true;
+    volatile char *mark = address;
+    bool is_known = atomic_load_explicit(&is_true, memory_order_relaxed);
+    char before = 0;
+    if (!is_known) before = *mark, *mark = 1;
+    bool is_done = os_call(SYS_madvise, (long)address, (long)nbytes, MADV_DONTNEED, 0, 0, 0) == 0;
+    if (is_known) return is_done;
+    if (!is_done || *mark) return *mark = before, false;
+    atomic_store_explicit(&is_true, true, memory_order_relaxed);
+    return true;
 }
 
 bool os_replace(void *address, size_t nbytes)
@@ -44,7 +55,4 @@ bool os_move(void *from, void *to, size_t nbytes)
     return os_call(SYS_mremap, (long)from, (long)nbytes, (long)nbytes, flags, (long)to, 0) == (long)to;
 }
 
-bool os_wipe_on_fork(void *page, size_t nbytes)
-{
-    return os_call(SYS_madvise, (long)page, (long)nbytes, MADV_WIPEONFORK, 0, 0, 0) == 0;
-}
+void os_wipe_on_fork(void *page, size_t nbytes) { os_call(SYS_madvise, (long)page, (long)nbytes, MADV_WIPEONFORK, 0, 0, 0); }

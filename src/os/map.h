@@ -1,6 +1,6 @@
 /* map.h - memory from the kernel, in its own words.
  *
- * Addresses and sizes are multiples of 4 KiB. Nothing here keeps state or sets errno; every refusal is an answer,
+ * Addresses and sizes are multiples of 4 KiB. Nothing here sets errno; every refusal is an answer,
  * never fatal. Any thread, async-signal-safe; none of our locks need be held, and except for os_map_here and os_advise none may be. */
 #ifndef MSPACE_MAP_H
 #define MSPACE_MAP_H
@@ -29,7 +29,7 @@ bool os_replace(void *address, size_t nbytes);
  * or, where it was several mappings, a part of it. */
 bool os_move(void *from, void *to, size_t nbytes);
 
-/* Has a page read zero in a child made by fork or clone without CLONE_VM. False: the kernel does not do this. */
-bool os_wipe_on_fork(void *page, size_t nbytes);
+/* Asks that a page read zero in a child made by fork or clone without CLONE_VM. */
+void os_wipe_on_fork(void *page, size_t nbytes);
 
 #endif
