@@ -35,21 +35,26 @@ static long raw_call(long number, long a, long b, long c, long d, long e, long f
 #ifdef MSPACE_TESTING
 static struct {
     long number;
-    unsigned long countdown, times;
+    unsigned long countdown, times, seen;
     int error;
 } planned;
 
-void os_fail(long number, unsigned long k, unsigned long times, int error)
+unsigned long os_fail(long number, unsigned long k, unsigned long times, int error)
 {
+    unsigned long seen = planned.seen;
     planned.number = number;
     planned.countdown = k;
     planned.times = times;
+    planned.seen = 0;
     planned.error = error;
+    return seen;
 }
 
 static bool shall_fail(long number)
 {
-    if (planned.times == 0 || number != planned.number) return false;
+    if (number != planned.number && (planned.number != OS_ANY || number == SYS_futex)) return false;
+    planned.seen++;
+    if (planned.times == 0) return false;
     if (planned.countdown > 1) return planned.countdown--, false;
     return planned.times--, true;
 }
