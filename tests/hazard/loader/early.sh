@@ -27,17 +27,16 @@ try() {
 
 for program in "$2" "$(type -P ls)"; do
     expected=$("$program")
-    for preload in "" "LD_PRELOAD=$library"; do
-        # shellcheck disable=SC2086  # preload is one word or none
-        name="$(basename "$program") ${preload:+preloaded}"
-        try "$name" $preload
-        try "$name, LD_BIND_NOW" $preload LD_BIND_NOW=1
-        try "$name, LD_BIND_NOT" $preload LD_BIND_NOT=1
-        try "$name, LD_DEBUG" $preload LD_DEBUG=all LD_DEBUG_OUTPUT="$work/debug"
+    for preload in LD_PRELOAD= "LD_PRELOAD=$library"; do
+        name="$(basename "$program"), $(basename "$preload")"
+        try "$name" "$preload"
+        try "$name, LD_BIND_NOW" "$preload" LD_BIND_NOW=1
+        try "$name, LD_BIND_NOT" "$preload" LD_BIND_NOT=1
+        try "$name, LD_DEBUG" "$preload" LD_DEBUG=all LD_DEBUG_OUTPUT="$work/debug"
         [ "$(cat "$work"/debug.* | wc -l)" -gt 100 ] || { echo "LD_DEBUG wrote nothing: it shows nothing"; status=1; }
-        try "$name, LD_PROFILE of libc" $preload LD_PROFILE=libc.so.6 LD_PROFILE_OUTPUT="$work"
-        try "$name, LD_PROFILE of the library" $preload LD_PROFILE="$(basename "$library")" LD_PROFILE_OUTPUT="$work"
-        try "$name, LD_DYNAMIC_WEAK" $preload LD_DYNAMIC_WEAK=1
+        try "$name, LD_PROFILE of libc" "$preload" LD_PROFILE=libc.so.6 LD_PROFILE_OUTPUT="$work"
+        try "$name, LD_PROFILE of the library" "$preload" LD_PROFILE="$(basename "$library")" LD_PROFILE_OUTPUT="$work"
+        try "$name, LD_DYNAMIC_WEAK" "$preload" LD_DYNAMIC_WEAK=1
     done
 done
 exit "$status"

@@ -48,7 +48,11 @@ try() {
             echo "$what, $first first: exit status $?"
             status=1
         }
-        cmp "$work/plain" "$work/with" && [ ! -s "$work/err" ] || { cat "$work/err"; echo "$what, $first first: prints something else"; status=1; }
+        if ! cmp "$work/plain" "$work/with" || [ -s "$work/err" ]; then
+            cat "$work/err"
+            echo "$what, $first first: prints something else"
+            status=1
+        fi
         judge "$what, $first first" "$all"
     done
 }
