@@ -14,8 +14,8 @@
 long os_call(long number, long a, long b, long c, long d, long e, long f);
 
 #ifdef MSPACE_TESTING
-/* Answers calls of `number`, or of any but futex, from the k-th on (counted from the setting, k = 1 is the next) with -error, `times` times.
- * Returns how many there have been of those set before. */
+/* Answers calls of `number`, or of any but futex, from the k-th on (counted from the setting, k = 1 is the next) with -error,
+ * `times` times. Returns how many there have been of those set before. */
 enum { OS_ANY = -1 };
 unsigned long os_fail(long number, unsigned long k, unsigned long times, int error);
 #endif

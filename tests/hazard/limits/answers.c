@@ -1,8 +1,8 @@
-/* answers.c: what every entry point answers to some thousand combinations of arguments, a line each, in words that any right malloc says alike.
+/* answers.c: what every entry point answers to 25,000 combinations of arguments, a line each, in words that any right malloc says alike.
  *
- * Run without and with the library (same_answers.sh), the lines must be the same: programs rely on what glibc does, not on what a manual
- * allows. An answer is NULL or "block", errno if it was touched, then whatever the interface promises and is not so: alignment, usable size,
- * zeroes, kept contents. Sizes between 64 MiB and 128 TiB are left out, which depend on the machine. Output by stdio's vsnprintf and write. */
+ * Run without and with the library (same_answers.sh), the lines must be the same: programs rely on what glibc does, not on what a
+ * manual allows. An answer is NULL or "block", errno if it was touched, then whatever the interface promises and is not so: alignment,
+ * usable size, zeroes, kept contents. Sizes between 64 MiB and 128 TiB are left out, which depend on the machine. */
 #include "api.h"
 #include "support.h"
 
@@ -19,20 +19,24 @@ enum { UNTOUCHED = 12345, LOOKED_AT = 5000 };
 static const size_t MAX = PTRDIFF_MAX;
 
 static const size_t sizes[] = {
-    0, 1, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32, 33, 48, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257, 480, 511, 512, 513, 960, 961, 1000, 1023,
-    1024, 1025, 1032, 1033, 2048, 2049, 4064, 4080, 4095, 4096, 4097, 8191, 8192, 8193, 16384, 20000, 32767, 32768, 32769, 65535, 65536, 65537, 100000,
-    131071, 131072, 131073, 135168, 262144, 1000000, 1048575, 1048576, 1048577, 2097152, 4194305, 33554432, 33554433, 67108864,
-    (size_t)1 << 47, (size_t)1 << 48, (size_t)1 << 62, MAX / 2, MAX - 70000, MAX - 65536, MAX - 8192, MAX - 4097, MAX - 4096, MAX - 4095, MAX - 64,
-    MAX - 32, MAX - 17, MAX - 16, MAX - 15, MAX - 8, MAX - 1, MAX, MAX + 1, MAX + 2, MAX + 16, MAX + 4096, SIZE_MAX - 70000, SIZE_MAX - 8192,
-    SIZE_MAX - 4097, SIZE_MAX - 4096, SIZE_MAX - 4095, SIZE_MAX - 64, SIZE_MAX - 32, SIZE_MAX - 31, SIZE_MAX - 17, SIZE_MAX - 16, SIZE_MAX - 15,
-    SIZE_MAX - 8, SIZE_MAX - 7, SIZE_MAX - 1, SIZE_MAX,
+    0, 1, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32, 33, 48, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257, 480, 511, 512, 513,
+    960, 961, 1000, 1023, 1024, 1025, 1032, 1033, 2048, 2049, 4064, 4080, 4095, 4096, 4097, 8191, 8192, 8193, 16384, 20000,
+    32767, 32768, 32769, 65535, 65536, 65537, 100000, 131071, 131072, 131073, 135168, 262144, 1000000, 1048575, 1048576,
+    1048577, 2097152, 4194305, 33554432, 33554433, 67108864, (size_t)1 << 47, (size_t)1 << 48, (size_t)1 << 62, MAX / 2, MAX -
+    70000, MAX - 65536, MAX - 8192, MAX - 4097, MAX - 4096, MAX - 4095, MAX - 64, MAX - 32, MAX - 17, MAX - 16, MAX - 15, MAX -
+    8, MAX - 1, MAX, MAX + 1, MAX + 2, MAX + 16, MAX + 4096, SIZE_MAX - 70000, SIZE_MAX - 8192, SIZE_MAX - 4097, SIZE_MAX -
+    4096, SIZE_MAX - 4095, SIZE_MAX - 64, SIZE_MAX - 32, SIZE_MAX - 31, SIZE_MAX - 17, SIZE_MAX - 16, SIZE_MAX - 15, SIZE_MAX -
+    8, SIZE_MAX - 7, SIZE_MAX - 1, SIZE_MAX,
 };
 static const size_t alignments[] = {
-    0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 96, 128, 100, 256, 512, 1000, 1024, 2048, 3000, 4095, 4096, 4097, 8192, 65536,
-    100000, 1 << 17, 1 << 20, (1 << 20) + 1, 1 << 21, 1 << 24, 1 << 26, (size_t)1 << 47, (size_t)1 << 62, MAX, MAX + 1, MAX + 2, SIZE_MAX - 1, SIZE_MAX,
+    0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 96, 128, 100, 256, 512, 1000, 1024, 2048, 3000,
+    4095, 4096, 4097, 8192, 65536, 100000, 1 << 17, 1 << 20, (1 << 20) + 1, 1 << 21, 1 << 24, 1 << 26, (size_t)1 << 47,
+    (size_t)1 << 62, MAX, MAX + 1, MAX + 2, SIZE_MAX - 1, SIZE_MAX,
 };
-static const size_t counts[] = {0, 1, 2, 3, 7, 16, 100, 1000, 65536, (size_t)1 << 32, MAX / 2, MAX / 2 + 1, MAX, MAX + 1, SIZE_MAX / 2, SIZE_MAX / 3,
-    SIZE_MAX / 16, SIZE_MAX / 16 + 1, SIZE_MAX - 1, SIZE_MAX};
+static const size_t counts[] = {
+    0, 1, 2, 3, 7, 16, 100, 1000, 65536, (size_t)1 << 32, MAX / 2, MAX / 2 + 1, MAX, MAX + 1, SIZE_MAX / 2, SIZE_MAX / 3,
+    SIZE_MAX / 16, SIZE_MAX / 16 + 1, SIZE_MAX - 1, SIZE_MAX
+};
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 #define EACH(i, array) (size_t i = 0; i < LENGTH(array); i++)
@@ -151,7 +155,8 @@ static void aligned(void)
             let(p, size);
             p = mark;
             TRY(result, posix_memalign(&p, alignment, size));
-            say("posix_memalign(%zu, %zu): %d, %s\n", alignment, size, result, p == mark ? "result untouched" : answer(p, error, size, alignment, false));
+            say("posix_memalign(%zu, %zu): %d, %s\n", alignment, size, result,
+                p == mark ? "result untouched" : answer(p, error, size, alignment, false));
             if (p != mark) let(p, size);
         }
 }
@@ -235,7 +240,8 @@ static void the_rest(void)
     errno = UNTOUCHED;
     old_cfree(NULL), old_cfree(malloc(100)), old_cfree(malloc(1000000));
     say("cfree: errno %s\n", errno == UNTOUCHED ? "untouched" : "set");
-    static const int parameters[] = {M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_CHECK_ACTION, M_PERTURB, M_ARENA_TEST, M_ARENA_MAX, 99};
+    static const int parameters[] = {
+        M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_CHECK_ACTION, M_PERTURB, M_ARENA_TEST, M_ARENA_MAX, 99};
     for EACH (i, parameters) say("mallopt(%d, 64): %d\n", parameters[i], mallopt(parameters[i], 64));
     errno = UNTOUCHED;
     free(NULL);

@@ -114,11 +114,14 @@ static void filter(void)
 static void browser(void)
 {
     memory_calls();
-    allow_bits(SYS_mmap, 3, MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE | MAP_FIXED | MAP_DENYWRITE | MAP_LOCKED, KILL);
+    allow_bits(SYS_mmap, 3,
+               MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE | MAP_FIXED | MAP_DENYWRITE | MAP_LOCKED, KILL);
     allow_bits(SYS_mprotect, 2, PROT_READ | PROT_WRITE | PROT_EXEC, KILL);
     allow(SYS_madvise), allow(SYS_gettid), allow(SYS_sched_yield), allow(SYS_rt_sigaction), allow(SYS_set_robust_list), allow(SYS_rseq);
-    allow_bits(SYS_clone, 0, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
-               CLONE_CHILD_CLEARTID, KILL);
+    allow_bits(SYS_clone, 0,
+               CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
+                   CLONE_CHILD_CLEARTID,
+               KILL);
     refuse(ENOSYS, (const long[]){SYS_clone3, -1});
     answer(KILL);
 }
@@ -183,7 +186,7 @@ static void let(void *p)
 
 static void kinds(void)
 {
-    for (size_t size = 1; size < 40000000; size = size * 5 / 3 + 1) {
+    for (size_t size = 1; size < 20000000; size = size * 5 / 3 + 1) {
         char *p[6] = {had(api_malloc(size), size, 0x11), had(api_calloc(1, size), size, 0), had(api_memalign(256, size), size, 0x33),
                       had(api_aligned_alloc(65536, size), size, 0x44), NULL, had(api_realloc(NULL, size), size, 0x66)};
         if (api_posix_memalign((void **)&p[4], 4096, size) != 0) p[4] = had(NULL, size, 0);
@@ -278,7 +281,7 @@ int main(int argc, char **argv)
     kinds();
     if (world->has_memory) churn();
     else little();
-    for (int i = 0; world->has_threads && i < 3; i++) {
+    for (int i = 0; world->has_threads && i < 2; i++) {
         pthread_t other;
         require(pthread_create(&other, NULL, in_thread, NULL) == 0, "no thread\n");
         kinds();
