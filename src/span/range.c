@@ -18,16 +18,23 @@ static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is 
 static const uintptr_t DESC_DISTANCE = 16 * GIB, RECORD_DISTANCE = 48 * GIB, REMOTE_DISTANCE = 176 * GIB;
 static const uintptr_t FALLBACK = 0x670000000000; /* far from both ends; valgrind and emulators honour it too */
 
+enum { REDRAWS = 8 }; /* of a base that is taken: of a hole that is taken by a third all miss once in 20,000 times */
+
 struct range range;
 static size_t ndescs, nrecords, nremotes; /* slices that each table has entries for */
 
-void range_start(uintptr_t low, uintptr_t high, uint64_t random)
+static struct {
+    uintptr_t low, high;
+    uint64_t random, ndraws;
+} hole; /* between the program and what is mapped above it */
+
+static void draw_base(void)
 {
-    uintptr_t base = FALLBACK;
-    if (high > low && high - low > 6 * TIB) {
+    uintptr_t base = FALLBACK + 2 * TIB * hole.ndraws++;
+    if (hole.high > hole.low && hole.high - hole.low > 6 * TIB) {
         /* The lower half of the hole, a TiB from its ends: room to grow upward, and the mmap area grows down to us last. */
-        uintptr_t from = low + TIB, room = (high - low) / 2 - TIB;
-        base = from + random % room;
+        uintptr_t from = hole.low + TIB, room = (hole.high - hole.low) / 2 - TIB;
+        base = from + hole.random % room;
     }
     base &= ~(2 * MIB - 1);
     if (RANGE_BASE_FORCED) base = RANGE_BASE_FORCED;
@@ -35,23 +42,30 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random)
     range.table = (struct desc *)(base - DESC_DISTANCE);
     range.records = (struct span *)(base - RECORD_DISTANCE);
     range.remote = (_Atomic(uint64_t)(*)[REMOTE_WORDS])(base - REMOTE_DISTANCE);
+    ndescs = nrecords = nremotes = 0;
+}
+
+void range_start(uintptr_t low, uintptr_t high, uint64_t random)
+{
+    hole.low = low, hole.high = high, hole.random = random;
+    draw_base();
 }
 
 /* Has a table of `size`-byte entries cover `need` slices. */
-static bool grow_table(void *table, size_t size, size_t *covered, size_t need)
+static enum os_answer grow_table(void *table, size_t size, size_t *covered, size_t need)
 {
-    if (*covered >= need) return true;
+    if (*covered >= need) return OS_DONE;
     size_t n = round_up(need - *covered, TABLE_STEP);
-    if (os_map_here((char *)table + *covered * size, n * size) != OS_DONE) return false;
-    *covered += n;
-    return true;
+    enum os_answer answer = os_map_here((char *)table + *covered * size, n * size);
+    if (answer == OS_DONE) *covered += n;
+    return answer;
 }
 
-static bool grow_tables(size_t need)
+static enum os_answer grow_tables(size_t need)
 {
-    return grow_table(range.table, sizeof *range.table, &ndescs, need) &&
-           grow_table(range.records, sizeof *range.records, &nrecords, need) &&
-           grow_table(range.remote, sizeof *range.remote, &nremotes, need);
+    enum os_answer answer = grow_table(range.table, sizeof *range.table, &ndescs, need);
+    if (answer == OS_DONE) answer = grow_table(range.records, sizeof *range.records, &nrecords, need);
+    return answer == OS_DONE ? grow_table(range.remote, sizeof *range.remote, &nremotes, need) : answer;
 }
 
 /* Maps the slices [at, at + step), or fewer but at least `need`. Returns their number; 0 and why in *answer. */
@@ -141,24 +155,39 @@ void range_advise_again(size_t from, size_t n)
     }
 }
 
-size_t range_grow(size_t nslices, size_t *first)
+/* Returns the slices that there are more, of which *first is the first; 0 and why in *answer. */
+static size_t grow(size_t nslices, size_t *first, enum os_answer *answer)
 {
     size_t limit = range_limit(), held = spans.totals.live + spans.totals.dirty + spans.totals.clean;
     size_t step = max_size(round_up(max_size(nslices, held / 8), STEP), STEP);
-    for (size_t hole = 0; hole <= HOLE_MAX; hole = hole ? 2 * hole : STEP) {
-        enum os_answer answer;
-        if (nslices > SLICES_MAX || limit + hole > SLICES_MAX - nslices) return 0;
-        step = min_size(step, SLICES_MAX - limit - hole);
-        if (!grow_tables(limit + hole + step)) step = nslices;
-        if (!grow_tables(limit + hole + step)) return 0;
-        size_t n = map_slices(limit + hole, step, nslices, &answer);
+    for (size_t skipped = 0; skipped <= HOLE_MAX; skipped = skipped ? 2 * skipped : STEP) {
+        *answer = OS_REFUSED;
+        if (nslices > SLICES_MAX || limit + skipped > SLICES_MAX - nslices) return 0;
+        step = min_size(step, SLICES_MAX - limit - skipped);
+        if (grow_tables(limit + skipped + step) != OS_DONE) step = nslices;
+        *answer = grow_tables(limit + skipped + step);
+        if (*answer != OS_DONE) return 0;
+        size_t n = map_slices(limit + skipped, step, nslices, answer);
         if (n) {
-            ask_for_huge(limit + hole, limit + hole + n, nslices);
-            if (hole) span_set(range.records + limit, SPAN_HOLE, hole);
-            *first = limit + hole;
+            ask_for_huge(limit + skipped, limit + skipped + n, nslices);
+            if (skipped) span_set(range.records + limit, SPAN_HOLE, skipped);
+            *first = limit + skipped;
             return n;
         }
-        if (answer == OS_REFUSED) return 0;
+        if (*answer == OS_REFUSED) return 0;
     }
     return 0;
+}
+
+size_t range_grow(size_t nslices, size_t *first)
+{
+    enum os_answer answer;
+    size_t n = grow(nslices, first, &answer);
+    /* As long as nothing has been given out the range may lie elsewhere: a leak sanitizer has taken 4 TiB of the hole by then. */
+    for (int i = 0; !n && answer == OS_TAKEN && range_limit() == 0 && i < REDRAWS; i++) {
+        hole.random = hole.random * 6364136223846793005 + 1442695040888963407; /* Knuth's MMIX */
+        draw_base();
+        n = grow(nslices, first, &answer);
+    }
+    return n;
 }

@@ -118,7 +118,7 @@ _Static_assert(sizeof(struct span) == 2 * CACHE_LINE, "the owner's line and ever
 /* Words of a slice's bits, one for each block that the smallest class can have there. */
 enum { REMOTE_WORDS = SLICE_SIZE / GRANULE / 64 };
 
-/* Read by every fast path, so together on a line. base and table are constant after start; limit is stored (release)
+/* Read by every fast path, so together on a line. base and table are constant once there is a slice; limit is stored (release)
  * after the entries it admits exist and loaded relaxed: whoever rightly holds a pointer got it after that store. */
 struct range {
     uintptr_t base;

@@ -116,6 +116,24 @@ static void obstacle_behind_the_records_is_out_of_memory(void)
     blocked((char *)range.records, sizeof(struct span));
 }
 
-UNIT_MAIN(PROMISE(obstacle_right_behind_the_range_is_skipped), PROMISE(obstacle_further_on_is_skipped), PROMISE(several_obstacles_are_skipped),
+/* As a sanitizer's heap of 4 TiB, or somebody's sandbox: tables and range are all in it. */
+static void range_that_is_taken_at_start_is_drawn_again(void)
+{
+    static const size_t GIB_BELOW = 1000, GIB_ABOVE = 1000;
+    life_check();
+    char *base = (char *)range.base, *from = base - (GIB_BELOW << 30);
+    size_t size = (GIB_BELOW + GIB_ABOVE) << 30;
+    void *taken = mmap(from, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    require(taken == from, "the obstacle cannot be put there: errno %d\n", errno);
+    char *p = alloc_malloc(100), *q = alloc_malloc(100 << 20);
+    require(p && q, "no memory beside an obstacle\n");
+    require((size_t)(p - from) >= size && (size_t)(q - from) >= size, "memory in somebody else's mapping\n");
+    memset(q, 1, 100 << 20);
+    alloc_free(p);
+    alloc_free(q);
+    sound();
+}
+
+UNIT_MAIN(PROMISE(range_that_is_taken_at_start_is_drawn_again), PROMISE(obstacle_right_behind_the_range_is_skipped), PROMISE(obstacle_further_on_is_skipped), PROMISE(several_obstacles_are_skipped),
           PROMISE(obstacle_that_goes_away_does_not_matter), PROMISE(obstacle_behind_the_descs_is_out_of_memory),
           PROMISE(obstacle_behind_the_records_is_out_of_memory))
