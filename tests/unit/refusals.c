@@ -1,4 +1,4 @@
-/* refusals.c: the kernel refuses the k-th call of a kind, once or from then on, for every kind of call, several probes and modes.
+/* refusals.c: the kernel refuses the k-th call of a kind, up to three in a row or all from then on, under several probes and modes.
  *
  * Whatever is refused, and when: a request that cannot be met is NULL with ENOMEM, realloc that fails leaves its block, every block keeps
  * its contents, calloc reads zero, free keeps errno, nothing is printed, the heap is sound; and when calls work again, so does allocation,
@@ -323,8 +323,11 @@ static void in_child(const struct plan *plan)
     struct held before[20];
     life_check();
     plan->mode->set();
+    bool is_early = plan->random % 2; /* the heap's first steps may be refused, too */
+    may_refuse = is_early || is_tight;
+    if (is_early) os_fail(plan->refusal->number, plan->k, plan->times, plan->refusal->error);
     for (unsigned i = 0; i < LENGTH(before); i++) before[i].block = NULL, take(&before[i], i, (size_t)100 << i % 13);
-    os_fail(plan->refusal->number, plan->k, plan->times, plan->refusal->error);
+    if (!is_early) os_fail(plan->refusal->number, plan->k, plan->times, plan->refusal->error);
     run_probe(plan, true);
     told->ncalls = os_fail(0, 0, 0, 0);
     told->nrefused += nrefused;
@@ -351,8 +354,8 @@ static unsigned long try_case(const struct plan *plan, int messages)
     }
     require(child > 0 && waitpid(child, &status, 0) == child, "no process: errno %d\n", errno);
     off_t nbytes = lseek(messages, 0, SEEK_END);
-    require(status == 0 && nbytes == 0, "%s, %s, %s, k = %lu%s, random %llu: wait status %x, %ld bytes of messages\n", plan->probe->name,
-            plan->mode->name, plan->refusal->name, plan->k, plan->times == 1 ? "" : " and all after it", (unsigned long long)plan->random,
+    require(status == 0 && nbytes == 0, "%s, %s, %s, k = %lu, %ld times, random %llu: wait status %x, %ld bytes of messages\n", plan->probe->name,
+            plan->mode->name, plan->refusal->name, plan->k, (long)plan->times, (unsigned long long)plan->random,
             (unsigned)status, (long)nbytes);
     return told->ncalls;
 }
@@ -375,11 +378,13 @@ static void refuse(size_t which)
         for (const struct refusal *refusal = refusals; refusal < refusals + LENGTH(refusals); refusal++)
             for (int is_final = refusal->is_constant; is_final < 2; is_final++) {
                 if (is_skipped(&random)) continue;
-                struct plan plan = {&probes[which], &modes[mode], refusal, 0, is_final ? FOR_EVER : 1, random_next(&random)};
+                struct plan plan = {&probes[which], &modes[mode], refusal, 0, FOR_EVER, 0};
                 unsigned long n = K_MAX;
                 for (unsigned long k = 1; k <= n; k++) {
                     if (!is_tried(refusal, &random, k, n)) continue;
                     plan.k = k;
+                    plan.random = random_next(&random);
+                    if (!is_final) plan.times = 1 + random_below(&random, 3);
                     n = min_size(n, max_size(try_case(&plan, messages), 1));
                     if (refusal->is_constant) n = 1;
                     ncases++;
