@@ -23,6 +23,8 @@ option=-v
 [ "$kind" = as ] || option=-d
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+mkdir "$work/files"
+(cd "$work/files" && seq 300 | xargs touch) # nobody else's: what is listed twice must be the same
 for _ in $(seq 3000); do echo "line $RANDOM of $RANDOM"; done >"$work/lines"
 
 # The commands. python3 by its own name, or a wrapper's shell would be what is limited.
@@ -32,7 +34,7 @@ names=(ls bash sort awk)
 # shellcheck disable=SC2016
 command_of() {
     case $1 in
-        ls) command=(ls -l /usr/share) ;;
+        ls) command=(ls -l "$work/files") ;;
         bash) command=(bash -c 'x=(); for ((i = 0; i < 5000; i++)); do x+=("item $i"); done; echo "${#x[@]} ${x[*]: -1}"') ;;
         sort) command=(sort --parallel=1 "$work/lines") ;;
         awk) command=(awk '{ seen[$2] = seen[$2] $4 } END { for (k in seen) n += length(seen[k]); print n }' "$work/lines") ;;
