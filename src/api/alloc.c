@@ -108,16 +108,27 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
-/* A small block shows it in its first word. Of a medium one the remote bits are asked, what this thread has gathered, and its owner. */
+/* Whether a block is on its small span's list, which is the caller's. Where the list breaks off, what lies behind it is not found. */
+static bool is_listed(const struct desc *desc, const struct block *block)
+{
+    const struct block *at = desc->pair->head;
+    for (uint32_t n = desc->carved; at && at != block && n; n--) at = block_is_sound(at) ? block_next(at) : NULL;
+    return at == block;
+}
+
+/* A small block that is free shows it in its first word; but so may one that is not: what a program copies without having written it (the
+ * padding of a structure) may be a link that was there before (ripgrep's realloc was refused, in one run of eight). So it only says that the remote
+ * bits, what this thread has gathered and its own lists are worth asking, as they are of a medium one; and there its owner. */
 bool alloc_is_free(const struct desc *desc, const void *p)
 {
-    if (desc->class < NSMALL) return block_is_sound(p);
+    bool is_small = desc->class < NSMALL;
+    if (is_small && LIKELY(!block_is_sound(p))) return false;
     struct span *span = span_of_start(desc->start);
     unsigned k = desc_index(desc, p);
     struct heap *own = heap_own();
     if (remote_has(remote_load(span)) && remote_is_posted(span, k)) return true;
-    if (heap_of_owner(PEEK(desc->owner)) == own) return desc->pair->bits >> k & 1;
-    return (own && remote_is_gathered(own, span, k)) || remote_is_free_at_owner(span, k);
+    if (heap_of_owner(PEEK(desc->owner)) == own) return is_small ? is_listed(desc, p) : desc->pair->bits >> k & 1;
+    return (own && remote_is_gathered(own, span, k)) || (!is_small && remote_is_free_at_owner(span, k));
 }
 
 /* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it

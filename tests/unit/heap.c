@@ -2,6 +2,7 @@
 #include "api/alloc.h"
 #include "api/life.h"
 #include "heap/remote.h"
+#include "os/options.h"
 #include "unit.h"
 #include "watch/watch.h"
 
@@ -213,6 +214,31 @@ static void destructors_that_run_last_may_allocate(void)
     }
 }
 
+/* As the padding of a structure does that was copied from where a free block had been: all of a link, or all but the tag over its end. */
+static void live_block_that_holds_a_link_is_not_taken_for_free(void)
+{
+    for (int hardened = 0; hardened < 2; hardened++) {
+        options.mode = hardened ? MODE_HARDENED : MODE_FAST;
+        for (size_t size = 16; size <= 900; size += 52) {
+            for (int tag = 0; tag < 40; tag++) {
+                char *live = alloc_malloc(size), *gone[3] = {alloc_malloc(size), alloc_malloc(size), alloc_malloc(size)};
+                for (int i = 0; i < 3; i++) alloc_free(gone[i]);
+                memcpy(live, gone[tag % 3], 8);
+                if (tag > 2) live[0] = (char)tag, live[1] = 0;
+                require(alloc_usable_size(live) >= size, "a live block of %zu bytes that holds a link has no size\n", size);
+                char before[8];
+                memcpy(before, live, 8);
+                live = alloc_realloc(live, 3 * size);
+                require(live && memcmp(live, before, 8) == 0, "a live block of %zu bytes that holds a link is not resized\n", size);
+                memcpy(live, before, 8);
+                alloc_free(live);
+            }
+        }
+        sound();
+    }
+    options.mode = MODE_FAST;
+}
+
 static int status_of_child(void)
 {
     pid_t child = fork();
@@ -260,4 +286,5 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
           PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans), PROMISE(destructors_that_run_last_may_allocate),
+          PROMISE(live_block_that_holds_a_link_is_not_taken_for_free),
           PROMISE(fork_among_threads_leaves_a_sound_heap))
