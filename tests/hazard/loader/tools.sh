@@ -13,6 +13,7 @@ checks:
   gdb_attach     gdb stops a running program somewhere, calls such functions, and lets it go on
   strace ltrace perf       run the program, which ends as it should
   core           a core file takes as much of the disk as is resident, and is about as long as what the program has allocated
+  rseq           no restartable sequences, thread registration or signal stack of the library's own
   emacs          emacs --batch
 Exit status 77: not installed, or not permitted.
 
@@ -164,6 +165,21 @@ check_core() {
     [ "$disk" -le "$((resident * 11 / 10))" ] || fail "more than is resident"
 }
 
+# calls PRELOAD: how often the program's threads make calls that are theirs or libc's alone.
+calls() { strace -f -qq -e trace=rseq,set_robust_list,set_tid_address,membarrier,sigaltstack,prctl -o calls -E LD_PRELOAD="$1" "$program" 0.2 >went && sed '/resumed>/d; s/^[0-9]* *//; s/(.*//' calls | sort | uniq -c; }
+
+check_rseq() {
+    need strace
+    strace -qq -o calls "$(type -P true)" || skip "strace may not trace here"
+    unset MSPACE_TEST_PRELOADED
+    calls "" >plain
+    calls "$library" >with
+    grep -q rseq plain || skip "this libc or kernel has no rseq"
+    diff plain with || fail "the library makes such calls of its own"
+    ! nm -D "$library" | grep rseq || fail "the library looks at libc's area"
+    cat with
+}
+
 check_emacs() {
     need emacs
     # shellcheck disable=SC2016  # lisp
@@ -182,6 +198,7 @@ case $check in
     ltrace) runs ltrace -f -e malloc+free -o "$work/trace" ;;
     perf) runs perf record -q -o "$work/trace" -- ;;
     core) check_core ;;
+    rseq) check_rseq ;;
     emacs) check_emacs ;;
     *) usage >&2; exit 2 ;;
 esac
