@@ -168,10 +168,12 @@ static struct word read_file(const char *path)
     return (struct word){contents, length};
 }
 
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
 static struct word trim(struct word line)
 {
-    while (line.length && strchr(" \t\r", line.start[0])) line.start++, line.length--;
-    while (line.length && strchr(" \t\r", line.start[line.length - 1])) line.length--;
+    while (line.length && is_blank(line.start[0])) line.start++, line.length--;
+    while (line.length && is_blank(line.start[line.length - 1])) line.length--;
     return line;
 }
 

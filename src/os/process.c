@@ -60,19 +60,24 @@ void os_process_read(struct os_process *process)
     read_auxv(process, (const ElfW(auxv_t) *)(end + 1));
 }
 
-/* --- LD_PRELOAD: file names, which colons and spaces divide (ld.so(8)) --- */
+/* --- LD_PRELOAD: file names, which colons and spaces divide (ld.so(8)). By hand: a sanitizer's strcspn(3) is not ready yet --- */
 
-static const char DIVIDERS[] = ": ";
+/* Behind the characters that divide, or those that do not. */
+static char *skip(char *list, bool dividers)
+{
+    while (*list && (*list == ':' || *list == ' ') == dividers) list++;
+    return list;
+}
 
 /* The next that is ours, by the file's own name; NULL there is none. */
 static char *find_us(char *list)
 {
     static const char NAME[] = "libmspace.so";
-    for (size_t n; list && *list; list += n) {
-        n = strcspn(list, DIVIDERS);
-        const char *slash = memrchr(list, '/', n), *name = slash ? slash + 1 : list;
-        if ((size_t)(list + n - name) >= sizeof NAME - 1 && memcmp(name, NAME, sizeof NAME - 1) == 0) return list;
-        n += strspn(list + n, DIVIDERS);
+    while (*(list = skip(list, true))) {
+        char *end = skip(list, false), *name = end;
+        while (name > list && name[-1] != '/') name--;
+        if ((size_t)(end - name) >= sizeof NAME - 1 && memcmp(name, NAME, sizeof NAME - 1) == 0) return list;
+        list = end;
     }
     return NULL;
 }
@@ -95,11 +100,10 @@ void os_forget_preload(const struct os_process *process)
     char **entry = find_preload(process);
     if (!entry) return;
     for (char *us = *entry + 11; (us = find_us(us));) {
-        size_t n = strcspn(us, DIVIDERS);
-        n += strspn(us + n, DIVIDERS);
-        memmove(us, us + n, strlen(us + n) + 1);
+        const char *rest = skip(skip(us, false), true);
+        memmove(us, rest, strlen(rest) + 1);
     }
-    if ((*entry)[11 + strspn(*entry + 11, DIVIDERS)]) return;
+    if (*skip(*entry + 11, true)) return;
     do entry[0] = entry[1]; /* an empty list says nothing */
     while (*entry++);
 }
