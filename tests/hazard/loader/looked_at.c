@@ -1,4 +1,4 @@
-/* looked_at.c: for debuggers and checkers to look into: two threads that allocate small blocks and large, until told to stop or for a second. Or it
+/* looked_at.c: for debuggers and checkers to look into: two threads that allocate small blocks and large, for a second or until SIGUSR1. Or it
  * does three things wrong: a byte read that nobody wrote, a block lost, another freed twice.
  *
  *   looked_at [SECONDS | sick | core] */
@@ -29,6 +29,8 @@ static void *work(void *argument)
     return NULL;
 }
 
+static void wake(int sig) { (void)sig; }
+
 int main(int argc, char **argv)
 {
     const char *how = argc > 1 ? argv[1] : "1";
@@ -53,6 +55,7 @@ int main(int argc, char **argv)
         pthread_t threads[2];
         free(p);
         for (intptr_t i = 0; i < 2; i++) require(pthread_create(&threads[i], NULL, work, (void *)i) == 0, "no thread\n");
+        signal(SIGUSR1, wake);
         usleep((useconds_t)(strtod(how, NULL) * 1e6));
         atomic_store(&is_over, true);
         for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);

@@ -123,7 +123,7 @@ END
 
 check_gdb_attach() {
     gdb_works
-    LD_PRELOAD=$library "$program" 8 >went &
+    LD_PRELOAD=$library "$program" 250 >went &
     pid=$!
     sleep 0.5
     for n in 1 2 3; do
@@ -136,6 +136,7 @@ check_gdb_attach() {
         expect '\$1 = 3' '\$2 = \(void \*\) 0x' '\$3 = \(void \*\) 0x' 'detached'
         echo "attached and let go: $n"
     done
+    kill -USR1 "$pid"
     wait "$pid" || fail "the program: exit status $?"
     pid=''
     grep -q 'went well' went || fail "the program does not say that it went well"
