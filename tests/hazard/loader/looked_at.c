@@ -57,9 +57,9 @@ int main(int argc, char **argv)
         for (intptr_t i = 0; i < 2; i++) require(pthread_create(&threads[i], NULL, work, (void *)i) == 0, "no thread\n");
         signal(SIGUSR1, wake);
         usleep((useconds_t)(strtod(how, NULL) * 1e6));
+        while (atomic_load(&nrounds[0]) == 0 || atomic_load(&nrounds[1]) == 0) usleep(1000); /* a busy machine, or a slow tracer */
         atomic_store(&is_over, true);
         for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
-        require(atomic_load(&nrounds[0]) > 0 && atomic_load(&nrounds[1]) > 0, "a thread did nothing\n");
     }
     require(api_verify() == 0, "broken laws\n");
     say("went well\n");
