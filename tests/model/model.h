@@ -53,6 +53,7 @@ void as(unsigned thread, void (*act)(void));
 /* malloc and free of blocks that are accounted for: no two overlap, and what was written into one is there until it is freed. */
 void *take(size_t size);
 void drop(void *block);
+void drop_all(void); /* whoever has taken them; by one thread alone */
 
 /* Of what set_up has taken: whether nobody has begun to free it. For child. */
 bool is_held(const void *block);
@@ -63,6 +64,11 @@ unsigned ntold(void);
 
 /* Ends the thread as pthread_exit does. */
 void leave(void);
+
+/* lock_take and lock_drop, as the core calls them. */
+struct lock;
+void door_take(struct lock *lock);
+void door_drop(struct lock *lock);
 
 /* Every law of the heap is kept; for check and child. */
 void sound(void);

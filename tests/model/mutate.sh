@@ -18,5 +18,8 @@ for script; do
         exit 1
     fi
 done
-rm "$copy.new.before"
-mv "$copy.new" "$copy"
+{
+    echo "#line 1 \"$source\"" # where a schedule says that a thread was
+    cat "$copy.new"
+} >"$copy"
+rm "$copy.new" "$copy.new.before"

@@ -98,12 +98,8 @@ static void check_gone(void)
     check();
 }
 
-static void drop_0(void) { drop(held[0]); }
-static void drop_1(void) { drop(held[1]); }
 static void drop_1_to_7(void) { drop_held(1, CAPACITY); }
 static void drop_0_and_1(void) { drop_0(), drop_1(); }
-static void drop_8(void) { drop(held[8]); }
-static void take_and_drop(void) { drop(take(SIZE)); }
 static void drop_1_and_take(void) { drop(held[1]), take_and_drop(); }
 static void drop_2_take_and_drop(void) { drop(held[2]), take_and_drop(); }
 static void take_two(void)

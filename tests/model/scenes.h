@@ -31,6 +31,13 @@ static inline void hold(unsigned from, unsigned n)
 static inline void own_a_span(void) { grow_up(SIZE), hold(0, CAPACITY); }
 static inline void own_two_spans(void) { own_a_span(), hold(CAPACITY, CAPACITY); }
 
+static inline void own_three_spans(void) { own_two_spans(), hold(2 * CAPACITY, CAPACITY); }
+
+static inline void take_and_drop(void) { drop(take(SIZE)); }
+static inline void drop_0(void) { drop(held[0]); }
+static inline void drop_1(void) { drop(held[1]); }
+static inline void drop_8(void) { drop(held[8]); }
+
 static inline void drop_held(unsigned from, unsigned end)
 {
     for (unsigned i = from; i < end; i++)

@@ -41,21 +41,23 @@ static struct taken *find(const void *block)
 
 bool is_held(const void *block) { return block && find(block); }
 
+/* Written to first, then accounted for, if it is still nobody's: in a child that was forked in between nobody has it. */
 void *take(size_t size)
 {
     char *block = alloc_malloc(size);
     if (!block) broken("malloc(%zu) is NULL", size);
+    struct taken fresh = {block, size};
+    uint64_t *words[] = {(uint64_t *)(void *)block, last_word(&fresh)};
+    for (int i = 0; i < 2; i++) {
+        machine_touch(words[i], true);
+        *words[i] = stamp_of(block);
+    }
     for (struct taken *other = blocks; other < blocks + NBLOCKS; other++)
         if (other->block && block < other->block + other->size && other->block < block + size)
             broken("%p, a block of %zu, is somebody's: %p, of %zu, is held", (void *)block, size, (void *)other->block, other->size);
     struct taken *entry = find(NULL);
     require(entry != NULL, "a scene takes too many blocks\n");
     set(entry, block, size);
-    uint64_t *words[] = {(uint64_t *)(void *)block, last_word(entry)};
-    for (int i = 0; i < 2; i++) {
-        machine_touch(words[i], true);
-        *words[i] = stamp_of(block);
-    }
     return block;
 }
 
@@ -70,6 +72,12 @@ void drop(void *block)
     }
     set(entry, NULL, 0);
     alloc_free(block);
+}
+
+void drop_all(void)
+{
+    for (struct taken *entry = blocks; entry < blocks + NBLOCKS; entry++)
+        if (entry->block) drop(entry->block);
 }
 
 void drop_again(void *block) { alloc_free(block); }
@@ -234,7 +242,7 @@ static void next_step(struct frame *frame)
     make_room();
     const struct seen *known = look_up(hash);
     if (!known->hash) return enter(hash);
-    require(known->norders >= 0, "a state leads back to itself: that number of orders has no end\n");
+    if (known->norders < 0) broken("a state leads back to itself: a loop that may have no end");
     frame->norders += known->norders;
 }
 

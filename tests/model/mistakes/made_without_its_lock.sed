@@ -1,0 +1,2 @@
+# Two threads are given the same new record.
+s/lock_take\(&table.lock\);//
