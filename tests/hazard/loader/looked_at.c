@@ -1,7 +1,7 @@
 /* looked_at.c: for debuggers and checkers to look into: two threads that allocate small blocks and large, for a second or until SIGUSR1. Or it
  * does three things wrong: a byte read that nobody wrote, a block lost, another freed twice.
  *
- *   looked_at [SECONDS | sick | core] */
+ *   looked_at [SECONDS | alone | sick | core] */
 #include "api.h"
 #include "support.h"
 
@@ -51,7 +51,7 @@ int main(int argc, char **argv)
         for (int i = 0; i < 40; i++) ((char *)malloc(8 << 20))[0] = 1; /* of large ones only the first page */
         say("resident %zu\n", resident_nbytes());
         raise(SIGSEGV);
-    } else {
+    } else if (strcmp(how, "alone") != 0) {
         pthread_t threads[2];
         free(p);
         for (intptr_t i = 0; i < 2; i++) require(pthread_create(&threads[i], NULL, work, (void *)i) == 0, "no thread\n");
