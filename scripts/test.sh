@@ -5,7 +5,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
 
 # What tests can use beside the real programs, which tests/programs names itself.
-test_packages=(binutils g++ strace)
+test_packages=(binutils busybox-static clang eatmydata emacs-nox fakeroot faketime g++ gcc-multilib gdb heaptrack libjemalloc2 linux-perf ltrace musl-tools qemu-user strace
+    valgrind)
 
 usage() {
     cat <<'END'
