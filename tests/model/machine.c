@@ -387,10 +387,9 @@ static inline __attribute__((always_inline)) void wipe(void)
     for (int i = 1; i <= 48; i++) __asm__ volatile("movq $0, %0" : "=m"(sp[-i]));
 }
 
-static void touch(const volatile void *at, size_t size, enum kind kind, void *place)
+static __attribute__((noinline)) void touch_shared(uintptr_t address, size_t size, enum kind kind, void *place)
 {
-    uintptr_t address = (uintptr_t)at, end = address + size, next;
-    if (mode == OFF || address >= PRIVATE || (mode == ALONE && kind == READ)) return;
+    uintptr_t end = address + size, next;
     if (mode == SCHEDULED) {
         close_stores(me);
         if (kind == WRITE && me->nstores + 3 > BUFFER_MAX) pause_me(LOCKED, (uintptr_t)place); /* the buffer is full: waits until it is empty */
@@ -400,6 +399,12 @@ static void touch(const volatile void *at, size_t size, enum kind kind, void *pl
         touch_word(address, next - address, kind, (uintptr_t)place);
     }
     if (mode == SCHEDULED) wipe();
+}
+
+static inline void touch(const volatile void *at, size_t size, enum kind kind, void *place)
+{
+    if (mode == SCHEDULED || (mode == ALONE && kind != READ))
+        if ((uintptr_t)at < PRIVATE) touch_shared((uintptr_t)at, size, kind, place);
 }
 
 void machine_touch(void *word, bool writes) { touch(word, 8, writes ? WRITE : READ, __builtin_return_address(0)); }
@@ -431,6 +436,11 @@ HOOK(__tsan_init, void) {}
 HOOK(__tsan_func_entry, void *place) { (void)place; }
 HOOK(__tsan_func_exit, void) {}
 HOOK(__tsan_atomic_signal_fence, int order) { (void)order; }
+HOOK(__tsan_atomic_thread_fence, int order)
+{
+    static uint64_t nobodys;
+    if (order == __ATOMIC_SEQ_CST) touch(&nobodys, 8, LOCKED, PLACE);
+}
 HOOK(__tsan_read_range, void *at, size_t size) { touch(at, size, READ, PLACE); }
 HOOK(__tsan_write_range, void *at, size_t size) { touch(at, size, WRITE, PLACE); }
 

@@ -35,8 +35,9 @@ struct scene {
     void (*set_up)(void);
     void (*run[NTHREADS])(void);
     void (*check)(void); /* at the end of every order, all stores out; by HOME */
-    void (*child)(void); /* not NULL: at every state, a process in which HOME alone is left */
-    bool is_big;         /* at full size only */
+    void (*child)(void); /* not NULL: at every state (a tenth of them, but at full size), a process in which HOME alone is left */
+    bool is_big;         /* at full size only, */
+    bool is_by_name;     /* or only if asked for */
 };
 
 #define SCENE(name) .promise = #name
@@ -65,10 +66,13 @@ unsigned ntold(void);
 /* Ends the thread as pthread_exit does. */
 void leave(void);
 
-/* lock_take and lock_drop, as the core calls them. */
+/* lock_take, lock_drop, and atomic operations, as the core has them (doors.c): a release, sequentially consistent, an acquire. */
 struct lock;
 void door_take(struct lock *lock);
 void door_drop(struct lock *lock);
+void door_store(_Atomic(uint64_t) *word, uint64_t value);
+void door_add(_Atomic(uint64_t) *word, uint64_t value);
+uint64_t door_load(_Atomic(uint64_t) *word);
 
 /* Every law of the heap is kept; for check and child. */
 void sound(void);

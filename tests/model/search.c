@@ -151,7 +151,8 @@ struct frame {
 };
 static struct frame frames[DEPTH_MAX];
 static unsigned depth, npasses;
-static size_t nsteps, nends;
+static size_t nsteps, nends, nchildren;
+static uint64_t one_in; /* so many states a child */
 static const struct scene *scene;
 static sigjmp_buf on_broken;
 static char why[256];
@@ -191,10 +192,12 @@ static void check_end(void)
 
 static void fork_here(void)
 {
+    struct thread home = thread;
     during = CHILD;
     machine_note(&life);
     life.state = LIFE_NONE;
     scene->child();
+    thread = home;
 }
 
 /* A state that is new: looked at, and kept to go on from. */
@@ -206,7 +209,8 @@ static void enter(uint64_t hash)
     nseen++;
     frames[depth] = (struct frame){.saved = machine_save(), .hash = hash, .next = 0, .first = NEVENTS};
     struct frame *frame = &frames[depth++];
-    if (scene->child) {
+    if (scene->child && hash % one_in == 0) {
+        nchildren++;
         fork_here();
         machine_restore(frame->saved);
     }
@@ -260,7 +264,7 @@ static void search(const void *base)
     machine_restore(base);
     forget();
     depth = 0;
-    nsteps = nends = 0;
+    nsteps = nends = nchildren = 0;
     npasses++;
     make_room();
     enter(machine_hash());
@@ -373,10 +377,12 @@ static bool play(bool has_buffers)
     prepare();
     void *base = machine_save();
     uint64_t first = machine_hash();
-    for (int round = 0; round < 1 + has_buffers; round++) {
+    for (int round = 0; round < 1 + (has_buffers && !scene->child); round++) {
         if (!search_all(base, round)) return false;
-        printf("%s: kept%s: %u words, %u passes, the last of %zu states, %zu steps, %zu ends, %.3g orders\n", scene->promise,
+        printf("%s: kept%s: %u words, %u passes, the last of %zu states, %zu steps, %zu ends, %.3g orders", scene->promise,
                round ? ", with store buffers" : "", machine_nknown(), npasses, nseen, nsteps, nends, look_up(first)->norders);
+        if (scene->child) printf(", %zu children", nchildren);
+        printf("\n");
     }
     return true;
 }
@@ -446,9 +452,10 @@ int model_main(const struct scene *scenes, int argc, char **argv)
         else if (strcmp(argv[0], "--broken") == 0) wants_broken = true;
         else return printf("%s", USAGE), strcmp(argv[0], "--help") != 0;
     }
+    one_in = wants_broken ? 1 : (uint64_t)(1000 / scaled(1000));
     schedule = map_zeroed(TEXT);
     for (const struct scene *of = scenes; of->promise; of++) {
-        if (argc ? strcmp(argv[0], of->promise) != 0 : of->is_big && scaled(1000) < 1000) continue;
+        if (argc ? strcmp(argv[0], of->promise) != 0 : of->is_by_name || (of->is_big && scaled(1000) < 1000)) continue;
         nplayed++;
         nbroken += !is_kept(of, argc > 1 ? argv[1] : NULL, has_buffers);
         if (wants_broken && schedule[0]) require(!is_kept(of, schedule, has_buffers), "the schedule does not break it again\n");
