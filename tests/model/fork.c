@@ -6,8 +6,9 @@
  * is half-changed, a span is neither free nor anybody's; and two half-done changes must be repaired together. What vanished threads were
  * allocating from, or were moving, may be lost; what was held may not.
  *
- * Every store of the two is a step here, and at every state HOME forks (in the model: life.state is what the kernel would wipe it to, and only
- * HOME goes on). No store buffers: a child has each thread's stores up to some point, which is a state that is looked at anyway.
+ * Every store of the two, or its way out of its thread's buffer, is a step here, and at every state HOME forks (in the model: life.state is what
+ * the kernel would wipe it to, and only HOME goes on): a child has of each thread's stores all up to some point.
+ * By default it is a tenth of the states, and stores do not wait; at full size all, and then once more with buffers, a fiftieth.
  */
 #include "api/life.h"
 #include "scenes.h"

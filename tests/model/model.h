@@ -9,7 +9,7 @@
  *
  * Threads are stacks that the machine switches between, in one process: so a state of the whole, stacks included, can be kept, compared and
  * gone back to. A state that has been seen is not looked at again, whatever order led to it; that makes every order of a few hundred steps
- * a matter of thousands of states. Nothing is bounded but where a scene says so.
+ * a matter of thousands of states. The number of preemptions is not bounded.
  *
  * A step ends before an access of a word that matters: one that two threads touch and one of them writes, unless all of them hold the same lock
  * then. Which words these are is learned: the search is done again until no new one has turned up. (The first conflict that any order
@@ -18,7 +18,7 @@
  * Memory is that of x86: a store waits in its thread's buffer, in order, until the search lets it out; locked operations wait for that. Only
  * that: what a weaker processor, or the compiler, may do more is ThreadSanitizer's to find (tests/stress). --sc: no buffers.
  *
- * Left out: the spin before a lock sleeps is one look, not 100 (CMakeLists.txt); no page is given back to the system; the range and the table of heaps
+ * Left out: a buffer holds some ten stores, a full one is emptied; the spin before a lock sleeps is one look, not 100 (CMakeLists.txt); no page is given back to the system; the range and the table of heaps
  * do not grow; signals; and a futex wakes in the order of waiting.
  */
 #ifndef TESTS_MODEL_MODEL_H
@@ -35,7 +35,7 @@ struct scene {
     void (*set_up)(void);
     void (*run[NTHREADS])(void);
     void (*check)(void); /* at the end of every order, all stores out; by HOME */
-    void (*child)(void); /* not NULL: at every state (a tenth of them, but at full size), a process in which HOME alone is left */
+    void (*child)(void); /* not NULL: at every state (as fork.c has it), a process in which HOME alone is left */
     bool is_big;         /* at full size only, */
     bool is_by_name;     /* or only if asked for */
 };

@@ -11,13 +11,18 @@
 #include <setjmp.h>
 #include <sys/wait.h>
 
-enum { NBLOCKS = 256, DEPTH_MAX = 1 << 14, TEXT = 1 << 16, RECHECK = 64, SHORT_PASS = 1 << 13 };
+enum { NBLOCKS = 256, DEPTH_MAX = 1 << 14, TEXT = 1 << 16, RECHECK = 64, SHORT_PASS = 1 << 13, BUFFERED_ONE_IN = 50 };
+
+static const struct scene *scene;
+static enum { STEP, END, CHILD, STUCK } during;
+static const char *const DURING[] = {"that step", "all is done", "a child of HOME's", "nobody can go on"};
 
 /* --- blocks --- */
 
 struct taken {
     char *block; /* NULL: none */
     size_t size;
+    uint64_t serial, told; /* told: the serial, by a store that waits behind what was written into the block */
 };
 static struct taken blocks[NBLOCKS];
 static uint64_t ntold_twice;
@@ -29,13 +34,29 @@ static void set(struct taken *entry, char *block, size_t size)
 {
     machine_note(&entry->block);
     machine_note(&entry->size);
-    *entry = (struct taken){block, size};
+    machine_note(&entry->serial);
+    entry->block = block;
+    entry->size = size;
+    entry->serial += block != NULL;
+}
+
+/* What a vanished thread has taken is there for a child if the thread's stores are. */
+static void tell(struct taken *entry)
+{
+    if (!scene->child) return;
+    machine_touch(&entry->told, true);
+    entry->told = entry->serial;
+}
+
+static bool counts(const struct taken *entry)
+{
+    return entry->block && (during != CHILD || entry->told == entry->serial);
 }
 
 static struct taken *find(const void *block)
 {
     for (struct taken *entry = blocks; entry < blocks + NBLOCKS; entry++)
-        if (entry->block == block) return entry;
+        if (block ? counts(entry) && entry->block == block : !entry->block) return entry;
     return NULL;
 }
 
@@ -46,18 +67,19 @@ void *take(size_t size)
 {
     char *block = alloc_malloc(size);
     if (!block) broken("malloc(%zu) is NULL", size);
-    struct taken fresh = {block, size};
+    struct taken fresh = {.block = block, .size = size};
     uint64_t *words[] = {(uint64_t *)(void *)block, last_word(&fresh)};
     for (int i = 0; i < 2; i++) {
         machine_touch(words[i], true);
         *words[i] = stamp_of(block);
     }
     for (struct taken *other = blocks; other < blocks + NBLOCKS; other++)
-        if (other->block && block < other->block + other->size && other->block < block + size)
+        if (counts(other) && block < other->block + other->size && other->block < block + size)
             broken("%p, a block of %zu, is somebody's: %p, of %zu, is held", (void *)block, size, (void *)other->block, other->size);
     struct taken *entry = find(NULL);
     require(entry != NULL, "a scene takes too many blocks\n");
     set(entry, block, size);
+    tell(entry);
     return block;
 }
 
@@ -77,7 +99,7 @@ void drop(void *block)
 void drop_all(void)
 {
     for (struct taken *entry = blocks; entry < blocks + NBLOCKS; entry++)
-        if (entry->block) drop(entry->block);
+        if (counts(entry)) drop(entry->block);
 }
 
 void drop_again(void *block) { alloc_free(block); }
@@ -153,11 +175,8 @@ static struct frame frames[DEPTH_MAX];
 static unsigned depth, npasses;
 static size_t nsteps, nends, nchildren;
 static uint64_t one_in; /* so many states a child */
-static const struct scene *scene;
 static sigjmp_buf on_broken;
 static char why[256];
-static enum { STEP, END, CHILD, STUCK } during;
-static const char *const DURING[] = {"that step", "all is done", "a child of HOME's", "nobody can go on"};
 
 void broken(const char *format, ...)
 {
@@ -377,7 +396,9 @@ static bool play(bool has_buffers)
     prepare();
     void *base = machine_save();
     uint64_t first = machine_hash();
-    for (int round = 0; round < 1 + (has_buffers && !scene->child); round++) {
+    bool is_small = scene->child && one_in > 1; /* stores wait in buffers at full size only: fifty times the states */
+    for (int round = 0; round < 1 + (has_buffers && !is_small); round++) {
+        if (round && scene->child) one_in = BUFFERED_ONE_IN;
         if (!search_all(base, round)) return false;
         printf("%s: kept%s: %u words, %u passes, the last of %zu states, %zu steps, %zu ends, %.3g orders", scene->promise,
                round ? ", with store buffers" : "", machine_nknown(), npasses, nseen, nsteps, nends, look_up(first)->norders);
