@@ -18,8 +18,9 @@
  * Memory is that of x86: a store waits in its thread's buffer, in order, until the search lets it out; locked operations wait for that. Only
  * that: what a weaker processor, or the compiler, may do more is ThreadSanitizer's to find (tests/stress). --sc: no buffers.
  *
- * Left out: a buffer holds some ten stores, a full one is emptied; the spin before a lock sleeps is one look, not 100 (CMakeLists.txt); no page is given back to the system; the range and the table of heaps
- * do not grow; signals; and a futex wakes in the order of waiting.
+ * Left out: a buffer holds some ten stores, and a full one is emptied; the spin before a lock sleeps is one look, not 100, and one ripe slice
+ * is stolen, not 16 (mistakes/few_spins.sed, ripe_early.sed); no page is given back to the system; the range and the table of heaps do not grow;
+ * signals; a futex wakes in the order of waiting; and what bits.h does in one instruction is a load and a store, which only a fork could tell.
  */
 #ifndef TESTS_MODEL_MODEL_H
 #define TESTS_MODEL_MODEL_H

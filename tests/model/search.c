@@ -11,7 +11,7 @@
 #include <setjmp.h>
 #include <sys/wait.h>
 
-enum { NBLOCKS = 256, DEPTH_MAX = 1 << 14, TEXT = 1 << 16, RECHECK = 64, SHORT_PASS = 1 << 13, BUFFERED_ONE_IN = 50 };
+enum { NBLOCKS = 256, DEPTH_MAX = 1 << 14, TEXT = 1 << 16, RECHECK = 64, SHORT_PASS = 1 << 13, DEFAULT_ONE_IN = 20, BUFFERED_ONE_IN = 50 };
 
 static const struct scene *scene;
 static enum { STEP, END, CHILD, STUCK } during;
@@ -187,10 +187,7 @@ void broken(const char *format, ...)
     siglongjmp(on_broken, 1);
 }
 
-static void on_signal(int sig)
-{
-    if (getenv("MODEL_CORE")) signal(sig, SIG_DFL), raise(sig);
-    broken("signal %d (%s)", sig, strsignal(sig)); }
+static void on_signal(int sig) { broken("signal %d (%s)", sig, strsignal(sig)); }
 
 static void catch_signals(void)
 {
@@ -473,7 +470,7 @@ int model_main(const struct scene *scenes, int argc, char **argv)
         else if (strcmp(argv[0], "--broken") == 0) wants_broken = true;
         else return printf("%s", USAGE), strcmp(argv[0], "--help") != 0;
     }
-    one_in = wants_broken ? 1 : (uint64_t)(1000 / scaled(1000));
+    one_in = wants_broken || scaled(1000) >= 1000 ? 1 : DEFAULT_ONE_IN;
     schedule = map_zeroed(TEXT);
     for (const struct scene *of = scenes; of->promise; of++) {
         if (argc ? strcmp(argv[0], of->promise) != 0 : of->is_by_name || (of->is_big && scaled(1000) < 1000)) continue;
