@@ -6,8 +6,10 @@ usage() {
     cat <<'END'
 usage: scripts/zoo.sh [OPTION...] [NAME...]
 
-Runs each program (all of them if none is named) without and with the library; its standard output and exit status must be the same.
-Missing packages are installed first when that can be done (root on Debian); programs that are still missing are skipped.
+Runs each program (all of them if none is named) twice without the library and then with it; its standard output and exit status must
+be the same. Missing packages are installed first when that can be done (root on Debian); programs that are still missing are skipped.
+What is listed as different, CRASHED (by a signal, or the library ended it), HUNG, or uneven (differs without the library, too, so that
+it shows nothing) is a failure. A filter is a sed -E script that took away what differs anyway.
 
 options:
   -j N            N at a time (half the processors)
@@ -82,18 +84,21 @@ if [ -n "$thp" ]; then
     without_thp=(python3 -c 'import ctypes, os, sys; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0) == 0 or sys.exit("prctl refuses"); os.execv(sys.argv[1], sys.argv[1:])')
 fi
 
-# try NAME: how its repetitions ended, in $work/NAME: identical, different or skipped, the number of good ones, and the output of the last.
+# try NAME: how its repetitions ended, in $work/NAME: identical, skipped, or what is listed as a failure, the number of good ones, and the output of the last.
 try() {
     local name=$1 n=0 status=0
     while [ $n -lt "$repeat" ]; do
         status=0
-        "${without_thp[@]}" "$one" "$library" "$name" >"$work/$name.log" 2>&1 || status=$?
+        MSPACE_TEST_TWICE=$([ $n -gt 0 ] || echo 1) "${without_thp[@]}" "$one" "$library" "$name" >"$work/$name.log" 2>&1 || status=$?
         [ $status = 0 ] || break
         n=$((n + 1))
     done
     case $status in
         0) echo "identical $n" ;;
         77) echo "skipped $n" ;;
+        3) echo "CRASHED $n" ;;
+        4) echo "HUNG $n" ;;
+        5) echo "uneven $n" ;;
         *) echo "DIFFERENT $n" ;;
     esac >"$work/$name"
 }
@@ -108,7 +113,7 @@ wait
 nidentical=0 ndifferent=0 nskipped=0
 for name in "${names[@]}"; do
     read -r result n <"$work/$name"
-    remark=
+    remark=$("$one" --filter "$name")
     case $result in
         identical) nidentical=$((nidentical + 1)) ;;
         skipped) nskipped=$((nskipped + 1)) remark=$(tail -n 1 "$work/$name.log" | cut -d: -f2-) ;;
@@ -119,7 +124,7 @@ done
 echo "$nidentical identical, $ndifferent different, $nskipped skipped, $((SECONDS - start)) s"
 if [ $ndifferent -gt 0 ]; then
     for name in "${names[@]}"; do
-        grep -q DIFFERENT "$work/$name" || continue
+        ! grep -qE 'identical|skipped' "$work/$name" || continue
         echo "--- $name"
         cat "$work/$name.log"
     done
