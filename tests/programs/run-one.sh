@@ -296,7 +296,7 @@ export HOME=$work/home TMPDIR=$work/tmp LC_ALL=C TZ=UTC in
 # shellcheck disable=SC2317  # the trap calls it
 finish() {
     local pid
-    for pid in $(jobs -p); do kill -KILL -- "-$pid" 2>/dev/null || kill "$pid" 2>/dev/null || true; done
+    for pid in $(jobs -rp); do kill -KILL -- "-$pid" 2>/dev/null || true; done
     end_leftovers
     if [ -n "${MSPACE_TEST_KEEP:-}" ]; then echo "$name: kept in $work"; else rm -rf "$work"; fi
 }
