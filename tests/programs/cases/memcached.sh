@@ -28,14 +28,8 @@ END
 }
 
 main() {
-    local tries=0
-    timeout 100 memcached -u "$(id -un)" -s "$PWD/s" -t 4 -m 64 &
-    until [ -S s ]; do
-        tries=$((tries + 1))
-        [ $tries -lt 200 ] || return 1
-        sleep 0.05
-    done
+    start memcached -u "$(id -un)" -s "$PWD/s" -t 4 -m 64
+    ready test -S s
     python3 "$in/client.py" "$PWD/s" "$(scaled 20000 500)"
-    kill %1
-    wait || true
+    stop
 }
