@@ -1,4 +1,5 @@
 #include "cxx.h"
+#include "../src/base/text.h"
 #include "deepbind.h"
 #include "guard.h"
 #include "next.h"
@@ -44,7 +45,7 @@ static struct {
 static bool is_runtime(const char *path)
 {
     static const char *const PREFIX[] = {"libstdc++.so", "libc++.so", "libc++abi.so", "libcxxrt.so"};
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = text_base_name(path);
     for (size_t i = 0; i < sizeof PREFIX / sizeof *PREFIX; i++)
         if (strncmp(name, PREFIX[i], strlen(PREFIX[i])) == 0) return true;
     return false;

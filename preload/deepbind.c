@@ -13,6 +13,7 @@
  * global scope finds elsewhere than in libc. A file that is found by searching, not by its path, is not looked at, nor rebound: the
  * real dlopen searches, and expands $ORIGIN, for the object that its return address lies in, so it is jumped to, not called. */
 #include "deepbind.h"
+#include "../src/base/text.h"
 #include "../src/os/options.h"
 #include "next.h"
 #include "rebind.h"
@@ -56,12 +57,11 @@ static const char *string_at(const struct file *file, uint64_t offset)
     return string && memchr(string, 0, file->size - offset) ? string : NULL;
 }
 
-/* What PT_DYNAMIC says, with addresses turned into places in the file. */
 struct object {
     struct file file;
-    uint64_t symbols, strings, table[2], nbytes[2]; /* relocations: at once, and by need */
-    const ElfW(Dyn) * dynamic;
-    size_t ndynamic;
+    const ElfW(Dyn) * entries; /* PT_DYNAMIC */
+    size_t nentries;
+    struct dynamic dynamic; /* what that says, with addresses turned into places in the file */
 };
 
 static uint64_t place_of(const struct file *file, uint64_t address)
@@ -82,22 +82,14 @@ static bool read_object(struct object *object)
     const ElfW(Phdr) *part = at(file, header->e_phoff, header->e_phnum * sizeof *part);
     for (size_t i = 0; part && i < header->e_phnum; i++) {
         if (part[i].p_type != PT_DYNAMIC) continue;
-        object->dynamic = at(file, part[i].p_offset, part[i].p_filesz);
-        object->ndynamic = part[i].p_filesz / sizeof *object->dynamic;
+        object->entries = at(file, part[i].p_offset, part[i].p_filesz);
+        object->nentries = object->entries ? part[i].p_filesz / sizeof *object->entries : 0;
     }
-    for (size_t i = 0; object->dynamic && i < object->ndynamic; i++) {
-        uint64_t value = object->dynamic[i].d_un.d_val;
-        switch (object->dynamic[i].d_tag) {
-        case DT_SYMTAB: object->symbols = place_of(file, value); break;
-        case DT_STRTAB: object->strings = place_of(file, value); break;
-        case DT_RELA: object->table[0] = place_of(file, value); break;
-        case DT_RELASZ: object->nbytes[0] = value; break;
-        case DT_JMPREL: object->table[1] = place_of(file, value); break;
-        case DT_PLTRELSZ: object->nbytes[1] = value; break;
-        default: break;
-        }
-    }
-    return object->dynamic != NULL;
+    struct dynamic *dynamic = &object->dynamic;
+    rebind_read_dynamic(dynamic, object->entries, object->nentries);
+    uint64_t *const address[] = {&dynamic->symbols, &dynamic->strings, &dynamic->table[0], &dynamic->table[1]};
+    for (int i = 0; i < 4; i++) *address[i] = place_of(file, *address[i]);
+    return object->nentries != 0;
 }
 
 /* --- the object's own references --- */
@@ -113,12 +105,12 @@ static bool clashes(const char *name)
 static bool brings_what_is_there(const struct object *object)
 {
     for (int t = 0; t < 2; t++) {
-        const ElfW(Rela) *entry = at(&object->file, object->table[t], object->nbytes[t]);
-        for (size_t i = 0; entry && i < object->nbytes[t] / sizeof *entry; i++) {
+        const ElfW(Rela) *entry = at(&object->file, object->dynamic.table[t], object->dynamic.nbytes[t]);
+        for (size_t i = 0; entry && i < object->dynamic.nbytes[t] / sizeof *entry; i++) {
             const ElfW(Sym) *symbol =
-                at(&object->file, object->symbols + ELF64_R_SYM(entry[i].r_info) * sizeof *symbol, sizeof *symbol);
+                at(&object->file, object->dynamic.symbols + ELF64_R_SYM(entry[i].r_info) * sizeof *symbol, sizeof *symbol);
             if (!symbol || symbol->st_shndx == SHN_UNDEF || ELF64_ST_BIND(symbol->st_info) != STB_GLOBAL) continue;
-            const char *name = string_at(&object->file, object->strings + symbol->st_name);
+            const char *name = string_at(&object->file, object->dynamic.strings + symbol->st_name);
             if (name && *name && clashes(name)) return true;
         }
     }
@@ -137,16 +129,16 @@ static size_t stem(const char *name)
 /* Stops at a loaded library that is another version of `name`. */
 static int is_another_version(struct dl_phdr_info *loaded, size_t size, void *name)
 {
-    const char *slash = strrchr(loaded->dlpi_name, '/'), *other = slash ? slash + 1 : loaded->dlpi_name;
+    const char *other = text_base_name(loaded->dlpi_name);
     (void)size;
     return stem(other) == stem(name) && memcmp(other, name, stem(name)) == 0;
 }
 
 static bool needs_another_version(const struct object *object)
 {
-    for (size_t i = 0; i < object->ndynamic; i++) {
-        if (object->dynamic[i].d_tag != DT_NEEDED) continue;
-        const char *name = string_at(&object->file, object->strings + object->dynamic[i].d_un.d_val);
+    for (size_t i = 0; i < object->nentries; i++) {
+        if (object->entries[i].d_tag != DT_NEEDED) continue;
+        const char *name = string_at(&object->file, object->dynamic.strings + object->entries[i].d_un.d_val);
         if (!name || !*name) continue;
         void *loaded = next_dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
         if (loaded) dlclose(loaded);
@@ -174,7 +166,7 @@ static bool is_path(const char *path) { return strchr(path, '/') && !strchr(path
 
 static bool has_need_of_it(const char *path)
 {
-    struct object object = {.symbols = 0};
+    struct object object = {.nentries = 0};
     if (!map_file(path, &object.file)) return false;
     bool has_need = read_object(&object) && (brings_what_is_there(&object) || needs_another_version(&object));
     munmap((void *)(uintptr_t)object.file.bytes, object.file.size);
@@ -188,17 +180,18 @@ static COLD enum binding choose(const char *path)
     void *loaded = next_dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
     if (loaded) dlclose(loaded);
     if (loaded) return AS_ASKED; /* bound long since */
+    bool may_look = is_path(path);
     if (options.deepbind == DEEPBIND_CLEAR) return CLEAR;
-    if (options.deepbind == DEEPBIND_AUTO && !(is_path(path) && has_need_of_it(path))) return CLEAR;
+    if (options.deepbind == DEEPBIND_AUTO && !(may_look && has_need_of_it(path))) return CLEAR;
     atomic_store_explicit(&is_kept, true, memory_order_relaxed);
-    return REBIND;
+    return may_look ? REBIND : AS_ASKED;
 }
 
 void *dlopen(const char *path, int flags)
 {
     if (UNLIKELY(flags & RTLD_DEEPBIND) && path && !next_has_all()) {
         enum binding binding = choose(path);
-        if (binding == REBIND && is_path(path)) return rebind_newcomers(next_dlopen(path, flags));
+        if (binding == REBIND) return rebind_newcomers(next_dlopen(path, flags));
         if (binding == CLEAR) flags &= ~RTLD_DEEPBIND;
     }
     return next_dlopen(path, flags);

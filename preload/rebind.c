@@ -7,7 +7,6 @@
 #include "../src/span/class.h"
 
 #include <dlfcn.h>
-#include <link.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -22,40 +21,34 @@ static void *ours_for(const char *name)
     return NULL;
 }
 
-/* What is loaded: its dynamic section holds addresses. */
-struct loaded {
-    uintptr_t shift, table[2];
-    size_t nbytes[2];
-    const ElfW(Sym) * symbols;
-    const char *strings;
-};
-
-static void read_loaded(struct loaded *loaded, const ElfW(Dyn) * entry)
+void rebind_read_dynamic(struct dynamic *dynamic, const ElfW(Dyn) * entry, size_t n)
 {
-    for (; entry->d_tag != DT_NULL; entry++) {
+    for (; n && entry->d_tag != DT_NULL; entry++, n--) {
         switch (entry->d_tag) {
-        case DT_SYMTAB: loaded->symbols = (const void *)entry->d_un.d_ptr; break;
-        case DT_STRTAB: loaded->strings = (const void *)entry->d_un.d_ptr; break;
-        case DT_RELA: loaded->table[0] = entry->d_un.d_ptr; break;
-        case DT_RELASZ: loaded->nbytes[0] = entry->d_un.d_val; break;
-        case DT_JMPREL: loaded->table[1] = entry->d_un.d_ptr; break;
-        case DT_PLTRELSZ: loaded->nbytes[1] = entry->d_un.d_val; break;
+        case DT_SYMTAB: dynamic->symbols = entry->d_un.d_ptr; break;
+        case DT_STRTAB: dynamic->strings = entry->d_un.d_ptr; break;
+        case DT_RELA: dynamic->table[0] = entry->d_un.d_ptr; break;
+        case DT_RELASZ: dynamic->nbytes[0] = entry->d_un.d_val; break;
+        case DT_JMPREL: dynamic->table[1] = entry->d_un.d_ptr; break;
+        case DT_PLTRELSZ: dynamic->nbytes[1] = entry->d_un.d_val; break;
         default: break;
         }
     }
 }
 
-static void rebind(const struct loaded *loaded, void *scope)
+/* Of an object that is loaded, `shift` above where it was linked: there its dynamic section holds addresses. */
+static void rebind(const struct dynamic *dynamic, uintptr_t shift, void *scope)
 {
+    const ElfW(Sym) *symbols = (const void *)dynamic->symbols;
     for (int t = 0; t < 2; t++) {
-        const ElfW(Rela) *entry = (const void *)loaded->table[t];
-        for (size_t i = 0; i < loaded->nbytes[t] / sizeof *entry; i++) {
-            const ElfW(Sym) *symbol = &loaded->symbols[ELF64_R_SYM(entry[i].r_info)];
+        const ElfW(Rela) *entry = (const void *)dynamic->table[t];
+        for (size_t i = 0; i < dynamic->nbytes[t] / sizeof *entry; i++) {
+            const ElfW(Sym) *symbol = &symbols[ELF64_R_SYM(entry[i].r_info)];
             if (symbol->st_name == 0 || symbol->st_shndx != SHN_UNDEF || entry[i].r_addend != 0) continue;
-            const char *name = loaded->strings + symbol->st_name;
+            const char *name = (const char *)dynamic->strings + symbol->st_name;
             void *ours = ours_for(name);
             if (!ours || dlsym(scope, name) != dlsym(RTLD_NEXT, name)) continue; /* another allocator's, that it brings */
-            __atomic_store_n((void **)(loaded->shift + entry[i].r_offset), ours, __ATOMIC_RELAXED);
+            __atomic_store_n((void **)(shift + entry[i].r_offset), ours, __ATOMIC_RELAXED);
         }
     }
 }
@@ -69,7 +62,7 @@ struct newcomers {
 static int rebind_newcomer(struct dl_phdr_info *object, size_t size, void *argument)
 {
     struct newcomers *newcomers = argument;
-    struct loaded loaded = {.shift = object->dlpi_addr};
+    struct dynamic dynamic = {.symbols = 0};
     uintptr_t relro = 0, end = 0;
     (void)size;
     newcomers->is_reached |= object->dlpi_addr == newcomers->first->l_addr;
@@ -77,14 +70,14 @@ static int rebind_newcomer(struct dl_phdr_info *object, size_t size, void *argum
     for (size_t i = 0; i < object->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &object->dlpi_phdr[i];
         uintptr_t start = object->dlpi_addr + part->p_vaddr;
-        if (part->p_type == PT_DYNAMIC) read_loaded(&loaded, (const void *)start);
+        if (part->p_type == PT_DYNAMIC) rebind_read_dynamic(&dynamic, (const void *)start, part->p_memsz / sizeof(ElfW(Dyn)));
         if (part->p_type == PT_GNU_RELRO)
             relro = start & ~(uintptr_t)(PAGE - 1), end = (start + part->p_memsz) & ~(uintptr_t)(PAGE - 1);
     }
-    if (!loaded.symbols || !loaded.strings) return 0;
+    if (!dynamic.symbols || !dynamic.strings) return 0;
     if (relro < end && mprotect((void *)relro, end - relro, PROT_READ | PROT_WRITE) != 0)
         return 0; /* forbidden: libc's malloc it is */
-    rebind(&loaded, newcomers->first);
+    rebind(&dynamic, object->dlpi_addr, newcomers->first);
     if (relro < end) mprotect((void *)relro, end - relro, PROT_READ);
     return 0;
 }

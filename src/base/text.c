@@ -1,5 +1,7 @@
 #include "text.h"
 
+#include <string.h>
+
 void text_clear(struct text *text) { text->length = 0; }
 
 static void text_byte(struct text *text, char byte)
@@ -27,4 +29,10 @@ void text_pointer(struct text *text, const void *pointer)
 {
     text_string(text, "0x");
     text_number(text, (uintptr_t)pointer, 16);
+}
+
+const char *text_base_name(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path;
 }

@@ -17,4 +17,7 @@ void text_string(struct text *text, const char *string);   /* appends a C string
 void text_decimal(struct text *text, uint64_t number);     /* appends in base ten */
 void text_pointer(struct text *text, const void *pointer); /* appends as 0x and hexadecimal digits */
 
+/* What follows the last slash of a path; NULL for NULL. Safe before any start. */
+const char *text_base_name(const char *path);
+
 #endif

@@ -30,6 +30,11 @@ static struct word {
     size_t length;
 } rejected;
 
+static void reject(struct word word)
+{
+    if (!rejected.start) rejected = word;
+}
+
 static bool word_is(struct word word, const char *string)
 {
     return strlen(string) == word.length && memcmp(word.start, string, word.length) == 0;
@@ -132,7 +137,7 @@ static void parse_pair(struct word *rest)
     struct word key = cut(&value, '=');
     if (value.length >= 2 && value.start[0] == '\'' && value.start[value.length - 1] == '\'')
         value = (struct word){value.start + 1, value.length - 2};
-    if (pair.length && !assign(key, value) && !rejected.start) rejected = pair;
+    if (pair.length && !assign(key, value)) reject(pair);
 }
 
 /* The value of NAME in the environment as it was at exec; a length of 0 and no start when absent. */
@@ -147,8 +152,7 @@ static struct word look_up(const struct os_process *process, const char *name)
 static void read_shorthand(const struct os_process *process, const char *name, const char *key)
 {
     struct word value = look_up(process, name);
-    if (value.length && !assign((struct word){key, strlen(key)}, value) && !rejected.start)
-        rejected = (struct word){name, strlen(name)};
+    if (value.length && !assign((struct word){key, strlen(key)}, value)) reject((struct word){name, strlen(name)});
 }
 
 /* --- the file of defaults --- */
@@ -181,7 +185,7 @@ static struct word trim(struct word line)
 static void parse_file(struct word rest, const char *program)
 {
     bool is_meant = true;
-    if (rest.length == sizeof contents) rejected = (struct word){rest.start, 40}; /* perhaps cut off: none of it counts */
+    if (rest.length == sizeof contents) reject((struct word){rest.start, 40}); /* perhaps cut off: none of it counts */
     while (rest.length && rest.length < sizeof contents) {
         struct word line = trim(cut(&rest, '\n'));
         if (!line.length || line.start[0] == '#') continue;
@@ -195,15 +199,12 @@ static void parse_file(struct word rest, const char *program)
 static void read_defaults(const struct os_process *process)
 {
     char path[256] = "/etc/mspace.conf";
-    if (options.file.length) {
-        if (options.file.length >= sizeof path) return;
-        memcpy(path, options.file.words, options.file.length);
-        path[options.file.length] = 0;
-    } else if (os_is_preloaded(process)) {
-        return; /* somebody has named the library for this run alone */
-    }
+    struct word file = {options.file.words, options.file.length};
+    if (!file.length && os_is_preloaded(process)) return; /* somebody has named the library for this run alone */
+    if (file.length >= sizeof path) return reject(file);
+    if (file.length) memcpy(path, file.start, file.length), path[file.length] = 0;
     struct word text = read_file(path);
-    if (options.file.length && !text.start && !rejected.start) rejected = (struct word){options.file.words, options.file.length};
+    if (file.length && !text.start) reject(file);
     parse_file(text, process->name);
 }
 

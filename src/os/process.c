@@ -1,5 +1,6 @@
 #include "process.h"
 #include "../base/bits.h"
+#include "../base/text.h"
 #include "sys.h"
 
 #include <elf.h>
@@ -52,8 +53,7 @@ void os_process_read(struct os_process *process)
         read_auxv(process, NULL);
         return;
     }
-    const char *slash = *argc > 0 ? strrchr(argv[0], '/') : NULL;
-    process->name = slash ? slash + 1 : argv[0];
+    process->name = text_base_name(argv[0]);
     process->environment = argv + *argc + 1;
     char **end = process->environment;
     while (*end) end++;

@@ -174,7 +174,7 @@ static size_t grow(size_t nslices, size_t *first, enum os_answer *answer)
             *first = limit + skipped;
             return n;
         }
-        if (*answer == OS_REFUSED) return 0;
+        if (*answer == OS_REFUSED || limit == 0) return 0; /* nothing there yet: rather elsewhere than behind a hole */
     }
     return 0;
 }
