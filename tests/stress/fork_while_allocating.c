@@ -36,15 +36,6 @@ static pid_t process_new(void)
     return is_raw ? (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL) : fork();
 }
 
-static void wait_for(pid_t child, const char *who, long n)
-{
-    int status;
-    require(child > 0, "%s %ld could not be forked\n", who, n);
-    while (waitpid(child, &status, 0) < 0) require(errno == EINTR, "waitpid\n");
-    require(!WIFSIGNALED(status), "%s %ld died of signal %d\n", who, n, WTERMSIG(status));
-    require(WEXITSTATUS(status) == 0, "%s %ld ended with status %d\n", who, n, WEXITSTATUS(status));
-}
-
 static void churn(uint64_t random)
 {
     void *own[128] = {NULL};
@@ -81,7 +72,7 @@ __attribute__((noreturn)) static void child_live(void **kept, uint64_t random, l
     if (n % 16 == 2) {
         pid_t grandchild = process_new();
         if (grandchild == 0) { watchdog(CHILD_SECONDS); churn(~random); _exit(0); }
-        wait_for(grandchild, "grandchild of", n);
+        child_wait(grandchild, "grandchild", n);
     }
     require_sound("in a child");
     if (n % 4 == 3 && !is_raw) exit(0);
@@ -106,7 +97,7 @@ int main(int argc, char **argv)
         for (int i = 0; i < 100; i++) swap_one(&random);
         pid_t child = process_new();
         if (child == 0) child_live(kept, random, n);
-        wait_for(child, "child", n);
+        child_wait(child, "child", n);
     }
     __atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
     for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL);

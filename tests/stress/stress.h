@@ -10,6 +10,8 @@
 #include "api.h"
 #include "support.h"
 
+#include <sys/wait.h>
+
 enum { STAMP_WHOLE = 256, STAMP_END = 64 };
 
 static inline unsigned char stamp_byte(const void *p, size_t size)
@@ -76,6 +78,28 @@ static inline void require_sound(const char *when)
 {
     size_t nbroken = api_verify();
     require(nbroken == 0, "%s: mspace_verify() found %zu broken laws\n", when, nbroken);
+}
+
+/* What a thread does while others start or end processes: blocks of its own, one exchanged for another, until it is over. */
+static inline void stamped_churn_until(const bool *is_over, uint64_t random)
+{
+    void *own[64] = {NULL};
+    while (!__atomic_load_n(is_over, __ATOMIC_RELAXED)) {
+        void **place = &own[random_below(&random, 64)];
+        stamped_free(*place);
+        *place = stamped_new(size_random(&random));
+    }
+    for (int i = 0; i < 64; i++) stamped_free(own[i]);
+}
+
+/* Waits for the n-th child made by `how`, which must come to a good end. */
+static inline void child_wait(pid_t child, const char *how, long n)
+{
+    int status;
+    require(child > 0, "%s: process %ld could not be started\n", how, n);
+    while (waitpid(child, &status, 0) < 0) require(errno == EINTR, "waitpid\n");
+    require(!WIFSIGNALED(status), "%s: process %ld died of signal %d\n", how, n, WTERMSIG(status));
+    require(WEXITSTATUS(status) == 0, "%s: process %ld ended with status %d\n", how, n, WEXITSTATUS(status));
 }
 
 #endif

@@ -18,14 +18,7 @@ static bool is_over;
 
 static void *allocate_on(void *arg)
 {
-    uint64_t random = (uintptr_t)arg;
-    void *own[64] = {NULL};
-    while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
-        void **place = &own[random_below(&random, 64)];
-        stamped_free(*place);
-        *place = stamped_new(size_random(&random));
-    }
-    for (int i = 0; i < 64; i++) stamped_free(own[i]);
+    stamped_churn_until(&is_over, (uintptr_t)arg);
     return NULL;
 }
 

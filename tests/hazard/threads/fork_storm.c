@@ -89,15 +89,6 @@ static pid_t start(const char *how, void **own, uint64_t random, long n)
     return child;
 }
 
-static void wait_for(pid_t child, const char *how, long n)
-{
-    int status;
-    require(child > 0, "%s: process %ld could not be started\n", how, n);
-    while (waitpid(child, &status, 0) < 0) require(errno == EINTR, "waitpid\n");
-    require(!WIFSIGNALED(status), "%s: process %ld died of signal %d\n", how, n, WTERMSIG(status));
-    require(WEXITSTATUS(status) == 0, "%s: process %ld ended with status %d\n", how, n, WEXITSTATUS(status));
-}
-
 static void *live(void *arg)
 {
     static const char *const MIX[] = {"fork", "clone", "_Fork", "fork", "clone", "_Fork", "vfork", "posix_spawn"};
@@ -107,7 +98,7 @@ static void *live(void *arg)
     for (long n; (n = __atomic_fetch_add(&nstarted, 1, __ATOMIC_RELAXED)) < nprocesses;) {
         const char *how = kind[0] == 'm' ? MIX[random_below(&random, 8)] : kind;
         for (int i = 0; i < nplaces; i++) change(own, &random);
-        wait_for(start(how, own, random, n), how, n);
+        child_wait(start(how, own, random, n), how, n);
         if (n == nprocesses / 2) resident_half = resident_nbytes();
     }
     for (int i = 0; i < nplaces; i++) stamped_free(own[i]);
