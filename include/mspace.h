@@ -28,8 +28,8 @@ void *mspacec(size_t size);
 
 /* Releases a block. Returns 0; or 1 when `block` is not the start of a live block of this library, having changed
  * nothing: a second release, an interior pointer, anybody else's memory. mspacer(NULL) returns 0. Never aborts, keeps
- * errno. Whether a block of at most 960 bytes is live is judged from what free leaves in it: a program that forges those 16
- * bytes is believed. A larger block that another thread allocated, and that was freed by that thread, may look live. */
+ * errno. A block that another thread allocated may look live if that thread has freed it and it has at most 960 bytes, or
+ * if a third thread freed it a moment ago. */
 int mspacer(void *block);
 
 /* Checks every law of the heap: that spans tile it, free neighbours are joined, lists and counts agree, free blocks are as
@@ -61,8 +61,8 @@ struct mspace_item {
 typedef int mspace_visitor(const struct mspace_item *item, void *argument);
 
 /* Visits every span in address order and, after each live one, its blocks in address order. Returns 0, or what the
- * visitor returned to end it. Spans are exact. Blocks are exact while no other thread is inside the library. One walk at
- * a time: a visitor must not walk or verify, and gets -1 from a walk. */
+ * visitor returned to end it. Exact while no other thread is inside the library; beside others, what changes during the
+ * walk is seen as it was or as it is. One walk at a time: a visitor must not walk or verify, and gets -1 from a walk. */
 int mspace_walk(mspace_visitor *visit, void *argument);
 
 #ifdef __cplusplus

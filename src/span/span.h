@@ -168,11 +168,16 @@ INLINE struct desc *span_desc(const struct span *span) { return range.table + sp
 INLINE struct span *span_of_start(uintptr_t start) { return range.records + ((start - range.base) >> SLICE_SHIFT); }
 
 INLINE uint64_t span_word(enum span_state state, size_t nslices) { return (uint64_t)nslices << 8 | state; }
+INLINE enum span_state word_state(uint64_t word) { return (enum span_state)(word & 0xff); }
+INLINE size_t word_nslices(uint64_t word) { return word >> 8; }
 INLINE enum span_state span_state(const struct span *span)
 {
-    return (enum span_state)(atomic_load_explicit(&span->word, memory_order_acquire) & 0xff);
+    return word_state(atomic_load_explicit(&span->word, memory_order_acquire));
 }
-INLINE size_t span_nslices(const struct span *span) { return atomic_load_explicit(&span->word, memory_order_relaxed) >> 8; }
+INLINE size_t span_nslices(const struct span *span)
+{
+    return word_nslices(atomic_load_explicit(&span->word, memory_order_relaxed));
+}
 /* Whether p, inside the desc's slice, is the start of a block of its span that has been carved. */
 INLINE bool desc_is_start(const struct desc *desc, const void *p)
 {

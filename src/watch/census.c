@@ -14,42 +14,44 @@ void census_drop(struct census *census)
 
 void census_break(void) { lock_break(&taken); }
 
-/* Marks a block that a list holds. False: not a block of the span. */
-static bool mark(struct census *census, const struct block *block)
+static size_t offset_of(const struct census *census, const void *block)
 {
-    const struct desc *desc = span_desc(census->span);
-    if ((uintptr_t)block - (uintptr_t)span_address(census->span) >= span_nbytes(census->span)) return false;
-    unsigned k = desc_index(desc, block);
-    bool is_new = desc_is_start(desc, block) && !census_is_free(census, k);
-    if (is_new) census->is_free[k / 64] |= (uint64_t)1 << k % 64;
-    else census->nbroken++;
-    return true;
+    return (uintptr_t)block - (uintptr_t)span_address(census->span);
 }
 
-/* Marks the blocks of a list, at most `n` of them; returns how many were the span's. */
+/* False: not the start of a block of the span, or marked before. */
+static bool mark(struct census *census, const struct block *block)
+{
+    size_t offset = offset_of(census, block);
+    unsigned k = class_quotient(offset, census->class->reciprocal);
+    if (!class_is_start(offset, census->class->reciprocal, class_bound(census->index, census->class->capacity))) return false;
+    return !bits_test_and_set(&census->is_free[k / 64], k % 64);
+}
+
+/* Marks the blocks of a list, at most `n` of them; returns how many. A list is of one slice, so it is the span's or it is not. */
 static unsigned mark_list(struct census *census, const struct block *block, unsigned n)
 {
     unsigned marked = 0;
-    for (; block && n; n--, block = block_next(block)) {
-        if (!range_has(block) || !block_is_sound(block)) {
-            census->nbroken++;
-            break;
-        }
-        marked += mark(census, block);
+    for (; block && marked < n && offset_of(census, block) < SLICE_SIZE; block = block_next(block), marked++) {
+        if (mark(census, block) && block_is_sound(block)) continue;
+        census->nbroken++;
+        break;
     }
     return marked;
 }
 
+static unsigned nwords(const struct census *census) { return (census->class->capacity + 63U) / 64; }
+
 /* Marks the blocks of a word of bits, as mark_list does. */
 static unsigned mark_word(struct census *census, unsigned word, uint64_t bits)
 {
-    if (word >= remote_nwords(census->span)) return 0;
+    if (word >= nwords(census)) return 0;
     census->nbroken += (unsigned)__builtin_popcountl(census->is_free[word] & bits);
     census->is_free[word] |= bits;
     return (unsigned)__builtin_popcountl(bits);
 }
 
-static void count_elsewhere(struct census *census, unsigned class)
+static void count_elsewhere(struct census *census)
 {
     struct heap *heap;
     for (size_t i = 0; (heap = heap_at(i)) != NULL; i++) {
@@ -57,34 +59,35 @@ static void count_elsewhere(struct census *census, unsigned class)
         for (int way = 0; way < NPENDING; way++)
             if (heap->pending[way].bits && span_of_start(heap->pending[way].key) == census->span)
                 census->npending += mark_word(census, heap->pending[way].key % REMOTE_WORDS, heap->pending[way].bits);
-        if (class < NSMALL && !heap->current[class]) census->nyoung += mark_list(census, heap->pairs[class].head, YOUNG_BATCH);
+        if (census->index < NSMALL && !heap->current[census->index])
+            census->nyoung += mark_list(census, heap->pairs[census->index].head, YOUNG_BATCH);
     }
 }
 
-static void count_small(struct census *census, const struct desc *desc)
+static void count_small(struct census *census, const struct pair *pair)
 {
-    const struct span *span = census->span;
-    census->nlocal = mark_list(census, desc->pair->head, span->capacity);
-    for (unsigned k = 0; k < span->capacity; k++)
-        if (census_is_free(census, k)) census->weight += (uintptr_t)span_address(span) + k * desc->size;
+    census->nlocal = mark_list(census, __atomic_load_n(&pair->head, __ATOMIC_RELAXED), census->class->capacity);
+    for (unsigned k = 0; k < census->class->capacity; k++)
+        if (census_is_free(census, k)) census->weight += (uintptr_t)span_address(census->span) + k * census->class->size;
 }
 
-static void count_medium(struct census *census, const struct desc *desc)
+static void count_medium(struct census *census, const struct pair *pair)
 {
-    census->is_free[0] = desc->pair->bits;
-    census->weight = census->nlocal = (unsigned)__builtin_popcountl(desc->pair->bits);
+    census->weight = census->nlocal = mark_word(census, 0, __atomic_load_n(&pair->bits, __ATOMIC_RELAXED));
 }
 
 void census_count(struct census *census, const struct span *span)
 {
     const struct desc *desc = span_desc(span);
-    *census = (struct census){.span = span};
-    if (desc->class < NSMALL) count_small(census, desc);
-    else count_medium(census, desc);
-    for (unsigned word = 0; word < remote_nwords(span); word++)
+    const struct pair *pair = __atomic_load_n(&desc->pair, __ATOMIC_ACQUIRE); /* NULL: the span is being made */
+    unsigned index = __atomic_load_n(&desc->class, __ATOMIC_RELAXED);
+    *census = (struct census){.span = span, .index = index, .class = &class_table[index]};
+    if (pair && index < NSMALL) count_small(census, pair);
+    if (pair && index >= NSMALL) count_medium(census, pair);
+    for (unsigned word = 0; word < nwords(census); word++)
         census->nremote += mark_word(census, word, atomic_load_explicit(remote_bits(span) + word, memory_order_relaxed));
-    count_elsewhere(census, desc->class);
-    for (unsigned k = PEEK(desc->carved); k < span->capacity; k++, census->nuncarved++) {
+    count_elsewhere(census);
+    for (unsigned k = PEEK(desc->carved); k < census->class->capacity; k++, census->nuncarved++) {
         census->nbroken += census_is_free(census, k);
         census->is_free[k / 64] |= (uint64_t)1 << k % 64;
     }

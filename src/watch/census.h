@@ -1,7 +1,8 @@
 /* census.h - which blocks of a span are free: the question that walk, verify, statistics and leak reports share.
  *
  * Reads the lists and bits of whoever may hold the span's free blocks and believes nothing that does not check out: a list
- * that changes under the reader ends the reading, and is counted as broken. Exact while nobody else is inside. */
+ * that changes under the reader ends the reading, and is counted as broken. A span may change its class under the reader, too, so
+ * the class is read once and all sizes are that class's. Exact while nobody else is inside. */
 #ifndef MSPACE_CENSUS_H
 #define MSPACE_CENSUS_H
 
@@ -9,6 +10,8 @@
 
 struct census {
     const struct span *span;
+    unsigned index; /* of the class */
+    const struct class *class;
     uint64_t is_free[64]; /* bit k: block k is free; capacity is at most 4096 */
     unsigned nlocal;      /* in the span's own or its heap's pair */
     uint64_t weight;      /* of those, as refill.c weighs them */

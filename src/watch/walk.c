@@ -1,6 +1,7 @@
 /* walk.c - every span and block in address order, and the laws that they keep. */
 #include "census.h"
 #include "../../include/mspace.h"
+#include "../heap/large.h"
 #include "../heap/remote.h"
 #include "../os/report.h"
 #include "watch.h"
@@ -21,13 +22,13 @@ static enum mspace_state public_state(enum span_state state)
     }
 }
 
-static int visit_blocks(const struct span *span, struct census *census, mspace_visitor *visit, void *argument)
+static int visit_blocks(const struct span *span, size_t nslices, struct census *census, mspace_visitor *visit, void *argument)
 {
-    size_t size = span_desc(span)->size;
-    unsigned capacity = span->capacity;
     census_count(census, span);
+    if (census->class->nslices != nslices) return 0; /* no longer that span */
+    size_t size = census->class->size;
     bool is_known = census->nbroken == 0 && span_state(span) != SPAN_LOST;
-    for (unsigned k = 0; k < capacity; k++) {
+    for (unsigned k = 0; k < census->class->capacity; k++) {
         struct mspace_item item = {MSPACE_BLOCK, MSPACE_UNKNOWN, span_address(span) + k * size, size};
         if (is_known) item.state = census_is_free(census, k) ? MSPACE_FREE : MSPACE_LIVE;
         int stop = visit(&item, argument);
@@ -36,15 +37,17 @@ static int visit_blocks(const struct span *span, struct census *census, mspace_v
     return 0;
 }
 
-static int visit_span(const struct span *span, struct census *census, mspace_visitor *visit, void *argument)
+/* `word` is the span's at one instant; by the next there may be another. */
+static int visit_span(const struct span *span, uint64_t word, struct census *census, mspace_visitor *visit, void *argument)
 {
-    enum span_state state = span_state(span);
-    struct mspace_item item = {MSPACE_SPAN, public_state(state), span_address(span), span_nbytes(span)};
+    enum span_state state = word_state(word);
+    size_t nslices = word_nslices(word);
+    struct mspace_item item = {MSPACE_SPAN, public_state(state), span_address(span), nslices << SLICE_SHIFT};
     int stop = visit(&item, argument);
     if (stop) return stop;
-    if (has_blocks(state)) return visit_blocks(span, census, visit, argument);
-    if (state != SPAN_LARGE) return 0;
-    item = (struct mspace_item){MSPACE_BLOCK, MSPACE_LIVE, span_address(span), span->nbytes};
+    if (has_blocks(state)) return visit_blocks(span, nslices, census, visit, argument);
+    if (state != SPAN_LARGE || !large_of(span_address(span))) return 0;
+    item = (struct mspace_item){MSPACE_BLOCK, MSPACE_LIVE, span_address(span), min_size(span->nbytes, item.size)};
     return visit(&item, argument);
 }
 
@@ -53,10 +56,11 @@ int watch_walk(mspace_visitor *visit, void *argument)
     struct census *census = census_take();
     if (!census) return -1;
     int stop = 0;
-    for (size_t i = 0, n; i < range_limit() && !stop; i += n) {
+    for (size_t i = 0, n; i < range_limit() && !stop; i += max_size(n, 1)) {
         const struct span *span = range.records + i;
-        n = max_size(span_nslices(span), 1); /* 0: joined with its left neighbour a moment ago; the next first is ahead */
-        if (span_state(span) != SPAN_INTERIOR) stop = visit_span(span, census, visit, argument);
+        uint64_t word = atomic_load_explicit(&span->word, memory_order_acquire);
+        n = word_nslices(word); /* 0: joined with its left neighbour a moment ago; the next first is ahead */
+        if (n) stop = visit_span(span, word, census, visit, argument);
     }
     census_drop(census);
     return stop;
