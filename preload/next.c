@@ -25,11 +25,12 @@ extern char _end[] HIDDEN;
 
 bool next_is_own(const void *p) { return (uintptr_t)p - (uintptr_t)&__ehdr_start < (uintptr_t)_end - (uintptr_t)&__ehdr_start; }
 
+#pragma weak dladdr1 /* not in musl, which has no such stubs */
 COLD bool next_is_stub(const void *address)
 {
     Dl_info info; /* dladdr allocates nothing, and the loader's lock, should it be held, is this thread's */
     ElfW(Sym) *symbol = NULL;
-    return dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol && symbol->st_shndx == SHN_UNDEF;
+    return dladdr1 && dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol && symbol->st_shndx == SHN_UNDEF;
 }
 
 /* The dynamic linker has bound our own references to the first definition in the process. If that is not ours, somebody else

@@ -12,8 +12,6 @@
 #include "../os/map.h"
 #include "remote.h"
 
-#include <sys/single_threaded.h>
-
 enum { NSTATIC = 2, SHARED = 1 };
 
 static const uintptr_t TABLE_DISTANCE = 16 * GIB; /* above the records; they end 32 GiB above */
@@ -46,8 +44,14 @@ struct heap *heap_at(size_t index)
     return index < atomic_load_explicit(&table.count, memory_order_acquire) ? place(index) : NULL;
 }
 
-/* libc's word for it, which is true from before a thread starts; but pthread_cancel may have kept it from being told (glibc 2.36). */
-bool heap_is_alone(void) { return __libc_single_threaded && atomic_load_explicit(&table.count, memory_order_relaxed) <= NSTATIC; }
+/* libc's word for it, which is true from before a thread starts; but pthread_cancel may have kept it from being told (glibc 2.36). musl
+ * has no such word. */
+extern char __libc_single_threaded __attribute__((weak));
+bool heap_is_alone(void)
+{
+    return &__libc_single_threaded && __libc_single_threaded &&
+           atomic_load_explicit(&table.count, memory_order_relaxed) <= NSTATIC;
+}
 
 static void init(struct heap *heap, size_t index, enum heap_state state)
 {

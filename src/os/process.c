@@ -4,11 +4,15 @@
 #include "sys.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
-/* Set by ld.so to the cell that holds argc, before any library runs. Absent in a static or a musl program. */
+/* Set by ld.so to the cell that holds argc, before any library runs and before glibc knows its environment. Absent in a static or a musl
+ * program, in which that is known by now. */
 extern void *__libc_stack_end __attribute__((weak));
 
 /* One round of a keyed mix (the finaliser of splitmix64, Steele et al. 2014): every output bit depends on every input bit. */
@@ -27,37 +31,26 @@ static void read_random(struct os_process *process, const void *at_random)
     process->random[1] = mix(seed[1] + mix(process->random[0] ^ process->stack));
 }
 
-static void read_auxv(struct os_process *process, const ElfW(auxv_t) * aux)
+/* The cell of the initial stack that holds argc, in place; NULL if it cannot be told. */
+static long *find_argc(void)
 {
-    const void *at_random = NULL; /* 16 bytes, not aligned */
-    for (; aux && aux->a_type != AT_NULL; aux++) {
-        switch (aux->a_type) {
-        case AT_PHDR: process->headers = (const void *)aux->a_un.a_val; break;
-        case AT_PHNUM: process->nheaders = aux->a_un.a_val; break;
-        case AT_ENTRY: process->entry = aux->a_un.a_val; break;
-        case AT_SECURE: process->is_secure = aux->a_un.a_val != 0; break;
-        case AT_RANDOM: at_random = (const void *)aux->a_un.a_val; break;
-        default: break;
-        }
-    }
-    read_random(process, at_random);
+    long *argc = &__libc_stack_end ? __libc_stack_end : NULL;
+    bool is_plausible = argc && *argc >= 0 && *argc <= 1L << 24 && !argc[1 + *argc];
+    return is_plausible ? argc : NULL;
 }
 
 void os_process_read(struct os_process *process)
 {
-    process->is_secure = true; /* until the kernel says otherwise */
+    long *argc = find_argc();
+    char **argv = argc ? (char **)(argc + 1) : NULL;
     process->stack = (uintptr_t)__builtin_frame_address(0);
-    long *argc = &__libc_stack_end ? __libc_stack_end : NULL;
-    char **argv = (char **)(argc + 1);
-    if (!argc || *argc < 0 || *argc > (1L << 24) || argv[*argc] != NULL) {
-        read_auxv(process, NULL);
-        return;
-    }
-    process->name = text_base_name(argv[0]);
-    process->environment = argv + *argc + 1;
-    char **end = process->environment;
-    while (*end) end++;
-    read_auxv(process, (const ElfW(auxv_t) *)(end + 1));
+    process->environment = argv ? argv + *argc + 1 : environ;
+    process->name = text_base_name(argv ? argv[0] : program_invocation_name);
+    process->headers = (const void *)getauxval(AT_PHDR);
+    process->nheaders = getauxval(AT_PHNUM);
+    process->entry = getauxval(AT_ENTRY);
+    process->is_secure = getauxval(AT_SECURE) != 0;
+    read_random(process, (const void *)getauxval(AT_RANDOM));
 }
 
 /* --- LD_PRELOAD: file names, which colons and spaces divide (ld.so(8)). By hand: a sanitizer's strcspn(3) is not ready yet --- */
