@@ -155,6 +155,9 @@ void heap_release(struct span *span);
 /* What `due` of an available span is when these blocks are on its list; for the verifier. */
 uint64_t heap_due(const struct span *span);
 
+/* Blocks of a full or available span that are out as far as its owner knows: those that others have freed are among them. */
+unsigned heap_nout(const struct span *span);
+
 /* Spans that other threads have woken: makes them available, gives the empty ones back. */
 void heap_collect_woken(struct heap *heap);
 

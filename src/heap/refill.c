@@ -58,6 +58,12 @@ static uint64_t due_at_wake(const struct span *span) { return span_wake(span) * 
 static uint64_t weight_freed(const struct span *span) { return due_at_wake(span) - span->pair.due; }
 static unsigned count_freed(const struct span *span) { return (unsigned)(weight_freed(span) / unit(span)); }
 
+unsigned heap_nout(const struct span *span)
+{
+    if (span_state(span) == SPAN_FULL) return span->capacity - count_freed(span);
+    return span->pair.due == DUE_PARKED ? 0 : (unsigned)((span->pair.due + 1) / unit(span));
+}
+
 /* --- taking in what other threads have freed --- */
 
 static bool is_block_of(const struct span *span, const struct block *block)

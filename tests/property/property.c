@@ -3,8 +3,8 @@
  *
  * Each thread draws its ops from a sequence that depends on the seed and its number alone, does them on 4,096 slots of its own, and
  * checks each at once (ops.c) against a map of what is live (model.c). Every V ops, counted over all threads, the threads meet: each
- * checks all its blocks, then one of them calls mspace_verify(). Every fourth meeting the threads end and fresh ones carry on with
- * their blocks, so that heaps are inherited too.
+ * checks all its blocks, then one of them calls mspace_verify() and compares mallinfo2() with a walk. Every fourth meeting the threads
+ * end and fresh ones carry on with their blocks, so that heaps are inherited too.
  *
  *   property --seed S --threads N --ops K --verify-every V [--lenient] [--plant FAULT] [--no-shrink]
  *
@@ -14,6 +14,7 @@
  */
 #include "ops.h"
 
+#include "../../include/mspace.h"
 #include "api.h"
 #include "plant.h"
 #include "shrink.h"
@@ -101,10 +102,30 @@ static void catch_crashes(void)
 
 /* ---- running ---- */
 
+#ifndef MSPACE_DIRECT /* only under the names of malloc(3) is there a mallinfo2 of ours */
+extern int mspace_walk(mspace_visitor *visit, void *argument) API_EXTRA;
+
+static int add_live(const struct mspace_item *item, void *argument)
+{
+    if (item->kind == MSPACE_BLOCK && item->state == MSPACE_LIVE) *(size_t *)argument += item->size;
+    return 0;
+}
+
+static void verify_sum(void)
+{
+    size_t walked = 0, summed = mallinfo2().uordblks;
+    mspace_walk(add_live, &walked);
+    if (walked != summed) broke("sum", "mallinfo2() says %zu bytes are in use, the blocks met in a walk are %zu", summed, walked);
+}
+#else
+static void verify_sum(void) {}
+#endif
+
 static void verify(void)
 {
     size_t nbroken = api_verify();
     if (nbroken != 0) broke("verify", "mspace_verify() found %zu broken laws", nbroken);
+    if (api_is_mspace()) verify_sum();
 }
 
 static uint64_t ops_of(const struct worker *w)

@@ -50,6 +50,10 @@ static struct view walk_all(void)
     struct view view = {.span_end = (char *)range.base};
     require(mspace_walk(look, &view) == 0, "the walk\n");
     require(view.span_end == (char *)range.base + (range_limit() << SLICE_SHIFT), "the walk ends before the range does\n");
+    struct watch_totals totals; /* counted in another way: what is in the records is what the blocks say */
+    watch_count(&totals);
+    require(view.nunknown || (totals.live == view.live && totals.nlive == view.nlive), "%zu blocks of %zu bytes in sum, %zu of %zu one by one\n",
+            totals.nlive, totals.live, view.nlive, view.live);
     return view;
 }
 
