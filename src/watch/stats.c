@@ -12,7 +12,6 @@ static size_t length(const struct block *block, size_t max)
     return n;
 }
 
-/* Free blocks that a pair has at hand. */
 static size_t count_pair(const struct pair *pair, unsigned class)
 {
     if (class < NSMALL) return length(__atomic_load_n(&pair->head, __ATOMIC_RELAXED), class_table[class].capacity);
