@@ -44,8 +44,7 @@ struct heap *heap_at(size_t index)
     return index < atomic_load_explicit(&table.count, memory_order_acquire) ? place(index) : NULL;
 }
 
-/* libc's word for it, which is true from before a thread starts; but pthread_cancel may have kept it from being told (glibc 2.36). musl
- * has no such word. */
+/* libc's word, true until a thread starts; but pthread_cancel may have kept it from being told (glibc 2.36). musl has none. */
 extern char __libc_single_threaded __attribute__((weak));
 bool heap_is_alone(void)
 {

@@ -21,7 +21,7 @@ struct census {
 
 /* Takes the one census there is (it is too big for a stack of 16 KiB), or returns NULL: somebody has it. */
 struct census *census_take(void);
-void census_drop(struct census *census);
+void census_drop(void);
 
 /* In a child of fork: whoever had it is gone. */
 void census_break(void);

@@ -62,7 +62,7 @@ int watch_walk(mspace_visitor *visit, void *argument)
         n = word_nslices(word); /* 0: joined with its left neighbour a moment ago; the next first is ahead */
         if (n) stop = visit_span(span, word, census, visit, argument);
     }
-    census_drop(census);
+    census_drop();
     return stop;
 }
 
@@ -136,6 +136,6 @@ size_t watch_verify(void)
         if (law) broken(law, span), errors++;
     }
     lock_drop(&spans.lock);
-    census_drop(census);
+    census_drop();
     return errors;
 }
