@@ -201,7 +201,7 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
     span->is_clean = span->ndirty == 0;
     span_set_state(span, state);
     span_add_total(&spans.totals.live, nslices);
-    purge_note_take(nslices, span->is_clean);
+    purge_note_take(nslices, nslices - span->ndirty);
     lock_drop(&spans.lock);
     return span;
 }
@@ -252,10 +252,11 @@ bool span_extend(struct span *span, size_t nslices, bool *is_clean)
         struct span *right = right_of(span, have);
         bin_remove(right);
         right = trim(right, 0, nslices - have);
+        size_t nclean = nslices - have - right->ndirty;
         *is_clean = right->ndirty == 0;
         join(span, right);
         span_add_total(&spans.totals.live, nslices - have);
-        purge_note_take(nslices - have, *is_clean);
+        purge_note_take(nslices - have, nclean);
     }
     lock_drop(&spans.lock);
     return fits;

@@ -135,7 +135,8 @@ struct span_totals {
     size_t live, dirty, clean; /* slices in use, free and dirty, free and clean */
     size_t peak;               /* the most that was live of late (purge.c), */
     size_t shrunk, drained;    /* and how much was given since, with little taken: all; and in small pieces */
-    size_t purged, regretted;  /* purged and not taken again; purged and taken again */
+    size_t purged;             /* and not taken again */
+    uint64_t calm_until;       /* tick until which nothing is purged that churn would want (purge.c) */
 };
 
 struct spans {
@@ -243,7 +244,7 @@ INLINE void purge_if_due(void)
 }
 
 /* Keeps account of what the program is likely to want back; the lock is held. */
-void purge_note_take(size_t nslices, bool was_clean);
+void purge_note_take(size_t nslices, size_t nclean);
 void purge_note_give(size_t nslices);
 
 /* seam.c, of slices of spans that nobody else uses. Says that mremap has moved n of them; that a fresh mapping is there. */

@@ -7,6 +7,7 @@
 #include "watch/watch.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 static size_t dirty_nbytes(void) { return spans.totals.dirty << SLICE_SHIFT; }
@@ -66,6 +67,38 @@ static void purge_bound_follows_the_option(void)
     empty();
     settle();
     require(dirty_nbytes() >= ((size_t)N << 20) / 10 * 9, "only %zu bytes stay\n", dirty_nbytes());
+    sound();
+}
+
+static long nfaults(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+static void touch_in_turn(size_t size, int nrounds)
+{
+    for (; nrounds; nrounds--) {
+        char *block = alloc_malloc(size);
+        for (size_t i = 0; i < size; i += PAGE) block[i] = 1;
+        alloc_free(block);
+    }
+}
+
+/* A block larger than all that may stay dirty, had and given back again and again: one page in fifty, not the fifth that is too much each
+ * time. Once nobody wants it any more it goes as ever. */
+static void what_is_wanted_again_stays(void)
+{
+    for (size_t size = 5 << 20; size <= 80 << 20; size *= 4) {
+        touch_in_turn(size, 100);
+        long before = nfaults(), npages = 300 * (long)(size / PAGE);
+        touch_in_turn(size, 300);
+        long again = nfaults() - before;
+        require(again <= npages / 50, "%zu bytes: %ld of %ld pages had to be fetched again\n", size, again, npages);
+    }
+    for (int left = 100; left && dirty_nbytes() > options.dirty + (2 << 20); left--) settle();
+    require(dirty_nbytes() <= options.dirty + (2 << 20), "%zu bytes stay\n", dirty_nbytes());
     sound();
 }
 
@@ -159,6 +192,7 @@ static void fork_in_the_middle_of_a_purge_loses_nothing(void)
     sound();
 }
 
-UNIT_MAIN(PROMISE(purge_bounds_what_is_kept), PROMISE(purge_bound_follows_the_option), PROMISE(purge_makes_memory_read_zero),
+UNIT_MAIN(PROMISE(purge_bounds_what_is_kept), PROMISE(purge_bound_follows_the_option), PROMISE(what_is_wanted_again_stays),
+          PROMISE(purge_makes_memory_read_zero),
           PROMISE(fork_in_the_middle_of_a_purge_loses_nothing), PROMISE(refused_madvise_is_no_harm), PROMISE(pretended_madvise_is_no_harm),
           PROMISE(refused_replacement_is_no_harm))
