@@ -136,7 +136,7 @@ struct span_totals {
     size_t peak;               /* the most that was live of late (purge.c), */
     size_t shrunk, drained;    /* and how much was given since, with little taken: all; and in small pieces */
     size_t purged;             /* and not taken again */
-    uint64_t calm_until;       /* tick until which nothing is purged that churn would want (purge.c) */
+    uint64_t calm, calm_until; /* nothing is purged that churn would want: for so many ticks, until that one (purge.c) */
 };
 
 struct spans {
