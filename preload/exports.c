@@ -134,6 +134,14 @@ EXPORT void *realloc(void *p, size_t size)
     return NULL;
 }
 
+/* libc's own would do, but behind us there may be an allocator that has one. Like libc's it asks whoever's realloc is first. */
+EXPORT void *reallocarray(void *p, size_t count, size_t size)
+{
+    void *(*volatile first_realloc)(void *, size_t) = realloc;
+    size_t bytes;
+    return UNLIKELY(__builtin_mul_overflow(count, size, &bytes)) ? alloc_refuse() : first_realloc(p, bytes);
+}
+
 EXPORT void *memalign(size_t alignment, size_t size)
 {
     return is_served() ? alloc_memalign(alignment, size) : memalign_slow(alignment, size);

@@ -10,7 +10,7 @@ fi
 libc=${2-$(ldd "$1" | awk '$1 == "libc.so.6" { print $3 }')}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Not blocks: hooks of old, libc's own, other things that are allocated. reallocarray and CPU_ALLOC call realloc and malloc by name.
+# Not blocks: hooks of old, libc's own, other things that are allocated. CPU_ALLOC calls malloc by name.
 cat >"$work/known" <<'END'
 __libc_freeres
 __libc_reallocarray
@@ -25,7 +25,6 @@ __libc_mallinfo
 __malloc_check_init
 malloc_get_state
 malloc_set_state
-reallocarray
 __sched_cpualloc
 inet6_option_alloc
 pkey_alloc
