@@ -45,7 +45,10 @@ static void start(void)
 static void repair(void)
 {
     bool was_locked = lock_break(&spans.lock);
-    heaps_repair(heap_own());
+    /* The first thread of a process that no atfork handler has heard of may have come by the fast paths until it started this one. Which heap
+     * is its own nobody can tell, so all stay whose they were. */
+    bool is_first = heap_own() || os_is_first_thread();
+    heaps_repair(heap_own(), is_first);
     if (was_locked || spans.npurging || heaps_have_vanished()) spans_repair(was_locked); /* who purges need not have a heap */
     census_break();
 }

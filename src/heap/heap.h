@@ -165,8 +165,9 @@ void heap_collect_woken(struct heap *heap);
 /* Everything that can be drained at once: pending, woken, remote bits of available spans (malloc_trim, thread exit). */
 void heap_drain(struct heap *heap);
 
-/* Undoes what a fork left of other threads' heaps; `own` is spared. Single-threaded (src/api/life.c). */
-void heaps_repair(struct heap *own);
+/* Undoes what a fork left of other threads' heaps; `own` is spared. are_all_gone false: one of them may be in use. One thread at a time, before
+ * any other takes a slow rung (src/api/life.c). */
+void heaps_repair(struct heap *own, bool are_all_gone);
 
 /* Whether a fork has ever left heaps of vanished threads behind in this process. */
 bool heaps_have_vanished(void);

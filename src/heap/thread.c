@@ -197,7 +197,7 @@ static void repair_shared(void)
     init(shared, SHARED, HEAP_SHARED);
 }
 
-void heaps_repair(struct heap *own)
+void heaps_repair(struct heap *own, bool are_all_gone)
 {
     lock_break(&table.lock);
     repair_shared();
@@ -208,6 +208,6 @@ void heaps_repair(struct heap *own)
         if (heap == own || i == SHARED || state == HEAP_LOST) continue;
         if (state == HEAP_OWNED) have_vanished = true;
         if (atomic_load_explicit(&heap->busy, memory_order_relaxed)) lose(heap);
-        else heap_pool(heap);
+        else if (are_all_gone || state == HEAP_POOLED) heap_pool(heap);
     }
 }

@@ -109,6 +109,8 @@ bool os_is_on_stack(const struct os_process *process, const void *pointer)
     return p >= here && p < (is_first ? first : top) && top != 0;
 }
 
+bool os_is_first_thread(void) { return os_call(SYS_gettid, 0, 0, 0, 0, 0, 0) == os_call(SYS_getpid, 0, 0, 0, 0, 0, 0); }
+
 /* Where the program's last segment ends in memory. PT_PHDR tells how far it was loaded from where it was linked. */
 static uintptr_t end_of_program(const struct os_process *process)
 {
