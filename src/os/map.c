@@ -20,9 +20,11 @@ enum os_answer os_map_here(void *address, size_t nbytes)
     long at = os_call(SYS_mmap, (long)address, (long)nbytes, PROTECTION, PRIVATE, -1, 0);
     if (at == (long)address) return OS_DONE;
     if (at < 0 && at > -4096) return OS_REFUSED;
-    os_call(SYS_munmap, at, (long)nbytes, 0, 0, 0, 0);
+    os_unmap((void *)at, nbytes);
     return OS_TAKEN;
 }
+
+void os_unmap(void *address, size_t nbytes) { os_call(SYS_munmap, (long)address, (long)nbytes, 0, 0, 0, 0); }
 
 void os_advise(void *address, size_t nbytes, bool is_huge)
 {

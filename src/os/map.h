@@ -16,6 +16,9 @@ enum os_answer {
 /* Maps fresh zeroed memory at exactly `address`, by a plain hint. */
 enum os_answer os_map_here(void *address, size_t nbytes);
 
+/* Gives addresses back. */
+void os_unmap(void *address, size_t nbytes);
+
 /* Asks for huge pages there, or for none. Refusal is harmless. */
 void os_advise(void *address, size_t nbytes, bool is_huge);
 

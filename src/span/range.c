@@ -51,14 +51,34 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random)
     draw_base();
 }
 
+/* What a table was last about to get. A child of a fork in the middle of that has it mapped, and does not know that it is its own. */
+static struct {
+    const size_t *covered;
+    size_t before, nbytes;
+    char *at;
+} asked;
+
 /* Has a table of `size`-byte entries cover `need` slices. */
 static enum os_answer grow_table(void *table, size_t size, size_t *covered, size_t need)
 {
     if (*covered >= need) return OS_DONE;
     size_t n = round_up(need - *covered, TABLE_STEP);
-    enum os_answer answer = os_map_here((char *)table + *covered * size, n * size);
+    asked.nbytes = 0;
+    STORE_ORDER();
+    asked.covered = covered, asked.before = *covered, asked.at = (char *)table + *covered * size;
+    STORE_ORDER();
+    asked.nbytes = n * size;
+    STORE_ORDER();
+    enum os_answer answer = os_map_here(asked.at, n * size);
     if (answer == OS_DONE) *covered += n;
+    else asked.nbytes = 0; /* something of somebody else's is there */
     return answer;
+}
+
+void range_repair(void)
+{
+    if (asked.nbytes && *asked.covered == asked.before) os_unmap(asked.at, asked.nbytes);
+    asked.nbytes = 0;
 }
 
 static enum os_answer grow_tables(size_t need)
@@ -77,6 +97,18 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
         if (step == need) return 0;
         step = max_size(step / 2, need);
     }
+}
+
+/* The same, and the tables for them. These come last: of what is refused they would keep a hundredth, and a malloc of 300 GiB took the
+ * other 3 of an RLIMIT_AS of 4. */
+static size_t map_with_tables(size_t at, size_t step, size_t need, enum os_answer *answer)
+{
+    for (size_t n; (n = map_slices(at, step, need, answer)) != 0; step = need) {
+        if ((*answer = grow_tables(at + n)) == OS_DONE) return n;
+        os_unmap((void *)(range.base + (at << SLICE_SHIFT)), n << SLICE_SHIFT);
+        if (n == need) break;
+    }
+    return 0;
 }
 
 /* --- huge pages ---
@@ -164,10 +196,7 @@ static size_t grow(size_t nslices, size_t *first, enum os_answer *answer)
         *answer = OS_REFUSED;
         if (nslices > SLICES_MAX || limit + skipped > SLICES_MAX - nslices) return 0;
         step = min_size(step, SLICES_MAX - limit - skipped);
-        if (grow_tables(limit + skipped + step) != OS_DONE) step = nslices;
-        *answer = grow_tables(limit + skipped + step);
-        if (*answer != OS_DONE) return 0;
-        size_t n = map_slices(limit + skipped, step, nslices, answer);
+        size_t n = map_with_tables(limit + skipped, step, nslices, answer);
         if (n) {
             ask_for_huge(limit + skipped, limit + skipped + n, nslices);
             if (skipped) span_set(range.records + limit, SPAN_HOLE, skipped);

@@ -356,6 +356,7 @@ static void scrap_inside(struct span *span, size_t nslices)
 void spans_repair(bool was_locked)
 {
     struct span *run = NULL;
+    if (was_locked) range_repair();
     for (int kind = 0; kind < 2; kind++)
         for (int word = 0; word < NWORDS; word++) bins[kind].used[word] = 0;
     spans.totals.live = spans.totals.dirty = spans.totals.clean = 0;

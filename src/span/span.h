@@ -156,6 +156,9 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random);
  * and the index of the first. A taken address in the way is skipped and becomes a HOLE. */
 size_t range_grow(size_t nslices, size_t *first);
 
+/* In a child of fork, if the lock was held: what the tables have got and nobody knows of goes. */
+void range_repair(void);
+
 /* Asks for huge pages where they had been asked for, of slices [from, from + n) that have been mapped anew. Any thread. */
 void range_advise_again(size_t from, size_t n);
 

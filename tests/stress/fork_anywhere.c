@@ -70,6 +70,12 @@ static void tidy(size_t size, int n)
     api_trim(0);
 }
 
+/* The tables beside the range grow, too, every 64 MiB; none of it is touched, nor given back: the next time it grows again. */
+static void grow(size_t size, int n)
+{
+    while (n--) require(api_malloc(size) != NULL, "the range cannot grow\n");
+}
+
 static const struct act {
     const char *name;
     void (*play)(size_t size, int n);
@@ -86,6 +92,7 @@ static const struct act {
     {"another's medium blocks off the fast path", free_given, 40000, 20, 20},
     {"another's large blocks", free_given, 300000, 4, 4},
     {"resizing", resize, 300000, 3, 0},
+    {"growth", grow, 128 << 20, 2, 0},
     {"looking", look, 100, 10, 0},
     {"tidying", tidy, 2000000, 4, 0},
 };
@@ -213,6 +220,7 @@ __attribute__((noreturn)) static void child_live(uint64_t random, bool has_threa
     }
     for (int i = 0; i < NEXPOSED; i++) stamped_free(exposed[i]);
     churn(random);
+    grow(64 << 20, 3);
     require(mspace_walk(visit, &nitems) == 1, "the heap of a child cannot be walked\n");
     require_sound("in a child");
     _exit(0);
