@@ -83,8 +83,9 @@ void census_count(struct census *census, const struct span *span)
     for (unsigned word = 0; word < nwords(census); word++)
         census->nremote += mark_word(census, word, atomic_load_explicit(remote_bits(span) + word, memory_order_relaxed));
     count_elsewhere(census);
-    for (unsigned k = PEEK(desc->carved); k < census->class->capacity; k++, census->nuncarved++) {
+    for (unsigned k = PEEK(desc->carved); k < census->class->capacity; k++) {
         census->nbroken += census_is_free(census, k);
         census->is_free[k / 64] |= (uint64_t)1 << k % 64;
+        census->nuncarved += k < PEEK(span->capacity); /* less than the class's under a limit: the others never will be */
     }
 }

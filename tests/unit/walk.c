@@ -2,6 +2,7 @@
 #include "api/alloc.h"
 #include "api/life.h"
 #include "heap/heap.h"
+#include "os/options.h"
 #include "unit.h"
 #include "watch/watch.h"
 
@@ -230,6 +231,24 @@ static void verify_finds_damage(void)
     require(mspace_verify() == 0, "sound at the end\n");
 }
 
+/* A span that the limit did not allow to be carved whole is sound. */
+static void verify_knows_of_the_limit(void)
+{
+    enum { MANY = 150000 };
+    static char *many[MANY];
+    static const size_t sizes[] = {16, 100, 900, 3000, 20000, 32768};
+    options.limit = (struct option_limit){2 << 20, 2 << 20};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        int n = 0;
+        while (n < MANY && (many[n] = alloc_malloc(sizes[s]))) n++;
+        require(n < MANY && mspace_verify() == 0, "%d blocks of %zu bytes\n", n, sizes[s]);
+        for (int third = 0; third < 3; third++) {
+            for (int i = third; i < n; i += 3) alloc_free(many[i]);
+            require(mspace_verify() == 0, "blocks of %zu bytes, %d thirds freed\n", sizes[s], third + 1);
+        }
+    }
+}
+
 UNIT_MAIN(PROMISE(walk_goes_in_address_order), PROMISE(walk_counts_what_is_live), PROMISE(walk_sees_each_block_as_it_is),
           PROMISE(walk_sees_what_other_threads_free), PROMISE(visitor_ends_the_walk), PROMISE(walk_within_a_walk_is_refused),
-          PROMISE(visitor_may_allocate), PROMISE(totals_are_the_sums_of_the_walk), PROMISE(verify_finds_damage))
+          PROMISE(visitor_may_allocate), PROMISE(totals_are_the_sums_of_the_walk), PROMISE(verify_finds_damage), PROMISE(verify_knows_of_the_limit))
