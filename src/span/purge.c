@@ -101,15 +101,32 @@ static void discard_bits(size_t from, size_t end)
     if (from < end) os_discard(range.remote[from], (end - from) * sizeof range.remote[0]);
 }
 
+/* Spans that the kernel would not purge, out of everybody's reach until the end of the step: a program locks a page and frees the block, and the
+ * rest is to be purged all the same. Of many one need not try all (mlockall). */
+enum { ASIDE_MAX = 8 };
+struct aside {
+    struct span *spans[ASIDE_MAX];
+    unsigned n;
+};
+
+static void put_back(struct aside *aside)
+{
+    if (!aside->n) return;
+    lock_take(&spans.lock);
+    spans.npurging -= aside->n;
+    while (aside->n) span_put_free(aside->spans[--aside->n]);
+    lock_drop(&spans.lock);
+}
+
 /* Purges the last dirty run of a span, or 2 MiB of it, with the span out of reach and the lock free meanwhile: blocks are
- * taken from the other end. Returns the slices purged, 0 when there are none or the kernel refuses. */
-static size_t purge_one(void)
+ * taken from the other end. Adds the slices purged to *done. False: there are none, or the kernel refuses. */
+static bool purge_one(struct aside *aside, size_t *done)
 {
     lock_take(&spans.lock);
     struct span *span = span_take_dirtiest();
     if (!span) {
         lock_drop(&spans.lock);
-        return 0;
+        return false;
     }
     size_t index = span_index(span), end = dirty_end(index, span_nslices(span)), from = end - 1;
     while (from > index && from % STEP && dirty_count(from - 1, 1)) from--; /* to the start of a huge page, not further */
@@ -120,33 +137,38 @@ static size_t purge_one(void)
     bool is_done = os_discard((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
     if (is_done) discard_bits(from, end);
     is_done = is_done && seam_heal(from, end, index + span_nslices(span));
+    if (!is_done) return aside->spans[aside->n++] = span, aside->n < ASIDE_MAX;
 
     lock_take(&spans.lock);
     spans.npurging--;
-    if (is_done) {
-        dirty_wipe(from, end - from);
-        spans.totals.purged += end - from;
-        span->ndirty -= end - from;
-    }
+    dirty_wipe(from, end - from);
+    spans.totals.purged += end - from;
+    span->ndirty -= end - from;
     span_put_free(span);
     lock_drop(&spans.lock);
-    return is_done ? end - from : 0;
+    *done += end - from;
+    return true;
 }
 
-size_t purge_down_to(size_t keep)
+/* Until there is no more than `keep`, or so many ticks have passed. */
+static size_t purge_for(size_t keep, uint64_t ticks)
 {
-    size_t done = 0, n;
-    while (dirty_now() > keep && (n = purge_one()) != 0) done += n;
+    struct aside aside = {.n = 0};
+    size_t done = 0;
+    uint64_t start = bits_ticks();
+    while (dirty_now() > keep && bits_ticks() - start < ticks && purge_one(&aside, &done)) {
+    }
+    put_back(&aside);
     return done << SLICE_SHIFT;
 }
+
+size_t purge_down_to(size_t keep) { return purge_for(keep, UINT64_MAX); }
 
 /* The same, but for the last BURST, which ends when it has taken half a millisecond. */
 static void purge_for_a_while(size_t keep)
 {
     purge_down_to(keep + BURST);
-    uint64_t start = bits_ticks();
-    while (dirty_now() > keep && bits_ticks() - start < GRACE && purge_one() != 0) {
-    }
+    purge_for(keep, GRACE);
 }
 
 /* Whether there has been too much for half a millisecond, or there is far too much. Once it is time it stays so until there

@@ -7,6 +7,7 @@
 #include "watch/watch.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -143,6 +144,28 @@ static void refused_madvise_is_no_harm(void) { madvise_never_works(EINVAL); }
 /* As under old emulators: it says yes and does nothing. */
 static void pretended_madvise_is_no_harm(void) { madvise_never_works(0); }
 
+/* A page that a program has locked, and freed: it stays, and what is free beside it does not. */
+static void a_locked_page_keeps_no_other(void)
+{
+    enum { NPARTS = 8 };
+    char *parts[NPARTS], *fences[NPARTS];
+    for (int i = 0; i < NPARTS; i++) {
+        size_t size = (size_t)(i ? 8 : 16) << 20;
+        memset(parts[i] = alloc_malloc(size), 0xff, size);
+        fences[i] = alloc_malloc(100000);
+    }
+    if (mlock(parts[0] + (16 << 20) - PAGE, PAGE) != 0) return; /* not allowed here */
+    for (int i = 0; i < NPARTS; i++) alloc_free(parts[i]);
+    purge_down_to(0);
+    require(dirty_nbytes() == 16 << 20, "%zu bytes are kept for one page\n", dirty_nbytes());
+    sound();
+    munlock(parts[0] + (16 << 20) - PAGE, PAGE);
+    purge_down_to(0);
+    require(dirty_nbytes() == 0, "%zu bytes are kept for nothing\n", dirty_nbytes());
+    for (int i = 0; i < NPARTS; i++) alloc_free(fences[i]);
+    sound();
+}
+
 static void refused_replacement_is_no_harm(void)
 {
     char *p = alloc_malloc(8 << 20), *fence = alloc_malloc(1 << 20);
@@ -195,4 +218,4 @@ static void fork_in_the_middle_of_a_purge_loses_nothing(void)
 UNIT_MAIN(PROMISE(purge_bounds_what_is_kept), PROMISE(purge_bound_follows_the_option), PROMISE(what_is_wanted_again_stays),
           PROMISE(purge_makes_memory_read_zero),
           PROMISE(fork_in_the_middle_of_a_purge_loses_nothing), PROMISE(refused_madvise_is_no_harm), PROMISE(pretended_madvise_is_no_harm),
-          PROMISE(refused_replacement_is_no_harm))
+          PROMISE(a_locked_page_keeps_no_other), PROMISE(refused_replacement_is_no_harm))
