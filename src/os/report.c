@@ -1,4 +1,6 @@
 #include "report.h"
+#include "../base/bits.h"
+#include "lock.h"
 #include "options.h"
 #include "sys.h"
 
@@ -59,14 +61,19 @@ static void tell(const char *entry, const struct evidence *evidence)
 
 COLD void report_crime(const char *entry, const struct evidence *evidence)
 {
-    static atomic_flag is_dying = ATOMIC_FLAG_INIT;
+    static _Atomic(uintptr_t) dying; /* a thread */
+    uintptr_t first = 0, own = bits_thread_pointer();
     if (options.on_error == ON_ERROR_IGNORE) return;
     if (options.on_error == ON_ERROR_REPORT) {
         tell(entry, evidence);
         return;
     }
-    /* A second report inside the first ends the process: a handler of SIGABRT met the same corruption. */
-    if (atomic_flag_test_and_set(&is_dying)) _Exit(134);
+    /* A second report inside the first ends the process: a handler of SIGABRT met the same corruption. Another thread's waits for the first
+     * to be told, and for the signal. */
+    if (!atomic_compare_exchange_strong(&dying, &first, own)) {
+        if (first != own) lock_pause(5000);
+        _Exit(134);
+    }
     tell(entry, evidence);
     if (report_before_abort) report_before_abort();
     abort();
