@@ -80,7 +80,8 @@ static bool read_object(struct object *object)
     const ElfW(Ehdr) *header = at(file, 0, sizeof *header);
     if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_ident[EI_CLASS] != ELFCLASS64) return false;
     const ElfW(Phdr) *part = at(file, header->e_phoff, header->e_phnum * sizeof *part);
-    for (size_t i = 0; part && i < header->e_phnum; i++) {
+    if (!part) return false; /* cut off */
+    for (size_t i = 0; i < header->e_phnum; i++) {
         if (part[i].p_type != PT_DYNAMIC) continue;
         object->entries = at(file, part[i].p_offset, part[i].p_filesz);
         object->nentries = object->entries ? part[i].p_filesz / sizeof *object->entries : 0;
