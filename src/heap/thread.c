@@ -30,13 +30,14 @@ static struct {
     struct lock lock;      /* rank 2, beside the page level's: never both */
     _Atomic(size_t) count; /* heaps in use at any time */
     size_t mapped;         /* bytes of the table that are mapped */
+    uintptr_t start;       /* fixed by the first of them: the range may be drawn again later, in a child of a fork beside the first malloc */
 } table;
 static _Atomic(uint64_t) pool; /* version << 32 | index + 1 of the top, 0 empty */
 
 static struct heap *place(size_t index)
 {
     if (index < NSTATIC) return &static_heaps[index];
-    return (struct heap *)((uintptr_t)range.records + TABLE_DISTANCE + (index - NSTATIC) * sizeof(struct heap));
+    return (struct heap *)(table.start + (index - NSTATIC) * sizeof(struct heap));
 }
 
 struct heap *heap_at(size_t index)
@@ -118,6 +119,7 @@ struct heap *heap_unpool(void)
 
 static bool map_place(size_t index)
 {
+    if (!table.mapped) table.start = (uintptr_t)range.records + TABLE_DISTANCE;
     uintptr_t first = (uintptr_t)place(NSTATIC), end = (uintptr_t)(place(index) + 1);
     if (end <= first + table.mapped) return true;
     if (os_map_here((void *)(first + table.mapped), TABLE_STEP) != OS_DONE) return false;
