@@ -33,12 +33,13 @@ check_exports() {
         broken "< is missing, > is new or is no function: change exports.map and exports.txt together, knowingly"
 }
 
-# Only malloc and free may have a GOT entry, for preload/next.c to compare with; and nothing may jump through it.
+# Only malloc and free may have a GOT entry, for preload/next.c to compare with, and realloc, for reallocarray to ask the first; and nothing
+# may jump through it.
 check_plt() {
     relocations | while read -r offset type name; do
         grep -qx "$name" "$here/exports.txt" || continue
         case $name/$type in
-            malloc/*GLOB_DAT | free/*GLOB_DAT) printf '%s\n' "$offset" | sed 's/^0*//' ;;
+            malloc/*GLOB_DAT | free/*GLOB_DAT | realloc/*GLOB_DAT) printf '%s\n' "$offset" | sed 's/^0*//' ;;
             *) printf 'relocation: %s %s\n' "$type" "$name" ;;
         esac
     done >"$work/plt"
