@@ -48,7 +48,7 @@ static size_t dirty_allowed(void)
 {
     const struct span_totals *totals = &spans.totals;
     size_t live = PEEK(totals->live), peak = PEEK(totals->peak), shrunk = PEEK(totals->shrunk), drained = PEEK(totals->drained);
-    if (calm_left(bits_ticks())) shrunk = drained = 0;
+    if (PEEK(totals->calm_until) && calm_left(bits_ticks())) shrunk = drained = 0;
     size_t gone = min_size(2 * peak, max_size(3 * shrunk, 6 * drained)), churn = 0;
     if (gone < 2 * peak) churn = (2 * peak - min_size(2 * peak, live)) * min_size(peak, 2 * peak - gone) / peak;
     return max_size(options.dirty, max_size(live / 32, churn) << SLICE_SHIFT);
@@ -150,25 +150,24 @@ static bool purge_one(struct aside *aside, size_t *done)
     return true;
 }
 
-/* Until there is no more than `keep`, or so many ticks have passed. */
-static size_t purge_for(size_t keep, uint64_t ticks)
+/* Until there is no more than `keep`, or from `start` GRACE has passed; 0: however long it takes. */
+static size_t purge_since(size_t keep, uint64_t start)
 {
     struct aside aside = {.n = 0};
     size_t done = 0;
-    uint64_t start = bits_ticks();
-    while (dirty_now() > keep && bits_ticks() - start < ticks && purge_one(&aside, &done)) {
+    while (dirty_now() > keep && (!start || bits_ticks() - start < GRACE) && purge_one(&aside, &done)) {
     }
     put_back(&aside);
     return done << SLICE_SHIFT;
 }
 
-size_t purge_down_to(size_t keep) { return purge_for(keep, UINT64_MAX); }
+size_t purge_down_to(size_t keep) { return purge_since(keep, 0); }
 
 /* The same, but for the last BURST, which ends when it has taken half a millisecond. */
 static void purge_for_a_while(size_t keep)
 {
     purge_down_to(keep + BURST);
-    purge_for(keep, GRACE);
+    purge_since(keep, bits_ticks() | 1);
 }
 
 /* Whether there has been too much for half a millisecond, or there is far too much. Once it is time it stays so until there

@@ -15,7 +15,7 @@
  * ThreadSanitizer has its range at 256 GiB. */
 static const uintptr_t PRIVATE = (uintptr_t)1 << 44;
 
-enum { STACK = 64 << 10, BUFFER_MAX = 12, NTABLE = 1 << 17, NLOCKS = 8, LOG_MAX = 1 << 16, STALE = 2 << 10 };
+enum { STACK = 64 << 10, BUFFER_MAX = 12, NTABLE = 1 << 17, NLOCKS = 8, LOG_MAX = 1 << 19, STALE = 2 << 10 };
 
 typedef uint64_t __attribute__((may_alias)) any64; /* a word, whatever it is a part of */
 
