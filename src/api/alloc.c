@@ -140,6 +140,17 @@ static bool free_own(const struct desc *desc, void *p)
     return pushed != PUSH_REFUSED;
 }
 
+/* Frees of others' blocks before a thread that allocates nothing gets a heap to gather them in. Those few at the end of a thread, when key
+ * destructors and libc free what its creator has made, would get it one that nobody takes away any more. */
+enum { FREES_ALONE = 16 };
+
+static struct heap *gathering_heap(void)
+{
+    struct heap *heap = heap_own();
+    if (heap || thread.nfrees++ < FREES_ALONE) return heap;
+    return life_thread();
+}
+
 /* Frees of others' blocks between two looks at how much is dirty: a line that all threads write. */
 enum { PURGE_EVERY = 16 };
 
@@ -147,7 +158,7 @@ enum { PURGE_EVERY = 16 };
  * are seen when its owner takes it in. In hardened mode it is posted at once, so that a second free is seen whoever makes it. */
 static bool free_remote(struct span *span, void *p, const struct desc *desc)
 {
-    struct heap *heap = LIKELY(options.mode == MODE_FAST) ? own_heap() : NULL;
+    struct heap *heap = LIKELY(options.mode == MODE_FAST) ? gathering_heap() : NULL;
     unsigned k = desc_index(desc, p);
     if (desc->class < NSMALL) block_link(p, NULL);
     else if (remote_is_free_at_owner(span, k)) return false;

@@ -41,12 +41,10 @@
  * 8 bytes are read whole on every processor we run on; ThreadSanitizer gets the atomic that it wants. */
 #if defined(__SANITIZE_THREAD__)
 #define PEEK(object) __atomic_load_n(&(object), __ATOMIC_RELAXED)
-#define RANGE_BASE_FORCED ((uintptr_t)256 << 30)        /* inside the little that its shadow covers */
-#define EXIT_ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - 1) /* in the last it has no state left of its own */
+#define RANGE_BASE_FORCED ((uintptr_t)256 << 30) /* inside the little that its shadow covers */
 #else
 #define PEEK(object) (object)
 #define RANGE_BASE_FORCED ((uintptr_t)0)
-#define EXIT_ROUNDS PTHREAD_DESTRUCTOR_ITERATIONS
 #endif
 
 INLINE size_t round_up(size_t n, size_t power_of_two) { return (n + power_of_two - 1) & ~(power_of_two - 1); }

@@ -86,6 +86,7 @@ struct thread {
     uint32_t state;  /* enum thread_state */
     uint32_t guard;  /* recursion guard: how deep in call-backs (preload/guard.h) */
     uint32_t shared; /* holds the shared heap */
+    uint32_t nfrees; /* of others' blocks, without a heap */
 };
 
 enum thread_state { THREAD_NEW, THREAD_LIVE, THREAD_GONE };
