@@ -74,9 +74,15 @@ bool life_is_ready(void) { return is_ready; }
 
 bool life_came_late(void) { return came_late; }
 
+static bool was_alone; /* the thread that forks. With a heap: what nobody else can have but a thread that libc does not know */
+
+static void before_fork(void) { was_alone = heap_own() && heap_is_alone(); }
+
+/* Of a process of one thread nothing has vanished. What is half-way is what a signal handler that forks has interrupted, and goes on. */
 static void after_fork_in_child(void)
 {
-    if (life.is_kept) atomic_store_explicit(&life.state, LIFE_NONE, memory_order_relaxed);
+    if (was_alone) atomic_store_explicit(&life.state, LIFE_ON, memory_order_relaxed);
+    else if (life.is_kept) atomic_store_explicit(&life.state, LIFE_NONE, memory_order_relaxed);
     life_check();
     life_help();
 }
@@ -116,7 +122,7 @@ __attribute__((constructor)) static void ready(void)
     came_late = program_invocation_name[0] != 0;
     read_process(); /* and no more: a program that never allocates pays for nothing else */
     has_exit_key = pthread_key_create(&exit_key, at_thread_exit) == 0;
-    if (__register_atfork) __register_atfork(NULL, NULL, after_fork_in_child, &__dso_handle);
+    if (__register_atfork) __register_atfork(before_fork, NULL, after_fork_in_child, &__dso_handle);
     is_ready = true;
     if (!options.inherit) os_forget_preload(&process);
     options_tell();
