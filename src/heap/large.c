@@ -79,9 +79,8 @@ bool large_resize(void *block, size_t size)
     struct span *span = large_of(block);
     size_t nbytes = pages_for(size), want = slices_for(nbytes), have = span_nslices(span);
     size_t more = nbytes - min_size(nbytes, span->nbytes);
-    bool is_clean;
     if (more && !limit_charge(more, true)) return false;
-    if (want > have && !span_extend(span, want, &is_clean)) return limit_refund(more), false;
+    if (want > have && !span_extend(span, want)) return limit_refund(more), false;
     if (want < have && want <= have / 2) span_cut(span, want); /* less keeps its tail: growing again is common */
     limit_refund(span->nbytes - min_size(span->nbytes, nbytes));
     span->nbytes = nbytes;

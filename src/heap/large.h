@@ -17,7 +17,7 @@ void *large_alloc_growing(size_t size, size_t before);
 /* False: not the start of a live large block (or another thread was first). */
 bool large_free(void *block);
 
-/* Resizes without moving, or returns false and changes nothing. *is_zero: what was added reads zero. */
+/* Resizes without moving, or returns false and changes nothing. */
 bool large_resize(void *block, size_t size);
 
 /* Resizes by moving pages, or a big block by copying a little at a time, so that it is never resident twice. NULL: not possible here

@@ -8,7 +8,7 @@
  *        carve     blocks of the current span that never were blocks
  *        available a span that has been current before and has had frees since
  *        woken     spans that other threads' frees made worth a look
- *        adopt     spans of threads that are gone
+ *        adopt     a span of a thread that is gone, the last that went
  *        fresh     a span from the page level
  *
  * The opposite way, frees: an event is `due` of a span that is not current underflowing. FULL: enough frees that it is worth

@@ -40,7 +40,7 @@ static bool word_is(struct word word, const char *string)
     return strlen(string) == word.length && memcmp(word.start, string, word.length) == 0;
 }
 
-/* Cuts the next word off `rest` at any of the bytes of `ends`, or at its end; the cut byte is dropped. */
+/* Cuts the next word off `rest` at `end`, or where it ends itself; the byte is dropped. */
 static struct word cut(struct word *rest, char end)
 {
     const char *found = rest->length ? memchr(rest->start, end, rest->length) : NULL;

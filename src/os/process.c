@@ -48,7 +48,7 @@ void os_process_read(struct os_process *process)
     process->headers = (const void *)getauxval(AT_PHDR);
     process->nheaders = getauxval(AT_PHNUM);
     process->entry = getauxval(AT_ENTRY);
-    process->is_secure = getauxval(AT_SECURE) != 0;
+    process->is_secure = getauxval(AT_SECURE) != 0; /* both libcs know it, whatever the kernel told them */
     read_random(process, (const void *)getauxval(AT_RANDOM));
 }
 

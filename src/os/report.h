@@ -31,11 +31,11 @@ struct evidence {
 /* entry: the public function as the program called it, "free()". */
 void report_crime(const char *entry, const struct evidence *evidence);
 
-/* Starts a line with `mspace[PID]: `; report_line ends it with a newline and writes it. */
+/* Starts a line with `mspace[PID]: `; report_line ends it with a newline and writes it. The lines of mspace_verify and of the statistics go
+ * through this door, too. */
 void report_begin(struct text *text);
 void report_line(struct text *text);
 
-/* The broken-law lines of mspace_verify and the lines of the statistics go through the same door. */
 extern void (*report_before_abort)(void); /* set once at start: lets go of locks, as SIGABRT handlers allocate */
 
 #endif

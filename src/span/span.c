@@ -241,7 +241,7 @@ static size_t free_right_of(const struct span *span)
     return right && is_free(span_state(right)) ? span_nslices(right) : 0;
 }
 
-bool span_extend(struct span *span, size_t nslices, bool *is_clean)
+bool span_extend(struct span *span, size_t nslices)
 {
     lock_take(&spans.lock);
     size_t have = span_nslices(span), room = have + free_right_of(span);
@@ -253,7 +253,6 @@ bool span_extend(struct span *span, size_t nslices, bool *is_clean)
         bin_remove(right);
         right = trim(right, 0, nslices - have);
         size_t nclean = nslices - have - right->ndirty;
-        *is_clean = right->ndirty == 0;
         join(span, right);
         span_add_total(&spans.totals.live, nslices - have);
         purge_note_take(nslices - have, nclean);

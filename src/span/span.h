@@ -210,8 +210,8 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
  * again. Any thread that owns it. */
 void span_give(struct span *span, size_t ntouched);
 
-/* Grows a span in use to nslices into a free right neighbour or, at the end of the range, into what this grows by; or returns false. *is_clean: the addition reads zero. */
-bool span_extend(struct span *span, size_t nslices, bool *is_clean);
+/* Grows a span in use to nslices into a free right neighbour or, at the end of the range, into what this grows by; or returns false. */
+bool span_extend(struct span *span, size_t nslices);
 
 /* Gives a span back all of which reads zero. */
 void span_give_clean(struct span *span);

@@ -70,9 +70,10 @@ static void add_span(struct watch_totals *totals, struct span *span, uint64_t wo
 static void add_waiting(struct watch_totals *waiting, const struct heap *heap)
 {
     for (int way = 0; way < NPENDING; way++) {
-        struct pending pending = heap->pending[way];
-        size_t n = (size_t)__builtin_popcountl(pending.bits);
-        if (n) add_blocks(waiting, n, PEEK(span_desc(span_of_start(pending.key))->size));
+        const struct pending *pending =
+            &heap->pending[way]; /* bits first: where there are some the key is theirs, or of others by now */
+        size_t n = (size_t)__builtin_popcountl(__atomic_load_n(&pending->bits, __ATOMIC_ACQUIRE));
+        if (n) add_blocks(waiting, n, PEEK(span_desc(span_of_start(pending->key))->size));
     }
     for (unsigned class = 0; class < NSMALL; class ++)
         if (!heap->current[class]) add_blocks(waiting, length(heap->pairs[class].head, YOUNG_BATCH), class_table[class].size);

@@ -107,18 +107,17 @@ static void span_remembers_what_was_touched(void)
 
 static void span_extends_into_a_free_neighbour_only(void)
 {
-    bool is_clean;
     life_check();
     struct span *a = take(2, 1, false), *b = take(2, 1, false), *c = take(2, 1, false);
-    require(!span_extend(a, 3, &is_clean), "into a neighbour in use\n");
+    require(!span_extend(a, 3), "into a neighbour in use\n");
     write_to(b, 0, 2);
     give(b, 2);
-    require(!span_extend(a, 5, &is_clean), "further than the neighbour reaches\n");
-    require(span_extend(a, 3, &is_clean) && !is_clean && span_nslices(a) == 3, "into part of a dirty neighbour\n");
+    require(!span_extend(a, 5), "further than the neighbour reaches\n");
+    require(dirty_count(span_index(b), 1) == 1 && span_extend(a, 3) && span_nslices(a) == 3, "into part of a dirty neighbour\n");
     verify();
-    require(span_extend(a, 4, &is_clean) && span_nslices(a) == 4 && a + 4 == c, "into the rest of it\n");
+    require(span_extend(a, 4) && span_nslices(a) == 4 && a + 4 == c, "into the rest of it\n");
     verify();
-    require(span_extend(c, 10, &is_clean) && is_clean && reads_zero(c, 2, 10), "into a clean neighbour\n");
+    require(dirty_count(span_index(c) + 2, 8) == 0 && span_extend(c, 10) && reads_zero(c, 2, 10), "into a clean neighbour\n");
     verify();
     give(a, 4);
     give(c, 10);
@@ -250,7 +249,6 @@ static void step(uint64_t *state)
 {
     struct span **slot = &live[random_below(state, NLIVE)], *span = *slot;
     size_t nslices = span ? span_nslices(span) : 0;
-    bool is_clean;
     if (!span) {
         span = *slot = take(random_size(state), (size_t)1 << (random_below(state, 8) ? 0 : random_below(state, 7)), random_below(state, 2));
         claim(span, 0, span_nslices(span), 1);
@@ -265,7 +263,8 @@ static void step(uint64_t *state)
         break;
     case 1: {
         size_t more = nslices + random_size(state);
-        if (!span_extend(span, more, &is_clean)) return;
+        bool is_clean = dirty_count(span_index(span) + nslices, more - nslices) == 0;
+        if (!span_extend(span, more)) return;
         require(span_nslices(span) == more, "extended to %zu, not %zu\n", span_nslices(span), more);
         claim(span, nslices, more, 1);
         require(!is_clean || reads_zero(span, nslices, more), "an addition said to be clean is not\n");

@@ -2,12 +2,9 @@
 # A dynamic program of another C library, musl, starts under the library, is served by it, takes its options and is told of its crimes.
 set -euo pipefail
 
-if [ $# -ne 1 ]; then
-    echo "usage: tests/hazard/loader/foreign_libc.sh LIBRARY"
-    echo "Exit status 77: there is no musl-gcc (musl-tools)."
-    [ "${1-}" = --help ] && exit 0
-    exit 2
-fi
+usage="usage: tests/hazard/loader/foreign_libc.sh LIBRARY     exit status 77: there is no musl-gcc (musl-tools)"
+[ "${1-}" != --help ] || { echo "$usage"; exit 0; }
+[ $# = 1 ] || { echo "$usage"; exit 2; }
 library=$(realpath -- "$1") source=$(realpath -- "$(dirname "$0")")/foreign_libc.c
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
