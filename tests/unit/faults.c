@@ -230,15 +230,30 @@ static void refused_mremap_and_mmap_leave_the_block(void)
     sound();
 }
 
+static pthread_barrier_t is_held, has_forked;
+
+/* Is in the middle of the page level when the other thread forks: the child has the lock, and nobody to drop it. */
+static void *hold_the_lock(void *arg)
+{
+    lock_take(&spans.lock);
+    pthread_barrier_wait(&is_held);
+    pthread_barrier_wait(&has_forked);
+    lock_drop(&spans.lock);
+    return arg;
+}
+
 /* A kernel without MADV_WIPEONFORK, which says so, or answers yes and does nothing: the handler of fork is then the only trigger. */
 static void fork_without_wipe(int error)
 {
+    pthread_t holder;
     os_fail(SYS_madvise, 1, 1, error);
     void *p = alloc_malloc(100);
     os_fail(SYS_madvise, 0, 0, 0);
-    spans.lock.word = 1; /* as if held by a thread that the child has not */
+    pthread_barrier_init(&is_held, NULL, 2);
+    pthread_barrier_init(&has_forked, NULL, 2);
+    require(pthread_create(&holder, NULL, hold_the_lock, NULL) == 0, "no second thread\n");
+    pthread_barrier_wait(&is_held);
     pid_t child = fork();
-    if (child) lock_drop(&spans.lock);
     int status;
     if (child == 0) {
         alloc_free(p);
@@ -247,6 +262,8 @@ static void fork_without_wipe(int error)
         sound();
         _exit(0);
     }
+    pthread_barrier_wait(&has_forked);
+    pthread_join(holder, NULL);
     require(waitpid(child, &status, 0) == child && status == 0, "the child\n");
     alloc_free(p);
     sound();
