@@ -263,7 +263,7 @@ static void step(uint64_t *state)
         break;
     case 1: {
         size_t more = nslices + random_size(state);
-        bool is_clean = dirty_count(span_index(span) + nslices, more - nslices) == 0;
+        bool fits = span_index(span) + more <= range_limit(), is_clean = fits && dirty_count(span_index(span) + nslices, more - nslices) == 0;
         if (!span_extend(span, more)) return;
         require(span_nslices(span) == more, "extended to %zu, not %zu\n", span_nslices(span), more);
         claim(span, nslices, more, 1);
