@@ -9,6 +9,7 @@
  * thread that is not ready, that forwards, or that is inside the guard has no heap, so the fast paths test for none of it. */
 #include "exports.h"
 #include "../src/api/life.h"
+#include "../src/heap/large.h"
 #include "../src/watch/watch.h"
 #include "boot.h"
 #include "doors.h"
@@ -199,6 +200,7 @@ EXPORT int malloc_trim(size_t pad)
     life_check();
     struct heap *heap = heap_own();
     if (heap) heap_drain(heap);
+    large_give_all_kept();
     return purge_down_to(pad) != 0;
 }
 

@@ -51,7 +51,7 @@ static void *once(size_t size, size_t alignment, bool *is_zero)
 {
     *is_zero = false;
     if (size <= MEDIUM_MAX && alignment <= PAGE) return from_class(class_of(size), is_zero);
-    return large_alloc(size, alignment, is_zero);
+    return large_alloc(own_heap(), size, alignment, is_zero);
 }
 
 /* Out of memory: what is free but out of reach is fetched, and the request tried once more. */
@@ -59,6 +59,7 @@ static COLD void *once_more(size_t size, size_t alignment, bool *is_zero)
 {
     struct heap *heap = heap_own();
     if (heap) heap_drain(heap);
+    large_give_all_kept();
     void *block = once(size, alignment, is_zero);
     if (block) return block;
     if (size <= MEDIUM_MAX) limit_open_reserve();
@@ -88,12 +89,17 @@ void *alloc_malloc(size_t size)
     return LIKELY(block != NULL) ? block : alloc_malloc_slow(size);
 }
 
+static SLOW void *zeroed_slow(size_t size)
+{
+    bool is_zero;
+    void *block = get(size, GRANULE, &is_zero);
+    return block && !is_zero ? memset(block, 0, size) : block;
+}
+
 void *alloc_zeroed(size_t size)
 {
-    bool is_zero = false;
     void *block = block_pop(size);
-    if (UNLIKELY(!block) && !(block = get(size, GRANULE, &is_zero))) return NULL;
-    return is_zero ? block : memset(block, 0, size);
+    return LIKELY(block != NULL) ? memset(block, 0, size) : zeroed_slow(size);
 }
 
 void *alloc_calloc(size_t count, size_t size)
@@ -116,13 +122,9 @@ static bool is_listed(const struct desc *desc, const struct block *block)
     return at == block;
 }
 
-/* A small block that is free shows it in its first word; but so may one that is not: what a program copies without having written it (the
- * padding of a structure) may be a link that was there before (ripgrep's realloc was refused, in one run of eight). So it only says that the remote
- * bits, what this thread has gathered and its own lists are worth asking, as they are of a medium one; and there its owner. */
-bool alloc_is_free(const struct desc *desc, const void *p)
+SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
 {
     bool is_small = desc->class < NSMALL;
-    if (is_small && LIKELY(!block_is_sound(p))) return false;
     struct span *span = span_of_start(desc->start);
     unsigned k = desc_index(desc, p);
     struct heap *own = heap_own();
@@ -198,7 +200,9 @@ static SLOW enum alloc_verdict free_slow(const char *entry, void *p)
 
 SLOW enum alloc_verdict alloc_free_slow(const char *entry, void *p)
 {
-    return LIKELY(remote_gather(p)) ? ALLOC_OURS : free_slow(entry, p);
+    struct span *large = large_of(p);
+    if (UNLIKELY(large != NULL)) life_check();
+    return (UNLIKELY(large != NULL) ? large_keep(large) : remote_gather(p)) ? ALLOC_OURS : free_slow(entry, p);
 }
 
 SLOW void alloc_event(void *p)

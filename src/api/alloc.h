@@ -8,6 +8,7 @@
 #define MSPACE_ALLOC_H
 
 #include "../heap/block.h"
+#include "../heap/large.h"
 #include "../os/report.h"
 
 /* How a pointer was taken: a foreign one is for the caller to judge, nothing was done with it. */
@@ -33,11 +34,27 @@ void *alloc_zeroed(size_t size);
 /* Resizes a block inside the heap range; NULL and errno, the block intact, when out of memory. size is not 0. */
 void *alloc_resize(const char *entry, void *p, size_t size);
 
-/* Usable bytes of a live block inside the heap range, 0 for anything else. */
-size_t alloc_size_of(const void *p);
+/* Whether the block that starts at p, of a span that desc describes, is free as far as can be told without its owner.
+ *
+ * A small block that is free shows it in its first word; but so may one that is not: what a program copies without having written it (the
+ * padding of a structure) may be a link that was there before (ripgrep's realloc was refused, in one run of eight). So it only says that the remote
+ * bits, what this thread has gathered and its own lists are worth asking, as they are of a medium one; and there its owner. */
+bool alloc_is_free_somewhere(const struct desc *desc, const void *p);
+INLINE bool alloc_is_free(const struct desc *desc, const void *p)
+{
+    if (desc->class < NSMALL && LIKELY(!block_is_sound(p))) return false;
+    return alloc_is_free_somewhere(desc, p);
+}
 
-/* Whether the block that starts at p, of a span that desc describes, is free as far as can be told without its owner. */
-bool alloc_is_free(const struct desc *desc, const void *p);
+/* Usable bytes of a block that is live as far as can be told: the start of one that has been carved, and not a free one. Of anything else 0. */
+INLINE size_t alloc_size_of(const void *p)
+{
+    if (!range_has(p)) return 0;
+    const struct desc *desc = range.table + range_index(p);
+    if (LIKELY(PEEK(desc->owner) > OWNER_LARGE)) return !desc_is_start(desc, p) || alloc_is_free(desc, p) ? 0 : desc->size;
+    const struct span *large = large_of(p);
+    return large ? large->nbytes : 0;
+}
 
 /* NULL and ENOMEM. */
 void *alloc_refuse(void);

@@ -3,6 +3,7 @@
  * Four times a second it looks at the page level. What has not changed since it looked last is idle: everything free goes back, and
  * so do the spans that others' frees have emptied and whose owners sleep. It never allocates, takes no signals, and has no heap. Off
  * by default: programs count their threads, and some may have but one (unshare(2), setns(2)). */
+#include "../heap/large.h"
 #include "../heap/remote.h"
 #include "../os/lock.h"
 #include "../os/options.h"
@@ -21,6 +22,7 @@ static void *help(void *nothing)
         struct span_totals now = {.live = PEEK(spans.totals.live), .dirty = PEEK(spans.totals.dirty)};
         bool is_idle = now.live == last.live && now.dirty == last.dirty;
         for (size_t i = 0; heap_at(i); i++) remote_steal_ripe(heap_at(i));
+        if (is_idle) large_give_all_kept();
         if (is_idle) purge_down_to(0);
         else purge_at_leisure();
         last = now;

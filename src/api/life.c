@@ -49,7 +49,7 @@ static void repair(void)
      * is its own nobody can tell, so all stay whose they were. */
     bool is_first = heap_own() || os_is_first_thread();
     heaps_repair(heap_own(), is_first);
-    if (was_locked || spans.npurging || heaps_have_vanished()) spans_repair(was_locked); /* who purges need not have a heap */
+    spans_repair(was_locked); /* even if no heap has vanished: who purges need not have one */
     census_break();
 }
 

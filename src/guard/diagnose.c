@@ -10,7 +10,8 @@ extern char _end[] HIDDEN;
 static struct evidence inside_span(const void *p, const struct span *span)
 {
     const struct desc *desc = span_desc(span);
-    size_t offset = (uintptr_t)p - (uintptr_t)span_address(span), size = desc->size;
+    size_t offset = (uintptr_t)p - (uintptr_t)span_address(span), size = PEEK(desc->size);
+    if (!size) return (struct evidence){CRIME_UNUSED, p, NULL, 0}; /* another thread is making it */
     const char *block = span_address(span) + offset / size * size;
     if (offset / size >= desc->carved) return (struct evidence){CRIME_NEVER, p, p, size};
     if (block != p) return (struct evidence){CRIME_INTERIOR, p, block, size};
@@ -26,6 +27,9 @@ struct evidence diagnose_inside(const void *p)
     case SPAN_FULL:
     case SPAN_LOST: return inside_span(p, span);
     case SPAN_LARGE: return (struct evidence){CRIME_INTERIOR, p, span_address(span), span->nbytes};
+    case SPAN_KEPT:
+        if (p == span_address(span)) return (struct evidence){CRIME_DOUBLE, p, p, span->nbytes};
+        __attribute__((fallthrough));
     default: return (struct evidence){CRIME_UNUSED, p, NULL, 0};
     }
 }

@@ -6,6 +6,7 @@
  *      thread.heap --> | pairs: {free list, countdown} of the current span, per small class       | owner only, hot
  *                      | current, available lists, pending remote frees                           | owner only
  *                      | woken spans                                                              | any thread pushes
+ *                      | kept large blocks                                                        | any thread takes
  *
  * thread.heap holds the distance of the record from `heap_empty`, a constant heap whose lists are empty: zero, which is
  * what thread-local storage holds before anything has run, is a thread that is not ready, and the fast paths need no
@@ -38,6 +39,8 @@ struct place {
 };
 
 enum {
+    KEPT_PLACES = 4, /* large blocks that a heap keeps: as many as zlib's deflateInit takes, which are of 5 slices; */
+    KEPT_SLICES = 8, /* half a megabyte at most */
     NPENDING = 256, /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
@@ -62,6 +65,7 @@ struct heap {
 
     _Atomic(uint32_t) nturns; /* odd while a medium span becomes current or is let go: its desc and the pairs disagree */
     _Atomic(struct span *) woken __attribute__((aligned(CACHE_LINE)));
+    _Atomic(struct span *) kept[KEPT_PLACES]; /* freed large blocks for its next (large.c): the owner puts them there, anybody takes them */
     _Atomic(uint32_t) nripe; /* slices of woken spans that are all free by now */
 
     struct pending pending[NPENDING] __attribute__((aligned(PAGE)));
@@ -79,6 +83,9 @@ enum heap_state { HEAP_UNUSED, HEAP_OWNED, HEAP_POOLED, HEAP_SHARED, HEAP_LOST }
 
 extern const struct heap heap_empty;
 extern uint64_t heap_secret HIDDEN;
+
+/* PEEK. Slices that a heap keeps at most: KEPT_SLICES, or its share of dirty=. */
+extern size_t heap_kept_most HIDDEN;
 
 struct thread {
     uintptr_t heap;  /* the heap that the fast paths use; 0 none */
@@ -162,11 +169,11 @@ unsigned heap_nout(const struct span *span);
 /* Spans that other threads have woken: makes them available, gives the empty ones back. */
 void heap_collect_woken(struct heap *heap);
 
-/* Everything that can be drained at once: pending, woken, remote bits of available spans (malloc_trim, thread exit). */
+/* Everything that can be drained at once: kept, pending, woken, remote bits of available spans (malloc_trim, thread exit). */
 void heap_drain(struct heap *heap);
 
-/* Undoes what a fork left of other threads' heaps; `own` is spared. are_all_gone false: one of them may be in use. One thread at a time, before
- * any other takes a slow rung (src/api/life.c). */
+/* Undoes what a fork left of other threads' heaps; `own` is spared, but nothing is kept in any: spans_repair, which must be next, frees that.
+ * are_all_gone false: one of them may be in use. One thread at a time, before any other takes a slow rung (src/api/life.c). */
 void heaps_repair(struct heap *own, bool are_all_gone);
 
 /* Whether a fork has ever left heaps of vanished threads behind in this process. */

@@ -22,11 +22,81 @@ static void *publish(struct span *span, size_t nbytes)
     return span_address(span);
 }
 
-void *large_alloc(size_t size, size_t alignment, bool *is_zero)
+/* Whoever turns the owner to nobody frees the block: of two threads that free it at once, one. */
+static bool claim(struct span *span)
+{
+    uintptr_t expected = OWNER_LARGE;
+    return __atomic_compare_exchange_n(&span_desc(span)->owner, &expected, OWNER_NONE, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static void give(struct span *span) { span_give(span, span_nslices(span)); }
+
+/* What a thread keeps: a large block that it frees is often wanted again, of just that size, as a buffer is, or an array that is the result
+ * of a line. So malloc and free of 40,000 bytes take 280 instructions instead of 1,080, and no lock. Past half a megabyte it does not
+ * matter: to write that takes 8 us. Who wants anything else of the page level gives back first what is kept. It is no more than a heap's
+ * share of dirty= (heap_kept_most), and nothing under a limit, which does not charge what is free. */
+static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
+{
+    _Atomic(struct span *) *place = NULL;
+    if (!heap || options.limit.hard) return NULL;
+    for (unsigned i = 0; i < KEPT_PLACES; i++) {
+        const struct span *kept = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
+        if (kept) nslices += span_nslices(kept);
+        else place = &heap->kept[i];
+    }
+    return nslices <= PEEK(heap_kept_most) ? place : NULL;
+}
+
+bool large_keep(struct span *span)
+{
+    _Atomic(struct span *) *place = place_to_keep(heap_own(), span_nslices(span));
+    if (!place || !claim(span)) return false;
+    span_set_state(span, SPAN_KEPT);
+    span = atomic_exchange_explicit(place, span, memory_order_acq_rel);
+    if (UNLIKELY(span != NULL)) give(span); /* a signal handler has been here */
+    return true;
+}
+
+static struct span *take_kept(struct heap *heap, size_t nslices)
+{
+    for (unsigned i = 0; i < KEPT_PLACES; i++) {
+        struct span *span = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
+        if (!span || span_nslices(span) != nslices || !atomic_compare_exchange_strong(&heap->kept[i], &span, NULL)) continue;
+        if (LIKELY(span_nslices(span) == nslices)) return span_set_state(span, SPAN_LARGE), span;
+        give(span); /* a signal handler has taken it, cut it, and freed it */
+    }
+    return NULL;
+}
+
+void large_give_kept(struct heap *heap)
+{
+    for (unsigned i = 0; i < KEPT_PLACES; i++) {
+        struct span *span = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
+        if (span && (span = atomic_exchange(&heap->kept[i], NULL)) != NULL) give(span);
+    }
+}
+
+void large_give_all_kept(void)
+{
+    struct heap *heap;
+    for (size_t i = 0; (heap = heap_at(i)) != NULL; i++) large_give_kept(heap);
+}
+
+static void give_own_kept(void)
+{
+    struct heap *heap = heap_own();
+    if (heap) large_give_kept(heap);
+}
+
+void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *is_zero)
 {
     size_t nbytes = pages_for(size);
+    struct span *span = heap && alignment <= SLICE_SIZE ? take_kept(heap, slices_for(nbytes)) : NULL;
+    *is_zero = false;
+    if (span) return publish(span, nbytes);
+    if (heap) large_give_kept(heap);
     if (!limit_charge(nbytes, true)) return NULL;
-    struct span *span = span_take(slices_for(nbytes), max_size(alignment >> SLICE_SHIFT, 1), SPAN_LARGE, false);
+    span = span_take(slices_for(nbytes), max_size(alignment >> SLICE_SHIFT, 1), SPAN_LARGE, false);
     if (!span) return limit_refund(nbytes), NULL;
     *is_zero = span->is_clean;
     return publish(span, nbytes);
@@ -46,23 +116,11 @@ static struct span *take_growing(size_t size, size_t before, bool want_clean)
 void *large_alloc_growing(size_t size, size_t before)
 {
     size_t nbytes = pages_for(size);
+    give_own_kept();
     if (!limit_charge(nbytes, true)) return NULL;
     struct span *span = take_growing(nbytes, before, false);
     if (!span) return limit_refund(nbytes), NULL;
     return publish(span, nbytes);
-}
-
-struct span *large_of(const void *p)
-{
-    if (!range_has(p) || ((uintptr_t)p & (SLICE_SIZE - 1))) return NULL;
-    return PEEK(range.table[range_index(p)].owner) == OWNER_LARGE ? range.records + range_index(p) : NULL;
-}
-
-/* Whoever turns the owner to nobody frees the block: of two threads that free it at once, one. */
-static bool claim(struct span *span)
-{
-    uintptr_t expected = OWNER_LARGE;
-    return __atomic_compare_exchange_n(&span_desc(span)->owner, &expected, OWNER_NONE, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 bool large_free(void *block)
@@ -70,15 +128,15 @@ bool large_free(void *block)
     struct span *span = large_of(block);
     if (!span || !claim(span)) return false;
     limit_refund(limit_charge_of(span));
-    span_give(span, span_nslices(span));
+    give(span);
     return true;
 }
 
-bool large_resize(void *block, size_t size)
+bool large_resize(struct span *span, size_t size)
 {
-    struct span *span = large_of(block);
     size_t nbytes = pages_for(size), want = slices_for(nbytes), have = span_nslices(span);
     size_t more = nbytes - min_size(nbytes, span->nbytes);
+    if (want > have) give_own_kept();
     if (more && !limit_charge(more, true)) return false;
     if (want > have && !span_extend(span, want)) return limit_refund(more), false;
     if (want < have && want <= have / 2) span_cut(span, want); /* less keeps its tail: growing again is common */
@@ -117,16 +175,15 @@ static void give_vacated(struct span *span)
 }
 
 /* A range that was moved before is several mappings, which Linux moves together since 6.17: tried until it has been refused once. */
-void *large_move(void *block, size_t size)
+void *large_move(struct span *from, size_t size)
 {
     static _Atomic(bool) moves_one_only;
-    struct span *from = large_of(block);
     size_t nbytes = pages_for(size), length = min_size(from->nbytes, nbytes);
     bool may_move = options.mremap && seam_may_be_put() && !(from->nmoved && moves_one_only);
     if (length < (may_move ? MOVE_MIN : CARRY_MIN) || !limit_charge(nbytes - length, true)) return NULL;
     struct span *to = take_growing(nbytes, from->nbytes, true);
     if (!to || !to->is_clean) {
-        if (to) span_give(to, span_nslices(to));
+        if (to) give(to);
         return limit_refund(nbytes - length), NULL;
     }
     if (may_move && os_move(span_address(from), span_address(to), length)) {

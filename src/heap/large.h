@@ -6,25 +6,36 @@
 #ifndef MSPACE_LARGE_H
 #define MSPACE_LARGE_H
 
-#include "../span/span.h"
+#include "heap.h"
 
-/* size at most PTRDIFF_MAX, alignment a power of two. NULL: out of memory. */
-void *large_alloc(size_t size, size_t alignment, bool *is_zero);
+/* The span of a live large block that starts at p, else NULL. */
+INLINE struct span *large_of(const void *p)
+{
+    if (!range_has(p) || ((uintptr_t)p & (SLICE_SIZE - 1))) return NULL;
+    return PEEK(range.table[range_index(p)].owner) == OWNER_LARGE ? range.records + range_index(p) : NULL;
+}
+
+/* size at most PTRDIFF_MAX, alignment a power of two; of what `heap`, NULL none, keeps if it has one of this size. NULL: out of memory. */
+void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *is_zero);
 
 /* A block of `size` for one of `before`, less than that, which has outgrown its place. NULL: out of memory. */
 void *large_alloc_growing(size_t size, size_t before);
+
+/* Gives back what a heap keeps of the large blocks that its thread has freed; what all do. Any thread. */
+void large_give_kept(struct heap *heap);
+void large_give_all_kept(void);
+
+/* Frees a live large block by keeping it, without a lock. False: there is no room, or it is not live any more; nothing was done. */
+bool large_keep(struct span *span);
 
 /* False: not the start of a live large block (or another thread was first). */
 bool large_free(void *block);
 
 /* Resizes without moving, or returns false and changes nothing. */
-bool large_resize(void *block, size_t size);
+bool large_resize(struct span *span, size_t size);
 
 /* Resizes by moving pages, or a big block by copying a little at a time, so that it is never resident twice. NULL: not possible here
  * and now, and nothing has changed. */
-void *large_move(void *block, size_t size);
-
-/* The span of a live large block that starts at p, else NULL. */
-struct span *large_of(const void *p);
+void *large_move(struct span *from, size_t size);
 
 #endif

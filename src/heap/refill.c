@@ -25,6 +25,7 @@
 #include "../guard/fill.h"
 #include "../os/options.h"
 #include "../os/report.h"
+#include "large.h"
 #include "remote.h"
 
 enum {
@@ -278,6 +279,7 @@ static void draw_net(struct heap *heap, unsigned class)
 void heap_drain(struct heap *heap)
 {
     heap_enter(heap);
+    large_give_kept(heap);
     remote_flush(heap);
     heap_collect_woken(heap);
     for (unsigned class = 0; class < NCLASSES; class ++)
@@ -419,6 +421,7 @@ static struct span *adopt(struct heap *heap, unsigned class)
 
 static struct span *fresh(struct heap *heap, unsigned class)
 {
+    large_give_kept(heap);
     struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, false);
     if (!span) return NULL;
     remote_begin(span, class_table[class].capacity);

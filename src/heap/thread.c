@@ -10,6 +10,7 @@
  * thread.state: NEW may get a heap, LIVE has one, GONE has given it back and never gets another: whatever it still
  * allocates comes from the shared heap. */
 #include "../os/map.h"
+#include "../os/options.h"
 #include "remote.h"
 
 enum { NSTATIC = 2, SHARED = 1 };
@@ -22,6 +23,7 @@ static const uint64_t SECRET_BITS = (uint64_t)1 << 63 | 1;
 
 const struct heap heap_empty;
 uint64_t heap_secret;
+size_t heap_kept_most;
 __thread struct thread thread;
 
 static struct heap static_heaps[NSTATIC];
@@ -53,6 +55,13 @@ bool heap_is_alone(void)
            atomic_load_explicit(&table.count, memory_order_relaxed) <= NSTATIC;
 }
 
+/* The shared heap keeps nothing. */
+static void set_count(size_t count)
+{
+    __atomic_store_n(&heap_kept_most, min_size(KEPT_SLICES, (options.dirty >> SLICE_SHIFT) / (count - 1)), __ATOMIC_RELAXED);
+    atomic_store_explicit(&table.count, count, memory_order_release);
+}
+
 static void init(struct heap *heap, size_t index, enum heap_state state)
 {
     heap->index = (uint32_t)index;
@@ -67,7 +76,7 @@ void heap_start(uint64_t secret)
 {
     heap_secret = secret | SECRET_BITS;
     init(place(0), 0, HEAP_POOLED);
-    atomic_store_explicit(&table.count, NSTATIC, memory_order_release);
+    set_count(NSTATIC);
     atomic_store_explicit(&pool, 0, memory_order_relaxed); /* a fork may have photographed it with the heap in it */
     heap_pool(place(0));
 }
@@ -134,7 +143,7 @@ static struct heap *add(void)
     bool fits = index < HEAPS_MAX && map_place(index);
     if (fits) {
         init(place(index), index, HEAP_OWNED);
-        atomic_store_explicit(&table.count, index + 1, memory_order_release);
+        set_count(index + 1);
     }
     lock_drop(&table.lock);
     return fits ? place(index) : NULL;
@@ -207,6 +216,7 @@ void heaps_repair(struct heap *own, bool are_all_gone)
     for (size_t i = 0; heap_at(i); i++) {
         struct heap *heap = place(i);
         uint32_t state = atomic_load_explicit(&heap->state, memory_order_relaxed);
+        for (unsigned k = 0; k < KEPT_PLACES; k++) atomic_store_explicit(&heap->kept[k], NULL, memory_order_relaxed);
         if (heap == own || i == SHARED || state == HEAP_LOST) continue;
         if (state == HEAP_OWNED) have_vanished = true;
         if (atomic_load_explicit(&heap->busy, memory_order_relaxed)) lose(heap);

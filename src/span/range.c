@@ -136,7 +136,7 @@ static size_t touched_nbytes(void)
         const struct span *span = range.records + i;
         enum span_state state = span_state(span);
         n = max_size(span_nslices(span), 1);
-        if (state == SPAN_LARGE) nbytes += n << SLICE_SHIFT;
+        if (state == SPAN_LARGE || state == SPAN_KEPT) nbytes += n << SLICE_SHIFT;
         else if (state >= SPAN_CURRENT) nbytes += (size_t)PEEK(range.table[i].carved) * PEEK(range.table[i].size);
     }
     return nbytes;

@@ -337,7 +337,7 @@ struct span *span_take_dirtiest(void)
 static enum span_state settle(struct span *span)
 {
     enum span_state state = span_state(span);
-    bool is_orphan = state >= SPAN_CURRENT && state <= SPAN_LARGE && span_desc(span)->owner == OWNER_NONE;
+    bool is_orphan = state >= SPAN_KEPT && state <= SPAN_LARGE && span_desc(span)->owner == OWNER_NONE;
     if (is_orphan) span_blank(span);
     if (is_orphan) dirty_mark(span_index(span), span_nslices(span));
     if (is_orphan || state == SPAN_PURGING) state = SPAN_DIRTY; /* whoever purged it is not in this process */

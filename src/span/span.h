@@ -15,6 +15,7 @@
  *      CLEAN      free, reads zero                                            a clean bin
  *      DIRTY      free, in part resident and holding anything                 a dirty bin
  *      PURGING    free, its pages are being given back, without the lock      none
+ *      KEPT       a large block's that was freed, for its thread's next       none: a field of its heap (large.c)
  *      CURRENT    small or medium: its heap allocates from it                 none: a field of its heap
  *      AVAILABLE  small or medium: has free blocks                            its heap's list for the class
  *      FULL       small or medium: none free that its owner knows of          none
@@ -42,6 +43,7 @@ enum span_state {
     SPAN_CLEAN,
     SPAN_DIRTY,
     SPAN_PURGING,
+    SPAN_KEPT,
     SPAN_CURRENT,
     SPAN_AVAILABLE,
     SPAN_FULL,
@@ -277,7 +279,7 @@ struct span *span_take_dirtiest(void);
 void span_put_free(struct span *span);
 
 /* After a fork from among threads, one of which held the lock if was_locked: rebuilds bins and totals from the records. A span
- * in use that no desc speaks for was being made or given back by a thread that is gone: it is free. Single-threaded. */
+ * in use that no desc speaks for was being made, kept or given back by a thread that is gone: it is free. Single-threaded. */
 void spans_repair(bool was_locked);
 
 /* Checks the laws above; the lock is held. Returns the number of broken ones, tells of each through `broken`. */

@@ -61,6 +61,7 @@ static void add_span(struct watch_totals *totals, struct span *span, uint64_t wo
     case SPAN_CLEAN: totals->clean += nbytes; break;
     case SPAN_DIRTY:
     case SPAN_PURGING: totals->dirty += nbytes; break;
+    case SPAN_KEPT: totals->kept += nbytes; break;
     default: add_used(totals, span, word);
     }
     totals->range += nbytes;
@@ -95,7 +96,7 @@ void watch_count(struct watch_totals *totals)
     totals->live -= min_size(totals->live, waiting.live);
     size_t dirty = min_size(PEEK(spans.totals.dirty) << SLICE_SHIFT, totals->dirty); /* a free span may be so in part */
     totals->clean += totals->dirty - dirty;
-    totals->dirty = dirty;
+    totals->dirty = dirty + totals->kept;
 }
 
 static void line(const char *before, size_t number, const char *after)

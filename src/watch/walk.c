@@ -16,7 +16,8 @@ static enum mspace_state public_state(enum span_state state)
     switch (state) {
     case SPAN_CLEAN: return MSPACE_CLEAN;
     case SPAN_DIRTY:
-    case SPAN_PURGING: return MSPACE_FREE;
+    case SPAN_PURGING:
+    case SPAN_KEPT: return MSPACE_FREE;
     case SPAN_HOLE: return MSPACE_FOREIGN;
     default: return MSPACE_LIVE;
     }
@@ -125,15 +126,30 @@ static const char *law_broken(const struct census *census)
     }
 }
 
+/* In how many places the span is kept; or, NULL, how many keep one that is in use or free. */
+static unsigned count_places(const struct span *span)
+{
+    struct heap *heap;
+    unsigned n = 0;
+    for (size_t i = 0; (heap = heap_at(i)) != NULL; i++)
+        for (unsigned k = 0; k < KEPT_PLACES; k++) {
+            const struct span *kept = atomic_load_explicit(&heap->kept[k], memory_order_relaxed);
+            n += span ? kept == span : kept && span_state(kept) != SPAN_KEPT;
+        }
+    return n;
+}
+
 size_t watch_verify(void)
 {
     struct census *census = census_take();
     if (!census) return 0;
     lock_take(&spans.lock);
     size_t errors = span_verify(broken);
+    if (count_places(NULL)) broken("what is kept is neither in use nor free", range.records), errors++;
     for (size_t i = 0, n; i < range_limit(); i += n) {
         const struct span *span = range.records + i;
         n = max_size(span_nslices(span), 1);
+        if (span_state(span) == SPAN_KEPT && count_places(span) != 1) broken("a kept span has one place", span), errors++;
         if (!has_blocks(span_state(span)) || span_state(span) == SPAN_LOST) continue;
         census_count(census, span);
         const char *law = law_broken(census);

@@ -13,6 +13,7 @@ struct watch_totals {
     size_t live, nlive;  /* blocks handed out: their usable bytes, their number */
     size_t used;         /* spans that hold blocks */
     size_t dirty, clean; /* free: may be resident; reads zero */
+    size_t kept;         /* of dirty: by threads for their next large block */
 };
 
 void watch_count(struct watch_totals *totals);

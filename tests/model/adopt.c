@@ -155,6 +155,27 @@ static void set_up_heaps(void)
 
 static void take_and_drop_large(void) { drop(take(100000)); }
 
+static bool is_anything_kept(void)
+{
+    for (size_t i = 0; i < range_limit(); i++)
+        if (span_state(range.records + i) == SPAN_KEPT) return true;
+    return false;
+}
+
+/* 0 has freed what it may now want again, and so may anybody who wants all that is free. */
+static void set_up_kept(void)
+{
+    set_up_heaps();
+    as(0, take_and_drop_large);
+    if (!is_anything_kept()) broken("nothing is kept");
+}
+
+static void check_kept(void)
+{
+    check();
+    if (is_anything_kept()) broken("what was kept is lost");
+}
+
 static struct lock lock;
 static uint64_t ninside, nserved;
 static void go_in(void)
@@ -191,6 +212,7 @@ static const struct scene SCENES[] = {
     {SCENE(heaps_are_made_at_once), .set_up = set_up_few, .run = {begin, NULL, begin}, .check = heaps_are_distinct},
     {SCENE(young_heaps_share), .set_up = set_up_heaps, .run = {take_and_drop, take_and_drop}, .check = check},
     {SCENE(large_blocks_come_and_go), .set_up = set_up_heaps, .run = {take_and_drop_large, take_and_drop_large}, .check = check},
+    {SCENE(what_is_kept_is_wanted_by_all), .set_up = set_up_kept, .run = {take_and_drop_large, large_give_all_kept, large_give_all_kept}, .check = check_kept},
     {SCENE(a_lock_lets_in_one_at_a_time), .set_up = have_a_heap, .run = {go_in_twice, go_in, go_in}, .check = check_lock},
     {.promise = NULL},
 };

@@ -6,6 +6,7 @@
 #include "unit.h"
 #include "watch/watch.h"
 
+#include <pthread.h>
 #include <sys/syscall.h>
 
 static const size_t S = SLICE_SIZE;
@@ -35,6 +36,123 @@ static void large_is_freed_once(void)
     require(large_of(p) && !large_of(p + 16) && !large_of(p + S), "large_of tells starts from the rest\n");
     require(large_free(p) && !large_free(p) && !large_of(p), "the second time\n");
     require(!large_free(fence + S), "the inside\n");
+    sound();
+}
+
+static enum span_state state_of(const void *p) { return span_state(range.records + range_index(p)); }
+
+static void a_block_that_is_freed_is_kept_for_the_next_of_its_size(void)
+{
+    unsigned char *p = get(2 * S, 1), *q = get(2 * S, 2), *fence = get(S, 3);
+    struct span_totals before = spans.totals;
+    for (int i = 0; i < 10; i++) {
+        alloc_free(p);
+        alloc_free(q);
+        require(state_of(p) == SPAN_KEPT && state_of(q) == SPAN_KEPT, "given back\n");
+        require(!alloc_usable_size(p) && !large_of(p) && !large_free(p), "it seems to be in use\n");
+        sound();
+        unsigned char *again = alloc_malloc(2 * S - 5000), *other = alloc_malloc(2 * S);
+        require((again == p && other == q) || (again == q && other == p), "it was not kept for this\n");
+        require(alloc_usable_size(again) == 2 * S - PAGE && state_of(again) == SPAN_LARGE, "what it is now\n");
+        p = again;
+        q = other;
+    }
+    require(memcmp(&before, &spans.totals, sizeof before) == 0, "the page level has been asked\n");
+    alloc_free(fence);
+    sound();
+}
+
+static size_t count_kept(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < range_limit(); i += span_nslices(range.records + i))
+        if (span_state(range.records + i) == SPAN_KEPT) n += span_nslices(range.records + i);
+    return n;
+}
+
+static void what_is_kept_is_half_a_megabyte(void)
+{
+    unsigned char *block[40];
+    for (int size = 1; size <= 9; size++) {
+        for (int i = 0; i < 40; i++) block[i] = get((size_t)size * S, i);
+        for (int i = 0; i < 40; i++) alloc_free(block[i]);
+        size_t most = (size_t)min_size(4, 8 / (size_t)size) * (size_t)size;
+        require(count_kept() == most, "%zu slices in blocks of %d are kept, not %zu\n", count_kept(), size, most);
+        large_give_kept(heap_own());
+        require(count_kept() == 0, "it was to be given\n");
+    }
+    options.limit.hard = options.limit.soft = GIB;
+    limit_count_again();
+    alloc_free(get(S, 1));
+    require(count_kept() == 0, "kept, and not charged\n");
+    sound();
+}
+
+enum { SHARERS = 15 };
+static pthread_barrier_t all_there, all_done;
+
+static void *have_a_heap(void *nothing)
+{
+    alloc_free(get(S, 1));
+    pthread_barrier_wait(&all_there);
+    pthread_barrier_wait(&all_done);
+    return nothing;
+}
+
+/* Of 4 MiB, which may be dirty whatever else is, each of 16 heaps has 4 slices. */
+static void what_is_kept_is_shared_by_all_threads(void)
+{
+    pthread_t sharer[SHARERS];
+    unsigned char *p = get(5 * S, 1), *q = get(4 * S, 2);
+    pthread_barrier_init(&all_there, NULL, SHARERS + 1);
+    pthread_barrier_init(&all_done, NULL, SHARERS + 1);
+    for (int i = 0; i < SHARERS; i++) require(pthread_create(&sharer[i], NULL, have_a_heap, NULL) == 0, "thread %d\n", i);
+    pthread_barrier_wait(&all_there);
+    require(count_kept() == SHARERS, "%zu slices are kept\n", count_kept());
+    alloc_free(p);
+    require(count_kept() == SHARERS, "more than its share\n");
+    alloc_free(q);
+    require(count_kept() == SHARERS + 4, "less than its share\n");
+    sound();
+    pthread_barrier_wait(&all_done);
+    for (int i = 0; i < SHARERS; i++) pthread_join(sharer[i], NULL);
+    require(count_kept() == 4, "a thread that is gone keeps something\n");
+    sound();
+}
+
+static void keep_one(void)
+{
+    alloc_free(get(3 * S, 1));
+    require(count_kept() == 3, "it is not kept\n");
+}
+
+static void *none_for_another(void *p)
+{
+    require(alloc_malloc(3 * S) != p && count_kept() == 3, "another thread has got it\n");
+    large_give_all_kept();
+    return NULL;
+}
+
+static void nothing_is_kept_when_something_else_is_wanted(void)
+{
+    pthread_t other;
+    unsigned char *p = get(3 * S, 1);
+    alloc_free(p);
+    require(pthread_create(&other, NULL, none_for_another, p) == 0 && pthread_join(other, NULL) == 0, "the thread\n");
+    require(count_kept() == 0, "another thread gives all\n");
+    p = get(2 * S, 2);
+    keep_one();
+    alloc_free(get(5 * S, 1));
+    require(count_kept() == 5, "another size\n");
+    keep_one();
+    p = alloc_realloc(p, 3 * S);
+    require(count_kept() <= 2 && is_filled(p, 2 * S, 2), "realloc of a large block\n");
+    keep_one();
+    for (int i = 0; i < 100; i++) get(30000, 3);
+    require(count_kept() == 0, "blocks of a class\n");
+    keep_one();
+    heap_drain(heap_own());
+    require(count_kept() == 0, "malloc_trim\n");
     sound();
 }
 
@@ -208,7 +326,10 @@ static void calloc_of_a_large_block_is_zero_after_any_history(void)
     }
 }
 
-UNIT_MAIN(PROMISE(large_usable_size_is_whole_pages), PROMISE(large_is_freed_once), PROMISE(realloc_grows_in_place_into_a_free_neighbour),
+UNIT_MAIN(PROMISE(large_usable_size_is_whole_pages), PROMISE(large_is_freed_once), PROMISE(a_block_that_is_freed_is_kept_for_the_next_of_its_size),
+          PROMISE(what_is_kept_is_half_a_megabyte), PROMISE(what_is_kept_is_shared_by_all_threads),
+          PROMISE(nothing_is_kept_when_something_else_is_wanted),
+          PROMISE(realloc_grows_in_place_into_a_free_neighbour),
           PROMISE(realloc_by_steps_moves_seldom),
           PROMISE(realloc_to_less_than_half_returns_the_tail), PROMISE(realloc_moves_pages_and_keeps_their_contents),
           PROMISE(realloc_of_a_big_block_is_never_twice_resident), PROMISE(the_last_block_grows_in_place),

@@ -2,6 +2,7 @@
  * at too: each test writes into the first bytes of slices, and remembers where. */
 #include "span/dirty.h"
 #include "api/life.h"
+#include "guard/diagnose.h"
 #include "unit.h"
 
 enum { MODEL_SLICES = 1 << 16 };
@@ -314,7 +315,18 @@ static void span_laws_hold_at_random(void)
     give(all, 0);
 }
 
+/* Of a span that has been taken and is yet to be told what its blocks are. */
+static void a_pointer_into_a_span_that_is_being_made_is_told(void)
+{
+    life_check();
+    struct span *span = span_take(1, 1, SPAN_AVAILABLE, true);
+    require(span && span_desc(span)->size == 0, "it has a class\n");
+    require(diagnose_inside(span_address(span) + 16).crime == CRIME_UNUSED, "it is told to be something else\n");
+    give(span, 0);
+}
+
 UNIT_MAIN(PROMISE(span_take_splits_and_gives_join), PROMISE(span_take_prefers_dirty_memory), PROMISE(span_remembers_what_was_touched),
           PROMISE(span_extends_into_a_free_neighbour_only), PROMISE(span_cut_returns_the_tail), PROMISE(span_containing_finds_the_first_record),
+          PROMISE(a_pointer_into_a_span_that_is_being_made_is_told),
           PROMISE(span_take_aligns), PROMISE(span_too_large_is_refused), PROMISE(spans_repair_rebuilds_everything_from_the_records),
           PROMISE(dirty_bits_are_those_of_the_model), PROMISE(span_laws_hold_at_random))
