@@ -201,8 +201,9 @@ static SLOW enum alloc_verdict free_slow(const char *entry, void *p)
 SLOW enum alloc_verdict alloc_free_slow(const char *entry, void *p)
 {
     struct span *large = large_of(p);
-    if (UNLIKELY(large != NULL)) life_check();
-    return (UNLIKELY(large != NULL) ? large_keep(large) : remote_gather(p)) ? ALLOC_OURS : free_slow(entry, p);
+    if (LIKELY(!large)) return LIKELY(remote_gather(p)) ? ALLOC_OURS : free_slow(entry, p);
+    life_check();
+    return large_keep(large) ? ALLOC_OURS : free_slow(entry, p);
 }
 
 SLOW void alloc_event(void *p)

@@ -126,17 +126,18 @@ static const char *law_broken(const struct census *census)
     }
 }
 
-/* In how many places the span is kept; or, NULL, how many keep one that is in use or free. */
-static unsigned count_places(const struct span *span)
+/* Of what heaps keep; *n is how many spans. */
+static size_t verify_kept(size_t *n)
 {
     struct heap *heap;
-    unsigned n = 0;
-    for (size_t i = 0; (heap = heap_at(i)) != NULL; i++)
+    size_t errors = 0;
+    for (size_t i = *n = 0; (heap = heap_at(i)) != NULL; i++)
         for (unsigned k = 0; k < KEPT_PLACES; k++) {
             const struct span *kept = atomic_load_explicit(&heap->kept[k], memory_order_relaxed);
-            n += span ? kept == span : kept && span_state(kept) != SPAN_KEPT;
+            *n += kept != NULL;
+            if (kept && span_state(kept) != SPAN_KEPT) broken("what is kept is neither in use nor free", kept), errors++;
         }
-    return n;
+    return errors;
 }
 
 size_t watch_verify(void)
@@ -144,17 +145,17 @@ size_t watch_verify(void)
     struct census *census = census_take();
     if (!census) return 0;
     lock_take(&spans.lock);
-    size_t errors = span_verify(broken);
-    if (count_places(NULL)) broken("what is kept is neither in use nor free", range.records), errors++;
+    size_t nplaces, nkept = 0, errors = span_verify(broken) + verify_kept(&nplaces);
     for (size_t i = 0, n; i < range_limit(); i += n) {
         const struct span *span = range.records + i;
         n = max_size(span_nslices(span), 1);
-        if (span_state(span) == SPAN_KEPT && count_places(span) != 1) broken("a kept span has one place", span), errors++;
+        nkept += span_state(span) == SPAN_KEPT;
         if (!has_blocks(span_state(span)) || span_state(span) == SPAN_LOST) continue;
         census_count(census, span);
         const char *law = law_broken(census);
         if (law) broken(law, span), errors++;
     }
+    if (nkept != nplaces) broken("a kept span has one place", range.records), errors++;
     lock_drop(&spans.lock);
     census_drop();
     return errors;
