@@ -15,7 +15,7 @@
 
 enum { NSTATIC = 2, SHARED = 1 };
 
-static const uintptr_t TABLE_DISTANCE = 16 * GIB; /* above the records; they end 32 GiB above */
+static const uintptr_t TABLE_DISTANCE = 16 * GIB + 0x1c * PAGE; /* above the records, which end 32 GiB above; in pages see range.c */
 static const size_t TABLE_STEP = 64 * KIB, HEAPS_MAX = 1 << 20;
 
 /* A link cleared is a link broken, for no address has these bits: the last would be of a kernel's, the first of a misaligned block's. */

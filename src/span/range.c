@@ -15,7 +15,13 @@ static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: the least worth a sy
 static const size_t TABLE_STEP =
     1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 of records, 512 of remote bits */
 static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is skipped before growth is given up */
-static const uintptr_t DESC_DISTANCE = 16 * GIB, RECORD_DISTANCE = 48 * GIB, REMOTE_DISTANCE = 176 * GIB;
+
+/* An odd number of pages short of whole GiB: AMD's first-level cache looks for a line in the one way that a hash of address bits 12 to 27
+ * names, and two lines of a set that agree in it throw each other out (Lipp et al., Take A Way, 2020, section 4). At whole GiB the first
+ * desc and the first block did, at each free: on Zen 3 a pair of 16 bytes took 16 to 35 ns, now 7, one of 20,000 bytes 11.5, now 8.4.
+ * As the pages are, a desc, a record or a heap (thread.c) agrees with a block only in slices 6 to 13 of each 16, and there with one page. */
+static const uintptr_t DESC_DISTANCE = 16 * GIB - 0xd5 * PAGE, RECORD_DISTANCE = 48 * GIB - 0x97 * PAGE,
+                       REMOTE_DISTANCE = 176 * GIB - 0x6b * PAGE;
 static const uintptr_t FALLBACK = 0x670000000000; /* far from both ends; valgrind and emulators honour it too */
 
 enum { REDRAWS = 8 }; /* of a base that is taken: of a hole that is taken by a third all miss once in 20,000 times */

@@ -269,6 +269,40 @@ static void *churn(void *unused)
     return unused;
 }
 
+/* The hash by which AMD's processors since Zen find the way of a line: two lines of a set that agree in it throw each other out. */
+static unsigned way_hash(const void *p)
+{
+    static const uint8_t pairs[][2] = {{12, 27}, {13, 26}, {14, 25}, {15, 20}, {16, 21}, {17, 22}, {18, 23}, {19, 24}};
+    unsigned hash = 0;
+    for (int i = 0; i < 8; i++) hash |= (unsigned)(((uintptr_t)p >> pairs[i][0] ^ (uintptr_t)p >> pairs[i][1]) & 1) << i;
+    return hash;
+}
+
+static void *make_a_heap(void *unused)
+{
+    (void)unused;
+    alloc_free(alloc_malloc(16));
+    return NULL;
+}
+
+/* Of a small program: the first eight pages of descs, heaps and blocks in the first four slices. */
+static void tables_and_first_blocks_do_not_meet_in_the_cache(void)
+{
+    fill(1, 16);
+    in_thread(make_a_heap, NULL);
+    require(heap_at(2) != NULL, "the other thread has no heap\n");
+    const char *tables[] = {(char *)range.table, (char *)range.records, (char *)range.remote, (char *)heap_at(2)};
+    bool has_hash[256] = {false};
+    for (size_t i = 0; i < 4 * SLICE_SIZE; i += PAGE) has_hash[way_hash((char *)range.base + i)] = true;
+    for (int i = 0; i < 4; i++)
+        for (size_t page = 0; page < 8; page++) {
+            unsigned hash = way_hash(tables[i] + page * PAGE);
+            require(!has_hash[hash], "page %zu of table %d meets another, or a block\n", page, i);
+            has_hash[hash] = true;
+        }
+    alloc_free(blocks[0]);
+}
+
 static void fork_among_threads_leaves_a_sound_heap(void)
 {
     pthread_t threads[3];
@@ -286,5 +320,5 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
           PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans), PROMISE(destructors_that_run_last_may_allocate),
-          PROMISE(live_block_that_holds_a_link_is_not_taken_for_free),
+          PROMISE(live_block_that_holds_a_link_is_not_taken_for_free), PROMISE(tables_and_first_blocks_do_not_meet_in_the_cache),
           PROMISE(fork_among_threads_leaves_a_sound_heap))
