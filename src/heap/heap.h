@@ -6,7 +6,7 @@
  *      thread.heap --> | pairs: {free list, countdown} of the current span, per small class       | owner only, hot
  *                      | current, available lists, pending remote frees                           | owner only
  *                      | woken spans                                                              | any thread pushes
- *                      | kept large blocks                                                        | any thread takes
+ *                      | kept large blocks                                                        | any thread puts and takes
  *
  * thread.heap holds the distance of the record from `heap_empty`, a constant heap whose lists are empty: zero, which is
  * what thread-local storage holds before anything has run, is a thread that is not ready, and the fast paths need no
@@ -65,7 +65,7 @@ struct heap {
 
     _Atomic(uint32_t) nturns; /* odd while a medium span becomes current or is let go: its desc and the pairs disagree */
     _Atomic(struct span *) woken __attribute__((aligned(CACHE_LINE)));
-    _Atomic(struct span *) kept[KEPT_PLACES]; /* freed large blocks for its next (large.c): the owner puts them there, anybody takes them */
+    _Atomic(struct span *) kept[KEPT_PLACES]; /* freed large blocks, for its next (large.c) */
     _Atomic(uint32_t) nripe; /* slices of woken spans that are all free by now */
 
     struct pending pending[NPENDING] __attribute__((aligned(PAGE)));

@@ -21,11 +21,12 @@ void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *is_zer
 /* A block of `size` for one of `before`, less than that, which has outgrown its place. NULL: out of memory. */
 void *large_alloc_growing(size_t size, size_t before);
 
-/* Gives back what a heap keeps of the large blocks that its thread has freed; what all do. Any thread. */
+/* Gives back what a heap keeps of the large blocks that its thread has allocated; what all do. Any thread. */
 void large_give_kept(struct heap *heap);
 void large_give_all_kept(void);
 
-/* Frees a live large block by keeping it, without a lock. False: there is no room, or it is not live any more; nothing was done. */
+/* Frees a live large block by keeping it for the thread that allocated it, without a lock. False: there is no room, that thread is gone, or it
+ * is not live any more; nothing was done. */
 bool large_keep(struct span *span);
 
 /* False: not the start of a live large block (or another thread was first). */

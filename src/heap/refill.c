@@ -294,17 +294,25 @@ uint64_t heap_due(const struct span *span) { return weight_of_all(span) - 1; }
 
 /* --- the ladder, from below --- */
 
-/* Links [from, from + n blocks) in address order, the first on top. */
-static struct block *link_run(char *from, unsigned n, size_t size)
+/* Links [from, from + n blocks) in address order before `next`, the first on top. */
+static struct block *link_run(char *from, unsigned n, size_t size, struct block *next)
 {
     bool fills = options.mode == MODE_HARDENED;
-    struct block *next = NULL, *block;
+    struct block *block;
     for (char *at = from + (size_t)n * size; n--; next = block) {
         block = (struct block *)(void *)(at -= size);
         block_link(block, next);
         if (UNLIKELY(fills)) fill_free(block, size);
     }
     return next;
+}
+
+/* The same of a span's first blocks, beginning inside: at 16 places of a page, by class. The first are what a small program uses over and
+ * over, and those of all classes would meet in the same sets of the first-level cache: bench_bignum, 8 classes, 0.95 of the time on Zen 3. */
+static struct block *link_first(char *from, unsigned n, size_t size, unsigned class)
+{
+    unsigned nbefore = n * (class * 5 % 16) / 16;
+    return link_run(from + nbefore * size, n - nbefore, size, link_run(from, nbefore, size, NULL));
 }
 
 /* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero: calloc need not touch them. */
@@ -325,7 +333,8 @@ static bool carve(struct heap *heap, struct span *span)
         __atomic_store_n(&span->capacity, done, __ATOMIC_RELAXED);
     if (done == span->capacity) return false;
     struct pair *pair = &heap->pairs[desc->class];
-    if (is_small(span)) pair->head = link_run(span_address(span) + (size_t)done * desc->size, n, desc->size);
+    char *from = span_address(span) + (size_t)done * desc->size;
+    if (is_small(span)) pair->head = done ? link_run(from, n, desc->size, NULL) : link_first(from, n, desc->size, desc->class);
     else pair_set_bits(pair, (((uint64_t)1 << n) - 1) << done);
     span_carve(span, done + n);
     return true;

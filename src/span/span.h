@@ -96,7 +96,10 @@ struct span {
     _Atomic(uint64_t) word; /* {nslices, state}: span_state(), span_nslices() */
     union {
         struct pair pair; /* small, medium: while the span is not current */
-        size_t nbytes;    /* large: usable bytes, a multiple of PAGE */
+        struct {          /* large: */
+            size_t nbytes;     /* usable bytes, a multiple of PAGE */
+            struct heap *home; /* of the thread that allocated it; NULL none */
+        };
     };
     uint32_t capacity; /* blocks; PEEK */
     uint8_t swept;     /* words of remote bits that the present sweep has seen (refill.c) */

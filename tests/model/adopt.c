@@ -176,6 +176,34 @@ static void check_kept(void)
     if (is_anything_kept()) broken("what was kept is lost");
 }
 
+/* Three of 0's, which it and two others free: they meet at its places, while it takes out of them. */
+static void *large[3];
+static void make_large(void)
+{
+    for (int i = 0; i < 3; i++) large[i] = take(100000);
+}
+static void drop_large_1(void) { drop(large[1]); }
+static void drop_large_2(void) { drop(large[2]); }
+static void drop_and_take_large(void)
+{
+    drop(large[0]);
+    drop(take(100000));
+}
+
+/* Each of the three is in one place, or free. */
+static void check_home(void)
+{
+    check();
+    large_give_all_kept();
+    if (is_anything_kept()) broken("what was kept is lost");
+}
+
+static void set_up_home(void)
+{
+    set_up_heaps();
+    as(0, make_large);
+}
+
 static struct lock lock;
 static uint64_t ninside, nserved;
 static void go_in(void)
@@ -213,6 +241,7 @@ static const struct scene SCENES[] = {
     {SCENE(young_heaps_share), .set_up = set_up_heaps, .run = {take_and_drop, take_and_drop}, .check = check},
     {SCENE(large_blocks_come_and_go), .set_up = set_up_heaps, .run = {take_and_drop_large, take_and_drop_large}, .check = check},
     {SCENE(what_is_kept_is_wanted_by_all), .set_up = set_up_kept, .run = {take_and_drop_large, large_give_all_kept, large_give_all_kept}, .check = check_kept},
+    {SCENE(what_others_free_is_kept_for_its_home), .set_up = set_up_home, .run = {drop_and_take_large, drop_large_1, drop_large_2}, .check = check_home},
     {SCENE(a_lock_lets_in_one_at_a_time), .set_up = have_a_heap, .run = {go_in_twice, go_in, go_in}, .check = check_lock},
     {.promise = NULL},
 };

@@ -120,6 +120,43 @@ static void what_is_kept_is_shared_by_all_threads(void)
     sound();
 }
 
+static void *free_it(void *p)
+{
+    alloc_free(alloc_malloc(16)); /* it has a heap of its own */
+    alloc_free(p);
+    return NULL;
+}
+
+static void *make_one(void *p)
+{
+    *(unsigned char **)p = get(2 * S, 1);
+    return NULL;
+}
+
+static void in_thread(void *(*work)(void *), void *argument)
+{
+    pthread_t other;
+    require(pthread_create(&other, NULL, work, argument) == 0 && pthread_join(other, NULL) == 0, "no thread\n");
+}
+
+/* As in a pipeline: who only frees has no use for it, who allocates has. */
+static void what_another_thread_frees_is_kept_for_its_home(void)
+{
+    unsigned char *p = get(2 * S, 1);
+    for (int i = 0; i < 10; i++) {
+        in_thread(free_it, p);
+        require(state_of(p) == SPAN_KEPT, "the other thread has it, or nobody\n");
+        require(alloc_malloc(2 * S) == p, "it is not kept for this\n");
+        sound();
+    }
+    alloc_free(p);
+    large_give_kept(heap_own());
+    in_thread(make_one, &p);
+    alloc_free(p);
+    require(count_kept() == 0, "it is kept for a thread that is gone\n");
+    sound();
+}
+
 static void keep_one(void)
 {
     alloc_free(get(3 * S, 1));
@@ -327,7 +364,7 @@ static void calloc_of_a_large_block_is_zero_after_any_history(void)
 }
 
 UNIT_MAIN(PROMISE(large_usable_size_is_whole_pages), PROMISE(large_is_freed_once), PROMISE(a_block_that_is_freed_is_kept_for_the_next_of_its_size),
-          PROMISE(what_is_kept_is_half_a_megabyte), PROMISE(what_is_kept_is_shared_by_all_threads),
+          PROMISE(what_is_kept_is_half_a_megabyte), PROMISE(what_is_kept_is_shared_by_all_threads), PROMISE(what_another_thread_frees_is_kept_for_its_home),
           PROMISE(nothing_is_kept_when_something_else_is_wanted),
           PROMISE(realloc_grows_in_place_into_a_free_neighbour),
           PROMISE(realloc_by_steps_moves_seldom),
