@@ -16,8 +16,8 @@ static bool are_all_set(struct span *span)
 {
     unsigned capacity = __atomic_load_n(&span->capacity, __ATOMIC_ACQUIRE), last = (capacity - 1) / 64;
     for (unsigned word = 0; word < last; word++)
-        if (~atomic_load(remote_bits(span) + word)) return false;
-    return !(~atomic_load(remote_bits(span) + last) << (63 - (capacity - 1) % 64));
+        if (~atomic_load(remote_word(span, word))) return false;
+    return !(~atomic_load(remote_word(span, last)) << (63 - (capacity - 1) % 64));
 }
 
 /* What a word that says FULL asks of whoever adds n to its count; *after: the word with all that. */
@@ -63,7 +63,7 @@ struct span *remote_take_woken(struct heap *heap)
 
 static void clear_bits(struct span *span)
 {
-    for (unsigned word = remote_nwords(span); word--;) atomic_store_explicit(remote_bits(span) + word, 0, memory_order_relaxed);
+    for (unsigned word = remote_nwords(span); word--;) atomic_store_explicit(remote_word(span, word), 0, memory_order_relaxed);
 }
 
 /* A span that is RETIRED. */
@@ -115,7 +115,7 @@ static void settle(struct span *span, enum outcome outcome, struct heap *owner)
 static uint64_t push(struct span *span, unsigned word, uint64_t bits)
 {
     struct heap *owner = owner_of(span);
-    uint64_t twice = atomic_fetch_or(remote_bits(span) + word, bits) & bits;
+    uint64_t twice = atomic_fetch_or(remote_word(span, word), bits) & bits;
     if (LIKELY(bits != twice)) settle(span, announce(span, bits & ~twice), owner);
     return twice;
 }

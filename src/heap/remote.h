@@ -48,14 +48,18 @@ INLINE bool remote_has(uint64_t word) { return (word & (REMOTE_SOME | REMOTE_COU
 
 INLINE uint64_t remote_load(struct span *span) { return atomic_load_explicit(&span->remote, memory_order_relaxed); }
 
-/* A span's words of bits, and their number. */
-INLINE _Atomic(uint64_t) *remote_bits(const struct span *span) { return range.remote[span_index(span)]; }
+/* One of a span's words of bits, and their number. */
+INLINE _Atomic(uint64_t) *remote_word(const struct span *span, unsigned word)
+{
+    size_t slice = span_index(span);
+    return &range.remote[slice / REMOTE_SLICES][word / REMOTE_LINE][slice % REMOTE_SLICES][word % REMOTE_LINE];
+}
 INLINE unsigned remote_nwords(const struct span *span) { return (span->capacity + 63) / 64; }
 
 /* Whether block k has been freed by another thread, and posted. */
 INLINE bool remote_is_posted(const struct span *span, unsigned k)
 {
-    return atomic_load_explicit(remote_bits(span) + k / 64, memory_order_relaxed) >> k % 64 & 1;
+    return atomic_load_explicit(remote_word(span, k / 64), memory_order_relaxed) >> k % 64 & 1;
 }
 
 /* A span's new life begins, of so many blocks. The word first: who still looks at the old life sees the epoch change. */
@@ -116,7 +120,7 @@ uint64_t remote_take(struct span *span, bool off_stack);
 /* Takes one of the words of bits. Owner only. */
 INLINE uint64_t remote_take_bits(struct span *span, unsigned word)
 {
-    _Atomic(uint64_t) *bits = remote_bits(span) + word;
+    _Atomic(uint64_t) *bits = remote_word(span, word);
     return atomic_load(bits) ? atomic_exchange_explicit(bits, 0, memory_order_acquire) : 0;
 }
 

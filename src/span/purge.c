@@ -92,13 +92,12 @@ void purge_note_give(size_t nslices)
     note(nslices);
 }
 
-/* Of slices that were blocks which other threads freed, the words of bits are resident, too: a 128th. They are all zero by now. */
-static void discard_bits(size_t from, size_t end)
+/* Of slices that were blocks which other threads freed, the words of bits are resident, too: a 128th at most. Those of a free span, which
+ * ends at `span_end`, are all zero by now; a page of them goes with the first of its slices. */
+static void discard_bits(size_t from, size_t end, size_t span_end)
 {
-    const size_t PER_PAGE = PAGE / sizeof range.remote[0];
-    from = round_up(from, PER_PAGE);
-    end -= end % PER_PAGE;
-    if (from < end) os_discard(range.remote[from], (end - from) * sizeof range.remote[0]);
+    for (size_t i = round_up(from, REMOTE_SLICES); i < end && i + REMOTE_SLICES <= span_end; i += REMOTE_SLICES)
+        os_discard(range.remote[i / REMOTE_SLICES], sizeof range.remote[0]);
 }
 
 /* Spans that the kernel would not purge, out of everybody's reach until the end of the step: a program locks a page and frees the block, and the
@@ -135,7 +134,7 @@ static bool purge_one(struct aside *aside, size_t *done)
     lock_drop(&spans.lock);
 
     bool is_done = os_discard((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
-    if (is_done) discard_bits(from, end);
+    if (is_done) discard_bits(from, end, index + span_nslices(span));
     is_done = is_done && seam_heal(from, end, index + span_nslices(span));
     if (!is_done) return aside->spans[aside->n++] = span, aside->n < ASIDE_MAX;
 

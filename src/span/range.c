@@ -47,7 +47,7 @@ static void draw_base(void)
     range.base = base;
     range.table = (struct desc *)(base - DESC_DISTANCE);
     range.records = (struct span *)(base - RECORD_DISTANCE);
-    range.remote = (_Atomic(uint64_t)(*)[REMOTE_WORDS])(base - REMOTE_DISTANCE);
+    range.remote = (remote_table *)(base - REMOTE_DISTANCE);
     ndescs = nrecords = nremotes = 0;
 }
 
@@ -91,7 +91,7 @@ static enum os_answer grow_tables(size_t need)
 {
     enum os_answer answer = grow_table(range.table, sizeof *range.table, &ndescs, need);
     if (answer == OS_DONE) answer = grow_table(range.records, sizeof *range.records, &nrecords, need);
-    return answer == OS_DONE ? grow_table(range.remote, sizeof *range.remote, &nremotes, need) : answer;
+    return answer == OS_DONE ? grow_table(range.remote, sizeof *range.remote / REMOTE_SLICES, &nremotes, need) : answer;
 }
 
 /* Maps the slices [at, at + step), or fewer but at least `need`. Returns their number; 0 and why in *answer. */

@@ -120,8 +120,10 @@ struct span {
 } __attribute__((aligned(CACHE_LINE)));
 _Static_assert(sizeof(struct span) == 2 * CACHE_LINE, "the owner's line and everybody's");
 
-/* Words of a slice's bits, one for each block that the smallest class can have there. */
-enum { REMOTE_WORDS = SLICE_SIZE / GRANULE / 64 };
+/* Words of a slice's bits, one for each block that the smallest class can have there. They lie apart, a line of them on a page with those of 63
+ * other slices: blocks of 128 bytes and over have no more, and so one page in 4 MiB is touched for them, not one in 512 KiB, by a free. */
+enum { REMOTE_WORDS = SLICE_SIZE / GRANULE / 64, REMOTE_LINE = CACHE_LINE / 8, REMOTE_SLICES = PAGE / CACHE_LINE };
+typedef _Atomic(uint64_t) remote_table[REMOTE_WORDS / REMOTE_LINE][REMOTE_SLICES][REMOTE_LINE];
 
 /* Read by every fast path, so together on a line. base and table are constant once there is a slice; limit is stored (release)
  * after the entries it admits exist and loaded relaxed: whoever rightly holds a pointer got it after that store. */
@@ -130,7 +132,7 @@ struct range {
     struct desc *table;
     size_t limit; /* slices; PEEK */
     struct span *records;
-    _Atomic(uint64_t) (*remote)[REMOTE_WORDS]; /* remote.h */
+    remote_table *remote; /* remote.h */
 };
 
 /* In slices: what the tables have room for, 16 TiB; and a megabyte, which is never worth a look by the purge. */

@@ -81,7 +81,7 @@ void census_count(struct census *census, const struct span *span)
     if (pair && index < NSMALL) count_small(census, pair);
     if (pair && index >= NSMALL) count_medium(census, pair);
     for (unsigned word = 0; word < nwords(census); word++)
-        census->nremote += mark_word(census, word, atomic_load_explicit(remote_bits(span) + word, memory_order_relaxed));
+        census->nremote += mark_word(census, word, atomic_load_explicit(remote_word(span, word), memory_order_relaxed));
     count_elsewhere(census);
     for (unsigned k = PEEK(desc->carved); k < census->class->capacity; k++) {
         census->nbroken += census_is_free(census, k);

@@ -22,7 +22,7 @@ static size_t count_remote(const struct span *span, unsigned class)
 {
     size_t n = 0;
     for (unsigned word = 0; word * 64U < class_table[class].capacity; word++)
-        n += (size_t)__builtin_popcountl(atomic_load_explicit(remote_bits(span) + word, memory_order_relaxed));
+        n += (size_t)__builtin_popcountl(atomic_load_explicit(remote_word(span, word), memory_order_relaxed));
     return n;
 }
 

@@ -269,6 +269,25 @@ static void *churn(void *unused)
     return unused;
 }
 
+enum { NSLICES = 1024 }; /* what the table is made for at least */
+
+/* And what most need, eight words, lies together, 64 slices on a page: each page is a page fault of some free. */
+static void words_of_remote_bits_lie_apart_and_close(void)
+{
+    static bool has[NSLICES * REMOTE_WORDS], has_page[NSLICES * REMOTE_WORDS * 8 / PAGE];
+    size_t npages = 0;
+    fill(1, 16);
+    for (unsigned word = 0; word < REMOTE_WORDS; word++)
+        for (size_t slice = 0; slice < NSLICES; slice++) {
+            size_t place = (size_t)(remote_word(range.records + slice, word) - &range.remote[0][0][0][0]);
+            require(place < NSLICES * REMOTE_WORDS && !has[place], "word %u of slice %zu is another's, or outside\n", word, slice);
+            has[place] = true;
+            if (word < 8 && !has_page[place * 8 / PAGE]) has_page[place * 8 / PAGE] = true, npages++;
+        }
+    require(npages == NSLICES / 64, "%zu pages\n", npages);
+    alloc_free(blocks[0]);
+}
+
 /* The hash by which AMD's processors since Zen find the way of a line: two lines of a set that agree in it throw each other out. */
 static unsigned way_hash(const void *p)
 {
@@ -321,4 +340,5 @@ UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(spans_go_back_when_ot
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
           PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans), PROMISE(destructors_that_run_last_may_allocate),
           PROMISE(live_block_that_holds_a_link_is_not_taken_for_free), PROMISE(tables_and_first_blocks_do_not_meet_in_the_cache),
+          PROMISE(words_of_remote_bits_lie_apart_and_close),
           PROMISE(fork_among_threads_leaves_a_sound_heap))
