@@ -190,12 +190,8 @@ static SLOW enum alloc_verdict free_slow(const char *entry, void *p)
     life_check();
     if (!range_has(p)) return ALLOC_FOREIGN;
     const struct desc *desc = range.table + range_index(p);
-    enum alloc_verdict verdict = ALLOC_OURS;
     struct heap *owner = heap_of_owner(PEEK(desc->owner));
-    if (owner) return free_in_span(entry, desc, owner, p);
-    if (!large_free(p)) verdict = tell(entry, diagnose_inside(p));
-    purge_if_due();
-    return verdict;
+    return owner ? free_in_span(entry, desc, owner, p) : tell(entry, diagnose_inside(p));
 }
 
 SLOW enum alloc_verdict alloc_free_slow(const char *entry, void *p)

@@ -19,8 +19,8 @@ static void *copy(const char *entry, void *p, size_t size, size_t usable)
     memcpy(block, p, min_size(size, usable));
     enum push pushed = block_push(p);
     if (pushed == PUSH_EVENT) alloc_event(p);
-    else if (pushed == PUSH_REFUSED && large_free(p)) purge_if_due(); /* not kept: what was outgrown is too small the next time, too */
-    else if (pushed == PUSH_REFUSED) alloc_free_slow(entry, p);
+    else if (pushed == PUSH_REFUSED && !large_free(p)) /* not kept: what was outgrown is too small the next time, too */
+        alloc_free_slow(entry, p);
     return block;
 }
 

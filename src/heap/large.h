@@ -25,11 +25,11 @@ void *large_alloc_growing(size_t size, size_t before);
 void large_give_kept(struct heap *heap);
 void large_give_all_kept(void);
 
-/* Frees a live large block by keeping it for the thread that allocated it, without a lock. False: there is no room, that thread is gone, or it
- * is not live any more; nothing was done. */
+/* Frees a live large block: keeps it for the thread that allocated it, without a lock, unless there is no room or that thread is gone.
+ * False: it is not live any more; nothing was done. */
 bool large_keep(struct span *span);
 
-/* False: not the start of a live large block (or another thread was first). */
+/* Frees one for good. False: not the start of a live large block (or another thread was first). */
 bool large_free(void *block);
 
 /* Resizes without moving, or returns false and changes nothing. */
