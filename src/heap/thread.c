@@ -122,7 +122,6 @@ struct heap *heap_unpool(void)
         heap = place((uint32_t)top - 1);
         new = ((top >> 32) + 1) << 32 | atomic_load_explicit(&heap->pool_next, memory_order_relaxed);
     } while (!atomic_compare_exchange_weak_explicit(&pool, &top, new, memory_order_acquire, memory_order_acquire));
-    atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_relaxed);
     return heap;
 }
 
@@ -153,6 +152,7 @@ COLD struct heap *heap_acquire(void)
 {
     struct heap *heap = heap_unpool();
     if (!heap && !(heap = add())) return NULL;
+    atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_relaxed); /* not while a span is adopted out of it: nothing is kept there */
     thread.state = THREAD_LIVE;
     thread.own = heap_identity(heap);
     return heap;
