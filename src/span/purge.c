@@ -127,15 +127,15 @@ static bool purge_one(struct aside *aside, size_t *done)
         lock_drop(&spans.lock);
         return false;
     }
-    size_t index = span_index(span), end = dirty_end(index, span_nslices(span)), from = end - 1;
+    size_t index = span_index(span), span_end = index + span_nslices(span), end = dirty_end(index, span_end - index), from = end - 1;
     while (from > index && from % STEP && dirty_count(from - 1, 1)) from--; /* to the start of a huge page, not further */
     span_set_state(span, SPAN_PURGING);
     spans.npurging++;
     lock_drop(&spans.lock);
 
     bool is_done = os_discard((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
-    if (is_done) discard_bits(from, end, index + span_nslices(span));
-    is_done = is_done && seam_heal(from, end, index + span_nslices(span));
+    if (is_done) discard_bits(from, end, span_end);
+    is_done = is_done && seam_heal(from, end, span_end);
     if (!is_done) return aside->spans[aside->n++] = span, aside->n < ASIDE_MAX;
 
     lock_take(&spans.lock);

@@ -12,8 +12,7 @@
 
 static const uint64_t STALL = (uint64_t)1 << 20; /* ticks: a quarter to half a millisecond; clearing 2 MiB takes a tenth */
 static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: the least worth a system call, and a huge page */
-static const size_t TABLE_STEP =
-    1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 of records, 512 of remote bits */
+static const size_t TABLE_STEP = 1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 of records, 512 of bits */
 static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is skipped before growth is given up */
 
 /* An odd number of pages short of whole GiB: AMD's first-level cache looks for a line in the one way that a hash of address bits 12 to 27

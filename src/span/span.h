@@ -135,8 +135,9 @@ struct range {
     remote_table *remote; /* remote.h */
 };
 
-/* In slices: what the tables have room for, 16 TiB; and a megabyte, which is never worth a look by the purge. */
-enum { SLICES_MAX = 1 << 28, PURGE_FLOOR = 16 };
+/* In slices: what the tables have room for, 16 TiB but for the pages by which they lie off (range.c); and a megabyte, which is never worth a
+ * look by the purge. */
+enum { SLICES_MAX = (1 << 28) - (1 << 14), PURGE_FLOOR = 16 };
 
 struct span_totals {
     size_t live, dirty, clean; /* slices in use, free and dirty, free and clean */
