@@ -78,7 +78,7 @@ static struct span *take_kept(struct heap *heap, size_t nslices)
 
 void large_give_kept(struct heap *heap)
 {
-    for (unsigned i = 0; i < KEPT_PLACES; i++) {
+    for (unsigned i = 0; heap && i < KEPT_PLACES; i++) {
         struct span *span = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
         if (span && (span = atomic_exchange(&heap->kept[i], NULL)) != NULL) give(span);
     }
@@ -90,19 +90,13 @@ void large_give_all_kept(void)
     for (size_t i = 0; (heap = heap_at(i)) != NULL; i++) large_give_kept(heap);
 }
 
-static void give_own_kept(void)
-{
-    struct heap *heap = heap_own();
-    if (heap) large_give_kept(heap);
-}
-
 void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *is_zero)
 {
     size_t nbytes = pages_for(size);
     struct span *span = heap && alignment <= SLICE_SIZE ? take_kept(heap, slices_for(nbytes)) : NULL;
     *is_zero = false;
     if (span) return publish(span, nbytes, heap);
-    if (heap) large_give_kept(heap);
+    large_give_kept(heap);
     if (!limit_charge(nbytes, true)) return NULL;
     span = span_take(slices_for(nbytes), max_size(alignment >> SLICE_SHIFT, 1), SPAN_LARGE, false);
     if (!span) return limit_refund(nbytes), NULL;
@@ -124,7 +118,7 @@ static struct span *take_growing(size_t size, size_t before, bool want_clean)
 void *large_alloc_growing(size_t size, size_t before)
 {
     size_t nbytes = pages_for(size);
-    give_own_kept();
+    large_give_kept(heap_own());
     if (!limit_charge(nbytes, true)) return NULL;
     struct span *span = take_growing(nbytes, before, false);
     if (!span) return limit_refund(nbytes), NULL;
@@ -141,7 +135,7 @@ bool large_resize(struct span *span, size_t size)
 {
     size_t nbytes = pages_for(size), want = slices_for(nbytes), have = span_nslices(span);
     size_t more = nbytes - min_size(nbytes, span->nbytes);
-    if (want > have) give_own_kept();
+    if (want > have) large_give_kept(heap_own());
     if (more && !limit_charge(more, true)) return false;
     if (want > have && !span_extend(span, want)) return limit_refund(more), false;
     if (want < have && want <= have / 2) span_cut(span, want); /* less keeps its tail: growing again is common */
@@ -169,16 +163,6 @@ static void carry_over(char *from, char *to, size_t length)
     }
 }
 
-/* Puts a fresh mapping in place of a span whose pages have gone elsewhere, and gives it back. */
-static void give_vacated(struct span *span)
-{
-    size_t nslices = span_nslices(span);
-    if (!os_replace(span_address(span), nslices << SLICE_SHIFT)) return span_give(span, nslices);
-    range_advise_again(span_index(span), nslices);
-    seam_wipe(span_index(span), nslices);
-    span_give_clean(span);
-}
-
 /* A range that was moved before is several mappings, which Linux moves together since 6.17: tried until it has been refused once. */
 void *large_move(struct span *from, size_t size)
 {
@@ -198,6 +182,7 @@ void *large_move(struct span *from, size_t size)
         carry_over(span_address(from), span_address(to), length);
     }
     claim(from);
-    give_vacated(from);
+    if (seam_replace(span_index(from), span_nslices(from))) span_give_clean(from);
+    else give(from);
     return publish(to, nbytes, heap_own());
 }

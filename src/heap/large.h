@@ -21,7 +21,7 @@ void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *is_zer
 /* A block of `size` for one of `before`, less than that, which has outgrown its place. NULL: out of memory. */
 void *large_alloc_growing(size_t size, size_t before);
 
-/* Gives back what a heap keeps of the large blocks that its thread has allocated; what all do. Any thread. */
+/* Gives back what a heap, NULL none, keeps of the large blocks that its thread has allocated; what all do. Any thread. */
 void large_give_kept(struct heap *heap);
 void large_give_all_kept(void);
 

@@ -181,10 +181,8 @@ static bool is_in_use(struct span *span)
 static void lose(struct heap *heap)
 {
     atomic_store_explicit(&heap->state, HEAP_LOST, memory_order_relaxed);
-    for (size_t i = 0, n; i < range_limit(); i += n) {
-        struct span *span = range.records + i;
-        n = max_size(span_nslices(span), 1);
-        if (!is_in_use(span) || heap_of_owner(range.table[i].owner) != heap) continue;
+    span_for_each (span) {
+        if (!is_in_use(span) || heap_of_owner(span_desc(span)->owner) != heap) continue;
         span_set_state(span, SPAN_LOST);
         pair_set(&span->pair, 0, DUE_PARKED); /* nobody may take the pair of whoever uses the heap next for this span's */
         span_repoint(span, &span->pair);
@@ -197,8 +195,7 @@ bool heaps_have_vanished(void) { return have_vanished; }
 
 static void repair_shared(void)
 {
-    bool was_held = lock_break(&shared_lock);
-    if (!was_held) return;
+    if (!lock_break(&shared_lock)) return;
     struct heap *shared = place(SHARED);
     lose(shared);
     __builtin_memset(shared->pairs, 0, sizeof shared->pairs);

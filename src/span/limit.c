@@ -41,8 +41,7 @@ size_t limit_charge_of(const struct span *span)
 static size_t count(void)
 {
     size_t sum = 0;
-    for (size_t i = 0; i < range_limit(); i += max_size(span_nslices(range.records + i), 1))
-        sum += limit_charge_of(range.records + i);
+    span_for_each (span) sum += limit_charge_of(span);
     return sum;
 }
 

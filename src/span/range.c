@@ -96,12 +96,11 @@ static enum os_answer grow_tables(size_t need)
 /* Maps the slices [at, at + step), or fewer but at least `need`. Returns their number; 0 and why in *answer. */
 static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *answer)
 {
-    for (;;) {
-        *answer = os_map_here((void *)(range.base + (at << SLICE_SHIFT)), step << SLICE_SHIFT);
-        if (*answer == OS_DONE) return step;
+    while ((*answer = os_map_here((void *)(range.base + (at << SLICE_SHIFT)), step << SLICE_SHIFT)) != OS_DONE) {
         if (step == need) return 0;
         step = max_size(step / 2, need);
     }
+    return step;
 }
 
 /* The same, and the tables for them. These come last: of what is refused they would keep a hundredth, and a malloc of 300 GiB took the
@@ -137,12 +136,9 @@ static bool *is_huge(size_t slice) { return &range.records[slice & ~(STEP - 1)].
 static size_t touched_nbytes(void)
 {
     size_t nbytes = 0;
-    for (size_t i = 0, n; i < range_limit(); i += n) {
-        const struct span *span = range.records + i;
+    span_for_each (span) {
         enum span_state state = span_state(span);
-        n = max_size(span_nslices(span), 1);
-        if (state == SPAN_LARGE || state == SPAN_KEPT) nbytes += n << SLICE_SHIFT;
-        else if (state >= SPAN_CURRENT) nbytes += (size_t)PEEK(range.table[i].carved) * PEEK(range.table[i].size);
+        nbytes += state == SPAN_LARGE || state == SPAN_KEPT ? span_nbytes(span) : limit_charge_of(span);
     }
     return nbytes;
 }

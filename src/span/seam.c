@@ -9,7 +9,7 @@
 
 static _Atomic(size_t) nseams;
 
-void seam_wipe(size_t from, size_t n)
+static void wipe(size_t from, size_t n)
 {
     for (struct span *span = range.records + from; n--; span++) {
         if (!span->nmoved) continue;
@@ -18,31 +18,31 @@ void seam_wipe(size_t from, size_t n)
     }
 }
 
-static void put(size_t at, size_t n)
-{
-    range.records[at].nmoved = (uint32_t)n;
-    atomic_fetch_add_explicit(&nseams, 1, memory_order_relaxed);
-}
-
 void seam_move(size_t from, size_t to, size_t n)
 {
-    seam_wipe(to, n);
+    wipe(to, n);
     for (size_t done = 0, length; done < n; done += length) {
         length = min_size(range.records[from + done].nmoved, n - done);
         if (!length) length = n - done; /* never moved before */
-        put(to + done, length);
+        range.records[to + done].nmoved = (uint32_t)length;
+        atomic_fetch_add_explicit(&nseams, 1, memory_order_relaxed);
     }
-    seam_wipe(from, n);
+    wipe(from, n);
+}
+
+bool seam_replace(size_t from, size_t n)
+{
+    if (!os_replace((void *)(range.base + (from << SLICE_SHIFT)), n << SLICE_SHIFT)) return false;
+    range_advise_again(from, n);
+    wipe(from, n);
+    return true;
 }
 
 bool seam_heal(size_t from, size_t end, size_t limit)
 {
     for (; from < end; from++) {
         size_t n = range.records[from].nmoved;
-        if (!n || from + n > limit) continue;
-        if (!os_replace((void *)(range.base + (from << SLICE_SHIFT)), n << SLICE_SHIFT)) return false;
-        range_advise_again(from, n);
-        seam_wipe(from, n);
+        if (n && from + n <= limit && !seam_replace(from, n)) return false;
     }
     return true;
 }

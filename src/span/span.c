@@ -1,5 +1,6 @@
 /* span.c - free spans: bins, split and join. The essay is in span.h. */
 #include "dirty.h"
+#include "../base/bits.h"
 
 /* Bins by number of slices: exact to 32, then 8 for each doubling up to 2^28 slices (16 TiB). */
 enum { EXACT = 32, NBINS = EXACT + 23 * 8 + 8, NWORDS = (NBINS + 63) / 64, CANDIDATES = 8 };
@@ -23,45 +24,43 @@ static unsigned bin_of(size_t nslices)
 static bool is_free(enum span_state state) { return state == SPAN_CLEAN || state == SPAN_DIRTY; }
 static enum kind kind_of(const struct span *span) { return span->ndirty ? DIRTY : CLEAN; }
 
-static void count_free(const struct span *span, size_t nslices, size_t sign)
+static void count_free(const struct span *span, size_t sign)
 {
     span_add_total(&spans.totals.dirty, sign * span->ndirty);
-    span_add_total(&spans.totals.clean, sign * (nslices - span->ndirty));
+    span_add_total(&spans.totals.clean, sign * (span_nslices(span) - span->ndirty));
 }
 
-static void bin_add(struct span *span, size_t nslices)
+static void bin_add(struct span *span)
 {
     struct bins *of = &bins[kind_of(span)];
-    unsigned bin = bin_of(nslices);
-    uint64_t bit = (uint64_t)1 << bin % 64;
-    if (!(of->used[bin / 64] & bit)) list_init(&of->list[bin]);
-    of->used[bin / 64] |= bit;
+    unsigned bin = bin_of(span_nslices(span));
+    if (!bits_test_and_set(&of->used[bin / 64], bin % 64)) list_init(&of->list[bin]);
     list_push_front(&of->list[bin], &span->node);
-    count_free(span, nslices, 1);
+    count_free(span, 1);
 }
 
-static void bin_remove(struct span *span)
+static struct span *bin_remove(struct span *span)
 {
-    size_t nslices = span_nslices(span);
     struct bins *of = &bins[kind_of(span)];
-    unsigned bin = bin_of(nslices);
-    count_free(span, nslices, (size_t)-1);
+    unsigned bin = bin_of(span_nslices(span));
+    count_free(span, (size_t)-1);
     list_remove(&span->node);
     if (list_is_empty(&of->list[bin])) of->used[bin / 64] &= ~((uint64_t)1 << bin % 64);
+    return span;
 }
 
-/* Gives a free span its state and extent, the back link from its last record, and its bin. */
-static void publish_free(struct span *span, size_t nslices)
+/* Gives a free span its state, the back link from its last record, and its bin. */
+static void publish_free(struct span *span)
 {
-    span[nslices - 1].first = span_index(span);
-    span_set(span, span->ndirty ? SPAN_DIRTY : SPAN_CLEAN, nslices);
-    bin_add(span, nslices);
+    span[span_nslices(span) - 1].first = span_index(span);
+    span_set_state(span, span->ndirty ? SPAN_DIRTY : SPAN_CLEAN);
+    bin_add(span);
 }
 
-static struct span *right_of(const struct span *span, size_t nslices)
+static struct span *free_right_of(const struct span *span)
 {
-    size_t index = span_index(span) + nslices;
-    return index < range_limit() ? range.records + index : NULL;
+    size_t index = span_index(span) + span_nslices(span);
+    return index < range_limit() && is_free(span_state(range.records + index)) ? range.records + index : NULL;
 }
 
 /* The free span that ends where this one begins, or NULL. A last record's `first` may be stale from an earlier life; but
@@ -77,27 +76,19 @@ static struct span *free_left_of(const struct span *span)
 }
 
 /* Joins two free neighbours that are in no bin; `left` keeps its state for now. */
-static void join(struct span *left, struct span *right)
+static struct span *join(struct span *left, struct span *right)
 {
-    size_t nleft = span_nslices(left), nright = span_nslices(right);
     left->ndirty += right->ndirty;
-    span_set(left, span_state(left), nleft + nright);
+    span_set(left, span_state(left), span_nslices(left) + span_nslices(right));
     span_set(right, SPAN_INTERIOR, 0);
+    return left;
 }
 
 void span_put_free(struct span *span)
 {
-    struct span *right = right_of(span, span_nslices(span)), *left = free_left_of(span);
-    if (right && is_free(span_state(right))) {
-        bin_remove(right);
-        join(span, right);
-    }
-    if (left) {
-        bin_remove(left);
-        join(left, span);
-        span = left;
-    }
-    publish_free(span, span_nslices(span));
+    struct span *right = free_right_of(span), *left = free_left_of(span);
+    if (right) join(span, bin_remove(right));
+    publish_free(left ? join(bin_remove(left), span) : span);
 }
 
 /* Cuts [nslices, end) off a span that is in no bin. */
@@ -122,7 +113,7 @@ static struct span *find(enum kind kind, size_t nslices)
         int left = CANDIDATES;
         list_for_each (node, &of->list[bin]) {
             struct span *span = container_of(node, struct span, node);
-            if (span_nslices(span) >= nslices) return bin_remove(span), span;
+            if (span_nslices(span) >= nslices) return bin_remove(span);
             if (--left == 0) break;
         }
     }
@@ -131,8 +122,7 @@ static struct span *find(enum kind kind, size_t nslices)
         if (word == next / 64) used &= ~(uint64_t)0 << next % 64;
         if (!used) continue;
         struct list *list = &of->list[word * 64 + (unsigned)__builtin_ctzl(used)];
-        struct span *span = container_of(list->next, struct span, node);
-        return bin_remove(span), span;
+        return bin_remove(container_of(list->next, struct span, node));
     }
     return NULL;
 }
@@ -165,13 +155,10 @@ static struct span *trim(struct span *span, size_t skip, size_t nslices)
 {
     if (skip) {
         struct span *kept = split(span, skip);
-        publish_free(span, skip);
+        publish_free(span);
         span = kept;
     }
-    if (span_nslices(span) > nslices) {
-        struct span *rest = split(span, nslices);
-        publish_free(rest, span_nslices(rest));
-    }
+    if (span_nslices(span) > nslices) publish_free(split(span, nslices));
     return span;
 }
 
@@ -193,15 +180,13 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
     if (nslices > SLICES_MAX || alignment > SLICES_MAX - nslices) return NULL;
     lock_take(&spans.lock);
     struct span *span = find_or_grow(nslices + alignment - 1, want_clean);
-    if (!span) {
-        lock_drop(&spans.lock);
-        return NULL;
+    if (span) {
+        span = trim(span, place(span, nslices, alignment), nslices);
+        span->is_clean = span->ndirty == 0;
+        span_set_state(span, state);
+        span_add_total(&spans.totals.live, nslices);
+        purge_note_take(nslices, nslices - span->ndirty);
     }
-    span = trim(span, place(span, nslices, alignment), nslices);
-    span->is_clean = span->ndirty == 0;
-    span_set_state(span, state);
-    span_add_total(&spans.totals.live, nslices);
-    purge_note_take(nslices, nslices - span->ndirty);
     lock_drop(&spans.lock);
     return span;
 }
@@ -235,23 +220,22 @@ void span_give_clean(struct span *span)
  * bench_vector step held 11 % more and had a quarter more page faults. */
 static const size_t GROWS_RANGE = 16 * MIB / SLICE_SIZE;
 
-static size_t free_right_of(const struct span *span)
+/* Slices of a span and of the free one behind it. */
+static size_t room_of(const struct span *span)
 {
-    const struct span *right = right_of(span, span_nslices(span));
-    return right && is_free(span_state(right)) ? span_nslices(right) : 0;
+    const struct span *right = free_right_of(span);
+    return span_nslices(span) + (right ? span_nslices(right) : 0);
 }
 
 bool span_extend(struct span *span, size_t nslices)
 {
     lock_take(&spans.lock);
-    size_t have = span_nslices(span), room = have + free_right_of(span);
+    size_t have = span_nslices(span), room = room_of(span);
     if (room < nslices && nslices >= GROWS_RANGE && span_index(span) + room == range_limit() && grow(nslices - room))
-        room = have + free_right_of(span);
+        room = room_of(span);
     bool fits = room >= nslices;
     if (fits) {
-        struct span *right = right_of(span, have);
-        bin_remove(right);
-        right = trim(right, 0, nslices - have);
+        struct span *right = trim(bin_remove(free_right_of(span)), 0, nslices - have);
         size_t nclean = nslices - have - right->ndirty;
         join(span, right);
         span_add_total(&spans.totals.live, nslices - have);
@@ -327,8 +311,7 @@ struct span *span_take_dirtiest(void)
         uint64_t used = bins[DIRTY].used[word];
         if (!used) continue;
         struct list *list = &bins[DIRTY].list[word * 64 + (int)log2_floor(used)];
-        struct span *span = container_of(list->prev, struct span, node);
-        return bin_remove(span), span;
+        return bin_remove(container_of(list->prev, struct span, node));
     }
     return NULL;
 }
@@ -365,14 +348,13 @@ void spans_repair(bool was_locked)
         enum span_state state = settle(span);
         n = max_size(span_nslices(span), 1);
         if (was_locked) scrap_inside(span, n);
-        if (is_free(state) && run) join(run, span); /* so far in no bin, like it */
-        else if (is_free(state)) run = span;
+        if (is_free(state)) run = run ? join(run, span) : span; /* so far in no bin, like it */
         if (is_free(state)) continue;
-        if (run) publish_free(run, span_nslices(run));
+        if (run) publish_free(run);
         run = NULL;
         if (state != SPAN_HOLE) spans.totals.live += n;
     }
-    if (run) publish_free(run, span_nslices(run));
+    if (run) publish_free(run);
     limit_count_again();
 }
 
@@ -396,10 +378,9 @@ static bool is_scrapped_inside(const struct span *span, size_t nslices)
 /* The law that a free span breaks, or NULL. */
 static const char *law_of_free(const struct span *span, bool follows_free)
 {
-    bool is_clean = span_state(span) == SPAN_CLEAN;
     if (follows_free) return "free neighbours are joined";
     if (span->ndirty != dirty_count(span_index(span), span_nslices(span))) return "a free span knows how much of it is dirty";
-    if (is_clean != (span->ndirty == 0)) return "a free span is clean when nothing of it is dirty";
+    if ((span_state(span) == SPAN_CLEAN) != (span->ndirty == 0)) return "a free span is clean when nothing of it is dirty";
     return is_in_its_bin(span) ? NULL : "a free span is in the bin of its size and kind";
 }
 

@@ -202,6 +202,10 @@ INLINE unsigned desc_index(const struct desc *desc, const void *p)
     return class_quotient((uintptr_t)p - desc->start, desc->reciprocal);
 }
 
+/* Every span in address order. The record of one that has just been joined with its left neighbour has no slices. */
+#define span_for_each(span)                                                                                                      \
+    for (struct span *span = range.records; span_index(span) < range_limit(); span += max_size(span_nslices(span), 1))
+
 INLINE size_t span_nbytes(const struct span *span) { return span_nslices(span) << SLICE_SHIFT; }
 INLINE void span_set(struct span *span, enum span_state state, size_t nslices)
 {
@@ -258,9 +262,9 @@ INLINE void purge_if_due(void)
 void purge_note_take(size_t nslices, size_t nclean);
 void purge_note_give(size_t nslices);
 
-/* seam.c, of slices of spans that nobody else uses. Says that mremap has moved n of them; that a fresh mapping is there. */
+/* seam.c, of slices of spans that nobody else uses. Says that mremap has moved n of them; puts a fresh mapping there, false: refused. */
 void seam_move(size_t from, size_t to, size_t n);
-void seam_wipe(size_t from, size_t n);
+bool seam_replace(size_t from, size_t n);
 
 /* Puts fresh mappings in place of the moved ranges that begin in [from, end), none of it dirty, and end before `limit`. False: refused. */
 bool seam_heal(size_t from, size_t end, size_t limit);

@@ -146,9 +146,7 @@ size_t watch_verify(void)
     if (!census) return 0;
     lock_take(&spans.lock);
     size_t nplaces, nkept = 0, errors = span_verify(broken) + verify_kept(&nplaces);
-    for (size_t i = 0, n; i < range_limit(); i += n) {
-        const struct span *span = range.records + i;
-        n = max_size(span_nslices(span), 1);
+    span_for_each (span) {
         nkept += span_state(span) == SPAN_KEPT;
         if (!has_blocks(span_state(span)) || span_state(span) == SPAN_LOST) continue;
         census_count(census, span);
