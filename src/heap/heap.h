@@ -108,6 +108,7 @@ INLINE struct heap *heap_of_owner(uintptr_t owner)
 {
     return owner > OWNER_LARGE ? heap_of_identity(owner & ~(uintptr_t)OWNER_MEDIUM) : NULL;
 }
+INLINE struct heap *heap_of_span(const struct span *span) { return heap_of_owner(PEEK(span_desc(span)->owner)); }
 INLINE uintptr_t heap_owner(const struct heap *heap, unsigned class)
 {
     return heap_identity(heap) + (class < NSMALL ? 0 : OWNER_MEDIUM);

@@ -39,7 +39,6 @@ enum {
 
 static unsigned class_of_span(const struct span *span) { return span_desc(span)->class; }
 static bool is_small(const struct span *span) { return class_of_span(span) < NSMALL; }
-static struct heap *owner_of(const struct span *span) { return heap_of_owner(PEEK(span_desc(span)->owner)); }
 
 /* --- weights --- */
 
@@ -118,12 +117,12 @@ static uint64_t absorb_word(struct span *span, struct pair *pair, unsigned word)
                           : absorb_medium(span, pair, bits);
 }
 
-/* Adds all, after a take that gave `taken`. From the end, so that the first block is on top. */
-static uint64_t absorb(struct span *span, struct pair *pair, uint64_t taken)
+/* Adds all to the span's own, after a take that gave `taken`. From the end, so that the first block is on top. */
+static uint64_t absorb(struct span *span, uint64_t taken)
 {
     uint64_t weight = 0;
     if (remote_has(taken))
-        for (unsigned word = remote_nwords(span); word--;) weight += absorb_word(span, pair, word);
+        for (unsigned word = remote_nwords(span); word--;) weight += absorb_word(span, &span->pair, word);
     return weight;
 }
 
@@ -158,11 +157,16 @@ void heap_release(struct span *span)
     else give(span);
 }
 
+/* Remote frees into an AVAILABLE span join its own. */
+static void take_in(struct span *span)
+{
+    if (remote_has(remote_load(span))) span->pair.due -= absorb(span, remote_take(span, false));
+}
+
 /* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. */
 static void retire(struct span *span)
 {
-    /* What others have freed now was freed twice, and is told. */
-    if (UNLIKELY(remote_has(remote_load(span)))) absorb(span, &span->pair, remote_take(span, false));
+    take_in(span);               /* what others have freed now was freed twice, and is told */
     span->pair.due = DUE_PARKED; /* says: nothing out, waiting to be taken off the stack */
     if (remote_load(span) & REMOTE_NOTIFIED) return;
     list_remove(&span->node);
@@ -197,41 +201,28 @@ static COLD void tell_double(struct span *span)
 /* A FULL span, taken back with `word`. */
 static void make_available(struct heap *heap, struct span *span, uint64_t word)
 {
-    uint64_t freed = weight_freed(span);
-    freed += absorb(span, &span->pair, word);
+    uint64_t freed = weight_freed(span) + absorb(span, word);
     span->pair.due = weight_of_all(span) - freed - 1;
     span_set_state(span, SPAN_AVAILABLE);
     list_push_front(&heap->available[class_of_span(span)], &span->node);
     if (span->pair.due == UINT64_MAX) retire(span);
 }
 
-static void event(struct heap *heap, struct span *span)
+SLOW void heap_event(void *block)
 {
-    unsigned class = class_of_span(span);
+    struct span *span = span_of_start(range.table[range_index(block)].start);
+    struct heap *heap = heap_of_span(span);
+    heap_enter(heap);
     switch (span_state(span)) {
     case SPAN_FULL: make_available(heap, span, remote_take(span, false)); break;
     case SPAN_AVAILABLE:
         if (LIKELY(span->pair.due == UINT64_MAX)) retire(span);
         else tell_double(span);
         break;
-    case SPAN_CURRENT: heap->pairs[class].due = DUE_PARKED; break;
+    case SPAN_CURRENT: heap->pairs[class_of_span(span)].due = DUE_PARKED; break;
     default: break;
     }
-}
-
-SLOW void heap_event(void *block)
-{
-    struct span *span = span_of_start(range.table[range_index(block)].start);
-    struct heap *heap = owner_of(span);
-    heap_enter(heap);
-    event(heap, span);
     heap_leave(heap);
-}
-
-/* Remote frees into an AVAILABLE span join its own. */
-static void take_in(struct span *span)
-{
-    if (remote_has(remote_load(span))) span->pair.due -= absorb(span, &span->pair, remote_take(span, false));
 }
 
 static void drain_available(struct span *span)
@@ -257,7 +248,7 @@ void heap_collect_woken(struct heap *heap)
 {
     for (struct span *span = remote_take_woken(heap), *next; span; span = next) {
         next = span->woken_next;
-        if (owner_of(span) == heap) welcome(heap, span);
+        if (heap_of_span(span) == heap) welcome(heap, span);
         else remote_post(span);
     }
 }
@@ -438,9 +429,7 @@ static struct span *fresh(struct heap *heap, unsigned class)
     pair_set(&span->pair, 0, DUE_PARKED);
     span_describe(span, class, heap_owner(heap, class), &span->pair);
     if (LIKELY(limit_charge((size_t)batch(span) * class_table[class].size, false))) return span;
-    span_blank(span);
-    span_give(span, span->is_clean ? 0 : span_nslices(span));
-    return NULL;
+    return give(span), NULL;
 }
 
 static struct span *next_span(struct heap *heap, unsigned class)
@@ -507,6 +496,7 @@ static void *pop(struct heap *heap, unsigned class, bool *is_zero)
 static void *refill_young(struct heap *heap, unsigned class, bool *is_zero)
 {
     unsigned n = (unsigned)min_size(YOUNG_BATCH, YOUNG_BYTES / class_table[class].size);
+    heap->refills[class]++;
     struct heap *shared = heap_shared_take();
     struct block *block = pop(shared, class, is_zero), *list = NULL;
     struct pair *pair = &shared->pairs[class];
@@ -523,7 +513,5 @@ static void *refill_young(struct heap *heap, unsigned class, bool *is_zero)
 SLOW void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
 {
     bool is_young = UNLIKELY(heap->refills[class] < YOUNG_REFILLS) && !heap->pairs[class].bits;
-    if (!is_young) return pop(heap, class, is_zero);
-    heap->refills[class]++;
-    return refill_young(heap, class, is_zero);
+    return is_young ? refill_young(heap, class, is_zero) : pop(heap, class, is_zero);
 }

@@ -9,9 +9,6 @@ static const int FLUSH_SOME = 4;
 
 enum outcome { PUSHED, WAKES, RETIRES, RIPENS };
 
-/* The owner as it is while a block of the span is still out: after the push the span may be anybody's. */
-static struct heap *owner_of(struct span *span) { return heap_of_owner(PEEK(span_desc(span)->owner)); }
-
 static bool are_all_set(struct span *span)
 {
     unsigned capacity = __atomic_load_n(&span->capacity, __ATOMIC_ACQUIRE), last = (capacity - 1) / 64;
@@ -49,7 +46,7 @@ static enum outcome announce(struct span *span, uint64_t bits)
 
 void remote_post(struct span *span)
 {
-    struct heap *heap = owner_of(span);
+    struct heap *heap = heap_of_span(span);
     struct span *top = atomic_load_explicit(&heap->woken, memory_order_relaxed);
     do span->woken_next = top;
     while (!atomic_compare_exchange_weak_explicit(&heap->woken, &top, span, memory_order_release, memory_order_relaxed));
@@ -114,7 +111,7 @@ static void settle(struct span *span, enum outcome outcome, struct heap *owner)
 /* Sets bits of a word. Returns those that were set before: blocks that are free already. */
 static uint64_t push(struct span *span, unsigned word, uint64_t bits)
 {
-    struct heap *owner = owner_of(span);
+    struct heap *owner = heap_of_span(span); /* while a block is still out: after the push the span may be anybody's */
     uint64_t twice = atomic_fetch_or(remote_word(span, word), bits) & bits;
     if (LIKELY(bits != twice)) settle(span, announce(span, bits & ~twice), owner);
     return twice;
@@ -127,12 +124,12 @@ static bool is_set(const struct pair *pair, unsigned k) { return __atomic_load_n
  * nothing has come or gone. */
 static COLD bool is_surely_free(struct span *span, unsigned k)
 {
-    struct heap *owner = owner_of(span);
+    struct heap *owner = heap_of_span(span);
     uint32_t turns = atomic_load_explicit(&owner->nturns, memory_order_acquire);
     struct pair *pair = pair_of(span);
     bool is_its = pair == &span->pair || pair == &owner->pairs[span_desc(span)->class], is_free = is_set(pair, k);
     bool is_steady = turns % 2 == 0 && atomic_load_explicit(&owner->nturns, memory_order_acquire) == turns;
-    return is_free && is_its && is_steady && owner_of(span) == owner;
+    return is_free && is_its && is_steady && heap_of_span(span) == owner;
 }
 
 bool remote_is_free_at_owner(struct span *span, unsigned k)

@@ -29,7 +29,7 @@ static size_t count_remote(const struct span *span, unsigned class)
 /* The bits of a full or available span are many a line to read, so they are only where its word says so. */
 static size_t count_free(struct span *span, unsigned class, bool is_current)
 {
-    const struct heap *heap = heap_of_owner(PEEK(span_desc(span)->owner));
+    const struct heap *heap = heap_of_span(span);
     size_t n = is_current && heap ? count_pair(&heap->pairs[class], class) : 0;
     return is_current || remote_has(remote_load(span)) ? n + count_remote(span, class) : n;
 }
