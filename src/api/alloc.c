@@ -10,11 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-COLD void *alloc_refuse(void)
-{
-    errno = ENOMEM;
-    return NULL;
-}
+COLD void *alloc_refuse(void) { return errno = ENOMEM, NULL; }
 
 /* The calling thread's heap, made now if it may have one; NULL sends it to the shared heap. */
 static struct heap *own_heap(void)
@@ -57,8 +53,7 @@ static void *once(size_t size, size_t alignment, bool *is_zero)
 /* Out of memory: what is free but out of reach is fetched, and the request tried once more. */
 static COLD void *once_more(size_t size, size_t alignment, bool *is_zero)
 {
-    struct heap *heap = heap_own();
-    if (heap) heap_drain(heap);
+    if (heap_own()) heap_drain(heap_own());
     large_give_all_kept();
     void *block = once(size, alignment, is_zero);
     if (block) return block;
@@ -77,11 +72,7 @@ static void *get(size_t size, size_t alignment, bool *is_zero)
     return block;
 }
 
-SLOW void *alloc_malloc_slow(size_t size)
-{
-    bool is_zero;
-    return get(size, GRANULE, &is_zero);
-}
+SLOW void *alloc_malloc_slow(size_t size) { return get(size, GRANULE, &(bool){false}); }
 
 void *alloc_malloc(size_t size)
 {
@@ -146,20 +137,16 @@ static bool free_own(const struct desc *desc, void *p)
  * destructors and libc free what its creator has made, would get it one that nobody takes away any more. */
 enum { FREES_ALONE = 16 };
 
-static struct heap *gathering_heap(void)
-{
-    struct heap *heap = heap_own();
-    if (heap || thread.nfrees++ < FREES_ALONE) return heap;
-    return life_thread();
-}
+static struct heap *gathering_heap(void) { return heap_own() || thread.nfrees++ >= FREES_ALONE ? own_heap() : NULL; }
 
 /* Frees of others' blocks between two looks at how much is dirty: a line that all threads write. */
 enum { PURGE_EVERY = 16 };
 
 /* A block of another heap's. False: it is free already. A small one gets its link, so that a second free and a write after the free
  * are seen when its owner takes it in. In hardened mode it is posted at once, so that a second free is seen whoever makes it. */
-static bool free_remote(struct span *span, void *p, const struct desc *desc)
+static bool free_remote(const struct desc *desc, void *p)
 {
+    struct span *span = span_of_start(desc->start);
     struct heap *heap = LIKELY(options.mode == MODE_FAST) ? gathering_heap() : NULL;
     unsigned k = desc_index(desc, p);
     if (desc->class < NSMALL) block_link(p, NULL);
@@ -172,16 +159,11 @@ static bool free_remote(struct span *span, void *p, const struct desc *desc)
 /* A small or medium span's pointer: exact start, ever carved, then to its owner. */
 static enum alloc_verdict free_in_span(const char *entry, const struct desc *desc, struct heap *owner, void *p)
 {
-    struct span *span = span_of_start(desc->start);
     if (!desc_is_start(desc, p)) return tell(entry, diagnose_inside(p));
-    bool was_free = false;
-    if (UNLIKELY(options.mode == MODE_HARDENED)) {
-        if (alloc_is_free(desc, p)) return tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
-        fill_free(p, desc->size);
-    }
-    if (owner == heap_own()) was_free = !free_own(desc, p);
-    else was_free = !free_remote(span, p, desc);
-    return was_free ? tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size}) : ALLOC_OURS;
+    bool is_hardened = UNLIKELY(options.mode == MODE_HARDENED), was_live = !is_hardened || !alloc_is_free(desc, p);
+    if (is_hardened && was_live) fill_free(p, desc->size);
+    if (was_live) was_live = owner == heap_own() ? free_own(desc, p) : free_remote(desc, p);
+    return was_live ? ALLOC_OURS : tell(entry, (struct evidence){CRIME_DOUBLE, p, p, desc->size});
 }
 
 static SLOW enum alloc_verdict free_slow(const char *entry, void *p)
@@ -216,12 +198,7 @@ COLD bool alloc_is_certainly_wrong(const void *p)
     return is_certain;
 }
 
-COLD void alloc_report_foreign(const char *entry, const void *p)
-{
-    bool is_certain;
-    struct evidence evidence = diagnose_outside(&process, p, &is_certain);
-    report_crime(entry, &evidence);
-}
+COLD void alloc_report_foreign(const char *entry, const void *p) { tell(entry, diagnose_outside(&process, p, &(bool){false})); }
 
 void alloc_free(void *p)
 {
@@ -231,26 +208,15 @@ void alloc_free(void *p)
     else if (alloc_free_slow("free()", p) == ALLOC_FOREIGN) alloc_report_foreign("free()", p);
 }
 
-static void *align_fast(size_t size, size_t alignment)
-{
-    size_t rounded = class_table[class_of_aligned(size, alignment)].size;
-    void *block = block_pop(rounded);
-    return LIKELY(block != NULL) ? block : alloc_malloc_slow(rounded);
-}
-
 /* memalign(3) as glibc has it: an alignment that is no power of two is rounded up to one. */
 void *alloc_memalign(size_t alignment, size_t size)
 {
     if (alignment <= GRANULE) return alloc_malloc(size);
-    if (alignment > SIZE_MAX / 2 + 1) {
-        errno = EINVAL;
-        return NULL;
-    }
+    if (alignment > SIZE_MAX / 2 + 1) return errno = EINVAL, NULL;
     if (!is_power_of_two(alignment)) alignment = (size_t)2 << log2_floor(alignment);
-    if (alignment <= PAGE && size <= MEDIUM_MAX) return align_fast(size, alignment);
+    if (alignment <= PAGE && size <= MEDIUM_MAX) return alloc_malloc(class_table[class_of_aligned(size, alignment)].size);
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return alloc_refuse();
-    bool is_zero;
-    return get(size, alignment, &is_zero);
+    return get(size, alignment, &(bool){false});
 }
 
 int alloc_posix_memalign(void **result, size_t alignment, size_t size)

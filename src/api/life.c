@@ -14,7 +14,7 @@ struct life life;
 struct os_process process;
 
 static bool has_started; /* not wiped: tells a new process from a first start */
-static bool is_ready;    /* our constructor has run */
+static bool is_ready;    /* our constructor has run: ld.so copies no thread-local image any more over what is written there */
 static bool came_late;   /* the program ran before we were there */
 static pthread_key_t exit_key;
 static bool has_exit_key;
@@ -47,8 +47,7 @@ static void repair(void)
     bool was_locked = lock_break(&spans.lock);
     /* The first thread of a process that no atfork handler has heard of may have come by the fast paths until it started this one. Which heap
      * is its own nobody can tell, so all stay whose they were. */
-    bool is_first = heap_own() || os_is_first_thread();
-    heaps_repair(heap_own(), is_first);
+    heaps_repair(heap_own(), heap_own() || os_is_first_thread());
     spans_repair(was_locked); /* even if no heap has vanished: who purges need not have one */
     census_break();
 }
@@ -69,8 +68,6 @@ COLD void life_begin(void)
     /* Somebody else is at it: a few microseconds, once in the life of a process. */
     while (atomic_load_explicit(&life.state, memory_order_acquire) != LIFE_ON) __asm__ volatile("" ::: "memory");
 }
-
-bool life_is_ready(void) { return is_ready; }
 
 bool life_came_late(void) { return came_late; }
 

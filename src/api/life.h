@@ -31,10 +31,6 @@ INLINE void life_check(void)
     if (UNLIKELY(atomic_load_explicit(&life.state, memory_order_acquire) != LIFE_ON)) life_begin();
 }
 
-/* Whether threads may have heaps: not before our constructor, when ld.so may yet copy the thread-local image over what
- * was written there. */
-bool life_is_ready(void);
-
 /* Whether the program ran, and allocated, before this library was there: it was opened by dlopen. */
 bool life_came_late(void);
 

@@ -36,8 +36,7 @@ static SLOW void *resize(const char *entry, void *p, size_t size, size_t usable)
     struct span *large = min_size(size, usable) > MEDIUM_MAX ? large_of(p) : NULL;
     if (large) {
         life_check();
-        bool done = large_resize(large, size);
-        void *moved = done ? p : large_move(large, size);
+        void *moved = large_resize(large, size) ? p : large_move(large, size);
         purge_if_due();
         if (moved) return moved;
     }

@@ -25,20 +25,16 @@ static const struct option {
 #undef OPTION
 
 /* The first complaint is kept for options_tell: at the time of reading the program has not begun. */
-static struct word {
-    const char *start;
-    size_t length;
-} rejected;
+static struct word rejected;
 
 static void reject(struct word word)
 {
     if (!rejected.start) rejected = word;
 }
 
-static bool word_is(struct word word, const char *string)
-{
-    return strlen(string) == word.length && memcmp(word.start, string, word.length) == 0;
-}
+static struct word word_of(const char *string) { return (struct word){string, strlen(string)}; }
+static bool are_same(struct word a, struct word b) { return a.length == b.length && memcmp(a.start, b.start, a.length) == 0; }
+static bool word_is(struct word word, const char *string) { return are_same(word, word_of(string)); }
 
 /* Cuts the next word off `rest` at `end`, or where it ends itself; the byte is dropped. */
 static struct word cut(struct word *rest, char end)
@@ -53,13 +49,9 @@ static struct word cut(struct word *rest, char end)
 
 static bool parse_choice(struct word value, const char *choices, unsigned *field)
 {
-    struct word rest = {choices, strlen(choices)};
-    for (unsigned i = 0; rest.length; i++) {
-        struct word choice = cut(&rest, '|');
-        if (choice.length != value.length || memcmp(choice.start, value.start, value.length) != 0) continue;
-        *field = i;
-        return true;
-    }
+    struct word rest = word_of(choices);
+    for (unsigned i = 0; rest.length; i++)
+        if (are_same(cut(&rest, '|'), value)) return *field = i, true;
     return false;
 }
 
@@ -103,15 +95,12 @@ static bool parse_limit(struct word value, struct option_limit *field)
 static bool set(const struct option *option, struct word value)
 {
     switch (option->kind) {
-    case CHOICE: return parse_choice(value, option->values, option->field);
+    case CHOICE:
+    case FLAG: return parse_choice(value, option->values, option->field);
     case SIZE: return parse_size(value, option->field);
     case LIMIT: return parse_limit(value, option->field);
     case LIST:
-    case PATH: *(struct option_list *)option->field = (struct option_list){value.start, value.length}; return value.length != 0;
-    case FLAG:
-        if (!word_is(value, "0") && !word_is(value, "1")) return false;
-        *(bool *)option->field = value.start[0] == '1';
-        return true;
+    case PATH: *(struct word *)option->field = value; return value.length != 0;
     }
     return false;
 }
@@ -146,15 +135,14 @@ static struct word look_up(const struct os_process *process, const char *name)
 {
     size_t n = strlen(name);
     for (char **entry = process->environment; entry && *entry; entry++)
-        if (**entry == *name && strncmp(*entry, name, n) == 0 && (*entry)[n] == '=')
-            return (struct word){*entry + n + 1, strlen(*entry + n + 1)};
+        if (**entry == *name && strncmp(*entry, name, n) == 0 && (*entry)[n] == '=') return word_of(*entry + n + 1);
     return (struct word){NULL, 0};
 }
 
 static void read_shorthand(const struct os_process *process, const char *name, const char *key)
 {
     struct word value = look_up(process, name);
-    if (value.length && !assign((struct word){key, strlen(key)}, value)) reject((struct word){name, strlen(name)});
+    if (value.length && !assign(word_of(key), value)) reject(word_of(name));
 }
 
 /* --- the file of defaults --- */
@@ -192,7 +180,7 @@ static void parse_file(struct word rest, const char *program)
         struct word line = trim(cut(&rest, '\n'));
         if (!line.length || line.start[0] == '#') continue;
         if (line.start[0] == '[' && line.start[line.length - 1] == ']')
-            is_meant = program && option_list_has(&(struct option_list){line.start + 1, line.length - 2}, program);
+            is_meant = program && option_list_has(&(struct word){line.start + 1, line.length - 2}, program);
         else
             while (is_meant && line.length) parse_pair(&line);
     }
@@ -201,7 +189,7 @@ static void parse_file(struct word rest, const char *program)
 static void read_defaults(const struct os_process *process)
 {
     char path[256] = "/etc/mspace.conf";
-    struct word file = {options.file.words, options.file.length};
+    struct word file = options.file;
     if (!file.length && os_is_preloaded(process)) return; /* somebody has named the library for this run alone */
     if (file.length >= sizeof path) return reject(file);
     if (file.length) memcpy(path, file.start, file.length), path[file.length] = 0;
@@ -260,9 +248,9 @@ COLD void options_tell(void)
     if (options.help) tell_table();
 }
 
-bool option_list_has(const struct option_list *list, const char *word)
+bool option_list_has(const struct word *list, const char *word)
 {
-    struct word rest = {list->words, list->length};
+    struct word rest = *list;
     while (rest.length)
         if (word_is(cut(&rest, '+'), word)) return true;
     return false;

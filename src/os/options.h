@@ -15,8 +15,8 @@ enum mode { MODE_FAST, MODE_HARDENED };
 enum deepbind { DEEPBIND_AUTO, DEEPBIND_CLEAR, DEEPBIND_KEEP };
 enum on_error { ON_ERROR_ABORT, ON_ERROR_REPORT, ON_ERROR_IGNORE };
 
-struct option_list {
-    const char *words; /* the program's own bytes, joined by '+'; not terminated by NUL */
+struct word {
+    const char *start; /* the program's own bytes, not terminated by NUL */
     size_t length;
 };
 
@@ -25,11 +25,11 @@ struct option_limit {
 };
 
 #define OPTION_CHOICE unsigned
-#define OPTION_FLAG bool
+#define OPTION_FLAG unsigned
 #define OPTION_SIZE size_t
-#define OPTION_LIST struct option_list
+#define OPTION_LIST struct word
 #define OPTION_LIMIT struct option_limit
-#define OPTION_PATH struct option_list
+#define OPTION_PATH struct word
 
 struct options {
 #define OPTION(kind, key, ...) OPTION_##kind key;
@@ -46,7 +46,7 @@ void options_read(const struct os_process *process);
  * never comes before the program could run. */
 void options_tell(void);
 
-/* Whether `word` stands in the list. */
-bool option_list_has(const struct option_list *list, const char *word);
+/* Whether `word` stands in the list, whose words are joined by '+'. */
+bool option_list_has(const struct word *list, const char *word);
 
 #endif

@@ -64,10 +64,7 @@ COLD void report_crime(const char *entry, const struct evidence *evidence)
     static _Atomic(uintptr_t) dying; /* a thread */
     uintptr_t first = 0, own = bits_thread_pointer();
     if (options.on_error == ON_ERROR_IGNORE) return;
-    if (options.on_error == ON_ERROR_REPORT) {
-        tell(entry, evidence);
-        return;
-    }
+    if (options.on_error == ON_ERROR_REPORT) return tell(entry, evidence);
     /* A second report inside the first ends the process: a handler of SIGABRT met the same corruption. Another thread's waits for the first
      * to be told, and for the signal. */
     if (!atomic_compare_exchange_strong(&dying, &first, own)) {

@@ -33,7 +33,7 @@ static long raw_call(long number, long a, long b, long c, long d, long e, long f
 #endif
 
 #ifdef MSPACE_TESTING
-static struct {
+static struct plan {
     long number;
     unsigned long countdown, times, seen;
     int error;
@@ -42,11 +42,7 @@ static struct {
 unsigned long os_fail(long number, unsigned long k, unsigned long times, int error)
 {
     unsigned long seen = planned.seen;
-    planned.number = number;
-    planned.countdown = k;
-    planned.times = times;
-    planned.seen = 0;
-    planned.error = error;
+    planned = (struct plan){number, k, times, 0, error};
     return seen;
 }
 
