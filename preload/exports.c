@@ -9,7 +9,7 @@
  * thread that is not ready, that forwards, or that is inside the guard has no heap, so the fast paths test for none of it. */
 #include "exports.h"
 #include "../src/api/life.h"
-#include "../src/heap/large.h"
+#include "../src/heap/heap.h"
 #include "../src/watch/watch.h"
 #include "boot.h"
 #include "doors.h"
@@ -198,10 +198,8 @@ EXPORT int mallopt(int parameter, int value)
 EXPORT int malloc_trim(size_t pad)
 {
     life_check();
-    struct heap *heap = heap_own();
-    if (heap) heap_drain(heap);
-    large_give_all_kept();
-    return purge_down_to(pad) != 0;
+    size_t inside = heap_trim();
+    return purge_down_to(pad) + inside != 0;
 }
 
 EXPORT struct mallinfo2 mallinfo2(void)
@@ -243,6 +241,7 @@ EXPORT int malloc_info(int options_unused, FILE *stream)
 extern __typeof__(malloc) own_malloc __attribute__((alias("malloc"), visibility("hidden"))) COPY(malloc);
 extern __typeof__(free) own_free __attribute__((alias("free"), visibility("hidden"))) COPY(free);
 
+/* In glibc 2.36, too, whatever C11 once said of sizes that are no multiple. */
 void *aligned_alloc(size_t alignment, size_t size) ALIAS(memalign);
 void cfree(void *p) ALIAS(free);
 void *__libc_malloc(size_t size) ALIAS(malloc);

@@ -34,6 +34,7 @@ static void *from_class(unsigned class, bool *is_zero)
     if (LIKELY(heap != NULL)) {
         heap_enter(heap);
         block = heap_refill(heap, class, is_zero);
+        heap_patrol(heap);
         heap_leave(heap);
     } else {
         block = heap_refill(heap_shared_take(), class, is_zero);
@@ -218,15 +219,3 @@ void *alloc_memalign(size_t alignment, size_t size)
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return alloc_refuse();
     return get(size, alignment, &(bool){false});
 }
-
-int alloc_posix_memalign(void **result, size_t alignment, size_t size)
-{
-    if (!is_power_of_two(alignment) || alignment % sizeof(void *)) return EINVAL;
-    void *block = alloc_memalign(alignment, size);
-    if (!block) return ENOMEM;
-    *result = block;
-    return 0;
-}
-
-/* glibc 2.36: aligned_alloc is memalign, whatever C11 once said of sizes that are no multiple. */
-void *alloc_aligned(size_t alignment, size_t size) { return alloc_memalign(alignment, size); }

@@ -19,8 +19,6 @@ void alloc_free(void *p);
 void *alloc_calloc(size_t count, size_t size);
 void *alloc_realloc(void *p, size_t size);
 void *alloc_memalign(size_t alignment, size_t size);
-int alloc_posix_memalign(void **result, size_t alignment, size_t size);
-void *alloc_aligned(size_t alignment, size_t size);
 size_t alloc_usable_size(const void *p);
 
 /* The slow doors. malloc when block_pop had nothing; free when block_push refused, by the name of the entry that was called. */

@@ -20,8 +20,7 @@
 #include "../base/bits.h"
 #include "heap.h"
 
-/* That of a current span, which means nothing. It would underflow after 2^16 frees of small blocks: an event that only
- * parks it again. And that of an available span of which nothing is out. */
+/* Of an available span of which nothing is out. */
 #define DUE_PARKED ((uint64_t)1 << 63)
 
 /* The bits of an address that all blocks of a slice share. */

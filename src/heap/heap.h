@@ -58,6 +58,8 @@ struct heap {
     uint32_t index;              /* place in the table of heaps */
     uint32_t nslow;              /* refills, for what is done every so often */
     uint32_t nforeign;           /* frees of others' blocks that did not take the short road, likewise */
+    size_t patrol_at;            /* the slice at which the next look begins, and when it is due (trim.c) */
+    uint64_t patrol_due;
     uint32_t room, hand;         /* bytes that may yet be gathered in `pending`, and which of it is posted next */
     _Atomic(uint32_t) busy;      /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
     _Atomic(uint32_t) state;     /* enum heap_state */
@@ -170,8 +172,13 @@ unsigned heap_nout(const struct span *span);
 /* Spans that other threads have woken: makes them available, gives the empty ones back. */
 void heap_collect_woken(struct heap *heap);
 
-/* Everything that can be drained at once: kept, pending, woken, remote bits of available spans (malloc_trim, thread exit). */
+/* Everything that can be drained at once: kept, pending, woken, remote bits of available spans (thread exit). */
 void heap_drain(struct heap *heap);
+
+/* trim.c. For malloc_trim: drains the calling thread's heap and those whose threads are gone, gives back what any keeps and the pages on which
+ * only free blocks of theirs lie. Returns the bytes of such pages. And a look at some spans, if it is time for one; owner only. */
+size_t heap_trim(void);
+void heap_patrol(struct heap *heap);
 
 /* Undoes what a fork left of other threads' heaps; `own` is spared, but nothing is kept in any: spans_repair, which must be next, frees that.
  * are_all_gone false: one of them may be in use. One thread at a time, before any other takes a slow rung (src/api/life.c). */

@@ -10,7 +10,8 @@
  * what is taken. Takes that alternate with gives, however unequal, so keep it near nothing, and nothing is purged that
  * would be touched again; gives alone bring the third term to nothing by the time that they have given two thirds of the peak; or a third, of
  * which no give counts for more than a 128th of the peak (drained): many small ones are no churn of large blocks, and a heap that is
- * freed at random never gives as much as two thirds.
+ * freed at random never gives as much as two thirds. And each second that passes counts like a give of an eighth of the peak, which
+ * those see who take little: what nobody has wanted for some seconds goes.
  * The 2 is the room that fragmentation needs: most of it is never used.
  *
  * A program that works in phases, or gets a large block again and again, wants back what it gave: a slice that is purged and then
@@ -31,9 +32,9 @@
 #include "../base/bits.h"
 
 static const size_t STEP = 2 * MIB / SLICE_SIZE, BURST = 64 * MIB;
-/* In ticks: half a millisecond; 4 ms for a slice, 8 s, a minute. */
+/* In ticks: half a millisecond; 4 ms for a slice, 8 s, a minute; 1 to 2 s. */
 static const uint64_t GRACE = (uint64_t)1 << 20, CALM = (uint64_t)1 << 23, CALM_LONG = (uint64_t)1 << 34,
-                      CALM_MAX = (uint64_t)1 << 37;
+                      CALM_MAX = (uint64_t)1 << 37, SECOND = (uint64_t)1 << 32;
 
 static size_t dirty_now(void) { return PEEK(spans.totals.dirty) << SLICE_SHIFT; }
 
@@ -183,9 +184,21 @@ static bool is_time(size_t dirty, size_t allowed)
     return now - first > GRACE || dirty - allowed > BURST;
 }
 
+static void grow_old(void)
+{
+    struct span_totals *totals = &spans.totals;
+    uint64_t now = bits_ticks();
+    if (now - PEEK(totals->aged) < SECOND) return;
+    lock_take(&spans.lock);
+    __atomic_store_n(&totals->aged, now, __ATOMIC_RELAXED);
+    set(&totals->shrunk, max_size(totals->shrunk, min_size(totals->shrunk + totals->peak / 8, totals->peak)));
+    lock_drop(&spans.lock);
+}
+
 COLD void purge_slowly(void)
 {
     static _Atomic(size_t) refused; /* what was dirty when the kernel last refused: it is asked again an eighth later */
+    grow_old();
     size_t allowed = dirty_allowed(), before = dirty_now(), last = atomic_load_explicit(&refused, memory_order_relaxed);
     if (last && before > last / 8 * 7 && before < last + last / 8) return;
     if (before > limit_leaves()) purge_down_to(limit_leaves());

@@ -113,6 +113,8 @@ struct span {
     _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE))); /* remote.h */
     struct span *woken_next;                                       /* on the owner's stack of woken spans */
 
+    uint64_t seen, seen_since; /* the owner's, of a medium span: its bits at the last look, and since when they are so (src/heap/trim.c) */
+
     /* the lock's */
     uint64_t dirty;  /* in every 64th record: dirty.h */
     bool is_huge;    /* in every 32nd record: huge pages have been asked for (range.c) */
@@ -144,6 +146,7 @@ struct span_totals {
     size_t peak;               /* the most that was live of late (purge.c), */
     size_t shrunk, drained;    /* and how much was given since, with little taken: all; and in small pieces */
     size_t purged;             /* and not taken again */
+    uint64_t aged;             /* the tick up to which time has been counted */
     uint64_t calm, calm_until; /* nothing is purged that churn would want: for so many ticks, until that one (purge.c) */
 };
 

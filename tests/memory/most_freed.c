@@ -1,10 +1,12 @@
 /*
- * When most of a heap is freed, most of its memory goes back, with no call but malloc and free.
+ * When most of a heap is freed, most of its memory goes back, with no call but malloc and free; or by malloc_trim.
  *
  *     most_freed ORDER SIZES LIMIT [MIB = 1024] [seed]
  * ORDER   address  every block but the last tenth, from the first on       SIZES  small   16 bytes to 1 KiB
  *         thread   the same, by another thread                                    mixed   16 bytes to 128 KiB, most of them small
- *         random   nine of ten, drawn one by one
+ *         random   nine of ten, drawn one by one                                  medium  1 to 32 KiB
+ *         trimmed  the same, and malloc_trim(0)
+ *         rested   as random, and then small operations, now and then, until little enough is held, for 60 seconds at most
  *         idle     as address, and then nothing is done, instead of a thousand small operations; until little enough is held, but for
  *                  20 seconds at most: on a machine with nothing else to do it is less than one
  * Held: Anonymous, less what it was before the first block, over the usable bytes of the survivors.
@@ -27,6 +29,14 @@ static size_t size_mixed(uint64_t *random)
 {
     uint32_t kind = random_below(random, 256);
     return 16 + random_below(random, kind < 128 ? 113 : kind < 224 ? 1009 : kind < 255 ? 8177 : 131057);
+}
+
+static size_t size_medium(uint64_t *random) { return 1024 + random_below(random, 31 * 1024 + 1); }
+
+static size_t (*size_named(const char *name))(uint64_t *)
+{
+    if (strcmp(name, "medium") == 0) return size_medium;
+    return strcmp(name, "small") == 0 ? size_small : size_mixed;
 }
 
 static void *free_first_part(void *arg)
@@ -54,8 +64,11 @@ static void free_at_random(uint64_t *random)
 static void free_most(const char *order, uint64_t *random)
 {
     pthread_t thread;
-    if (strcmp(order, "random") == 0) {
+    if (strcmp(order, "random") == 0 || strcmp(order, "rested") == 0) {
         free_at_random(random);
+    } else if (strcmp(order, "trimmed") == 0) {
+        free_at_random(random);
+        api_trim(0);
     } else if (strcmp(order, "thread") == 0) {
         require(pthread_create(&thread, NULL, free_first_part, NULL) == 0, "pthread_create\n");
         pthread_join(thread, NULL);
@@ -75,26 +88,28 @@ static void go_on(uint64_t *random)
     for (int i = 0; i < 64; i++) api_free(block[i]);
 }
 
-static void wait_for_helper(size_t enough)
+/* Until no more than `enough` is held, idle or with a thousand operations every 50 ms. */
+static void wait_until(size_t enough, uint64_t seconds, uint64_t *random)
 {
     uint64_t start = now_ns(), waited = 0;
-    while (waited < 20000 && anonymous_nbytes() > enough) {
+    while (waited < seconds * 1000 && anonymous_nbytes() > enough) {
         usleep(50000);
+        if (random) go_on(random);
         waited = (now_ns() - start) / 1000000;
     }
-    say("idle for %llu ms\n", (unsigned long long)waited);
+    say("waited for %llu ms\n", (unsigned long long)waited);
 }
 
 int main(int argc, char **argv)
 {
-    require(argc >= 4, "usage: most_freed address|thread|random|idle small|mixed LIMIT [MIB] [SEED]\n");
+    require(argc >= 4, "usage: most_freed address|thread|random|trimmed|rested|idle small|mixed|medium LIMIT [MIB] [SEED]\n");
     const char *order = argv[1];
     double limit = strtod(argv[3], NULL);
-    size_t (*size_of)(uint64_t *) = strcmp(argv[2], "small") == 0 ? size_small : size_mixed;
+    size_t (*size_of)(uint64_t *) = size_named(argv[2]);
     size_t want = (size_t)(argc > 4 ? strtol(argv[4], NULL, 10) : 1024) << 20, held = 0, live = 0;
     uint64_t random = seed_choose("most_freed", argc > 5 ? argv[5] : NULL);
     watchdog(280);
-    table.block = map_zeroed(want / 256 * sizeof *table.block); /* the mean size of both kinds is above 500 */
+    table.block = map_zeroed(want / 256 * sizeof *table.block); /* the mean size of each kind is above 500 */
     api_free(api_malloc(1));
     size_t before = anonymous_nbytes();
     for (size_t size; held < want; held += size) {
@@ -107,7 +122,9 @@ int main(int argc, char **argv)
     free_most(order, &random);
     for (long i = 0; i < table.n; i++)
         if (table.block[i]) live += api_usable_size(table.block[i]);
-    if (strcmp(order, "idle") == 0) wait_for_helper(before + (size_t)(limit * (double)live));
+    size_t enough = before + (size_t)(limit * (double)live);
+    if (strcmp(order, "idle") == 0) wait_until(enough, 20, NULL);
+    else if (strcmp(order, "rested") == 0) wait_until(enough, 60, &random);
     else go_on(&random);
     size_t after = anonymous_nbytes() - before;
     say("%s, %s: at most %zu KiB held, at the end %zu KiB for %zu KiB in use\n", order, argv[2], peak >> 10, after >> 10, live >> 10);

@@ -19,7 +19,7 @@
  * that: what a weaker processor, or the compiler, may do more is ThreadSanitizer's to find (tests/stress). --sc: no buffers.
  *
  * Left out: a buffer holds some ten stores, and a full one is emptied; the spin before a lock sleeps is one look, not 100, and one ripe slice
- * is stolen, not 16 (mistakes/few_spins.sed, ripe_early.sed); no page is given back to the system; the range and the table of heaps do not grow;
+ * is stolen, not 16 (mistakes/few_spins.sed, ripe_early.sed); time stands still (clock_stands_still.sed), and no page is given back to the system; the range and the table of heaps do not grow;
  * signals; a futex wakes in the order of waiting; and what bits.h does in one instruction is a load and a store, which only a fork could tell.
  */
 #ifndef TESTS_MODEL_MODEL_H

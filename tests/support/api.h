@@ -25,8 +25,6 @@ void alloc_free(void *p);
 void *alloc_calloc(size_t count, size_t size);
 void *alloc_realloc(void *p, size_t size);
 void *alloc_memalign(size_t alignment, size_t size);
-int alloc_posix_memalign(void **result, size_t alignment, size_t size);
-void *alloc_aligned(size_t alignment, size_t size);
 size_t alloc_usable_size(const void *p);
 
 #define API_EXTRA              /* linked in: an absent one is a link error, not a test skipped in silence */
@@ -37,8 +35,14 @@ static inline void api_free(void *p) { alloc_free(p); }
 static inline void *api_calloc(size_t n, size_t size) { return alloc_calloc(n, size); }
 static inline void *api_realloc(void *p, size_t size) { return alloc_realloc(p, size); }
 static inline void *api_memalign(size_t align, size_t size) { return alloc_memalign(align, size); }
-static inline void *api_aligned_alloc(size_t align, size_t size) { return alloc_aligned(align, size); }
-static inline int api_posix_memalign(void **out, size_t align, size_t size) { return alloc_posix_memalign(out, align, size); }
+static inline void *api_aligned_alloc(size_t align, size_t size) { return alloc_memalign(align, size); }
+static inline int api_posix_memalign(void **out, size_t align, size_t size)
+{
+    if (align == 0 || (align & (align - 1)) != 0 || align % sizeof(void *) != 0) return EINVAL;
+    void *block = alloc_memalign(align, size);
+    if (block != NULL) *out = block;
+    return block != NULL ? 0 : ENOMEM;
+}
 static inline size_t api_usable_size(void *p) { return alloc_usable_size(p); }
 static inline void *api_valloc(size_t size) { return alloc_memalign(API_PAGE, size); }
 static inline void *api_pvalloc(size_t size) { return alloc_memalign(API_PAGE, (size + API_PAGE - 1) & ~(API_PAGE - 1)); }

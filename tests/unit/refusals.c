@@ -108,15 +108,7 @@ static void take(struct held *held, unsigned way, size_t size)
         keep(held, "memalign", block, size);
         break;
     }
-    case 3: {
-        void *const mark = &block;
-        void *result = mark;
-        int error = alloc_posix_memalign(&result, (size_t)64 << size % 12, size);
-        require(error == 0 ? result != mark : error == ENOMEM && result == mark, "posix_memalign: %d\n", error);
-        errno = error;
-        keep(held, "posix_memalign", error ? NULL : result, size);
-        break;
-    }
+    case 3: keep(held, "memalign", alloc_memalign((size_t)64 << size % 12, size), size); break;
     case 4: keep(held, "realloc", alloc_realloc(NULL, size), size); break;
     }
 }

@@ -1,0 +1,99 @@
+/* trim.c - what is free inside spans that are in use.
+ *
+ * Blocks that are freed here and there leave their spans in use, and those their pages: of a GiB in blocks of 1 to 32 KiB, nine of
+ * ten freed at random, 6.6 times what is live; without the pages on which only free blocks lie, 1.2. Those of medium blocks can go,
+ * for nothing is ever written into one that is free. Small ones hold their links, and seldom leave a page alone.
+ *
+ * malloc_trim gives back all of them; and who allocates looks at a few spans now and then, and gives back those of one in which for
+ * some seconds nothing has come or gone. A heap's blocks are at its thread's disposal at any time, so only that thread does either, or
+ * anybody when it is gone. */
+#include "../base/bits.h"
+#include "../os/map.h"
+#include "large.h"
+
+/* In ticks (bits.h): 4 to 8 s, after which the 20 us of page faults that a span costs are nothing; and a quarter to half a millisecond, which
+ * is as long as anybody waits. */
+static const uint64_t REST = (uint64_t)1 << 34, TURN = (uint64_t)1 << 20;
+
+static size_t discard(const struct span *span, uint64_t bits)
+{
+    size_t size = span_desc(span)->size, nbytes = 0;
+    while (bits) {
+        unsigned first = (unsigned)bits_lowest(bits), end = first;
+        for (; end < MEDIUM_CAPACITY && bits >> end & 1; end++) bits ^= (uint64_t)1 << end;
+        size_t from = round_up(first * size, PAGE), to = end * size / PAGE * PAGE;
+        if (from < to && os_discard(span_address(span) + from, to - from)) nbytes += to - from;
+    }
+    return nbytes;
+}
+
+/* With the blocks out of reach, for a signal handler may want one; lost, if it has moved the span. */
+static size_t trim_span(const struct span *span)
+{
+    struct pair *pair = span_desc(span)->pair;
+    uint64_t bits = pair->bits;
+    pair_set_bits(pair, 0);
+    size_t nbytes = discard(span, bits);
+    if (LIKELY(span_desc(span)->pair == pair)) pair_set_bits(pair, pair->bits | bits);
+    return nbytes;
+}
+
+static size_t trim(struct heap *heap)
+{
+    size_t nbytes = 0;
+    heap_drain(heap);
+    heap_enter(heap);
+    for (unsigned class = NSMALL; class < NCLASSES; class ++) {
+        if (heap->current[class]) nbytes += trim_span(heap->current[class]);
+        list_for_each (node, &heap->available[class]) nbytes += trim_span(container_of(node, struct span, node));
+    }
+    heap_leave(heap);
+    return nbytes;
+}
+
+size_t heap_trim(void)
+{
+    struct heap *heap = heap_own();
+    size_t nbytes = heap ? trim(heap) : 0;
+    uint32_t gone = 0; /* index + 1 of the last that has been taken out of the pool */
+    while ((heap = heap_unpool()) != NULL) {
+        nbytes += trim(heap);
+        heap->pool_next = gone;
+        gone = heap->index + 1;
+    }
+    while (gone) {
+        heap = heap_at(gone - 1);
+        gone = heap->pool_next;
+        heap_pool(heap);
+    }
+    large_give_all_kept();
+    return nbytes;
+}
+
+static void look(struct span *span, uint64_t now)
+{
+    uint64_t bits = span_desc(span)->pair->bits;
+    if (bits != span->seen) {
+        span->seen = bits;
+        span->seen_since = now;
+    } else if (span->seen_since && now - span->seen_since > REST) {
+        span->seen_since = 0;                                                 /* until something comes or goes */
+        if (__builtin_popcountl(bits) >= span->capacity / 4) trim_span(span); /* less is not worth a huge page */
+    }
+}
+
+/* A sixteenth of the time at most, and at the end of a round none for a quarter of REST. */
+void heap_patrol(struct heap *heap)
+{
+    uint64_t start = bits_ticks(), now = start;
+    size_t at = heap->patrol_at;
+    if (heap->patrol_due - start < REST) return;
+    for (; at < range_limit() && now - start < TURN; now = bits_ticks()) {
+        struct span *span = range.records + at;
+        if (PEEK(span_desc(span)->owner) == heap_identity(heap) + OWNER_MEDIUM) look(span, start);
+        at += max_size(span_nslices(span), 1);
+    }
+    bool is_round = at >= range_limit();
+    heap->patrol_at = is_round ? 0 : at;
+    heap->patrol_due = now + (is_round ? REST / 4 : 16 * (now - start));
+}
