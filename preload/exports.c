@@ -9,7 +9,7 @@
  * thread that is not ready, that forwards, or that is inside the guard has no heap, so the fast paths test for none of it. */
 #include "exports.h"
 #include "../src/api/life.h"
-#include "../src/heap/heap.h"
+#include "../src/heap/large.h"
 #include "../src/watch/watch.h"
 #include "boot.h"
 #include "doors.h"
@@ -198,7 +198,8 @@ EXPORT int mallopt(int parameter, int value)
 EXPORT int malloc_trim(size_t pad)
 {
     life_check();
-    size_t inside = heap_trim();
+    size_t inside = heap_own() ? heap_trim(heap_own()) : 0;
+    large_give_all_kept();
     return purge_down_to(pad) + inside != 0;
 }
 

@@ -34,8 +34,8 @@ static void *from_class(unsigned class, bool *is_zero)
     if (LIKELY(heap != NULL)) {
         heap_enter(heap);
         block = heap_refill(heap, class, is_zero);
-        heap_patrol(heap);
         heap_leave(heap);
+        heap_patrol(heap);
     } else {
         block = heap_refill(heap_shared_take(), class, is_zero);
         heap_shared_drop();

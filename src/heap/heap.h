@@ -175,9 +175,9 @@ void heap_collect_woken(struct heap *heap);
 /* Everything that can be drained at once: kept, pending, woken, remote bits of available spans (thread exit). */
 void heap_drain(struct heap *heap);
 
-/* trim.c. For malloc_trim: drains the calling thread's heap and those whose threads are gone, gives back what any keeps and the pages on which
- * only free blocks of theirs lie. Returns the bytes of such pages. And a look at some spans, if it is time for one; owner only. */
-size_t heap_trim(void);
+/* trim.c, owner only. For malloc_trim: drains the heap, gives back what it keeps and the pages on which only free blocks of its spans lie; returns
+ * the bytes of such pages. And a look at some spans, if it is time for one. */
+size_t heap_trim(struct heap *heap);
 void heap_patrol(struct heap *heap);
 
 /* Undoes what a fork left of other threads' heaps; `own` is spared, but nothing is kept in any: spans_repair, which must be next, frees that.

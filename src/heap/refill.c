@@ -226,8 +226,8 @@ SLOW void heap_event(void *block)
     case SPAN_CURRENT: heap->pairs[class_of_span(span)].due = due_while_current(span); break;
     default: break;
     }
-    heap_patrol(heap);
     heap_leave(heap);
+    heap_patrol(heap);
 }
 
 static void drain_available(struct span *span)

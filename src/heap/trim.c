@@ -4,12 +4,12 @@
  * ten freed at random, 6.6 times what is live; without the pages on which only free blocks lie, 1.2. Those of medium blocks can go,
  * for nothing is ever written into one that is free. Small ones hold their links, and seldom leave a page alone.
  *
- * malloc_trim gives back all of them; and who allocates looks at a few spans now and then, and gives back those of one in which for
- * some seconds nothing has come or gone. A heap's blocks are at its thread's disposal at any time, so only that thread does either, or
- * anybody when it is gone. */
+ * malloc_trim gives back those of the spans that are current or available; and who allocates looks at a few spans now and then, and
+ * gives back those of one whose free blocks are the same as some seconds ago. A heap's blocks are at its thread's disposal at any time, so
+ * only that thread does either. */
 #include "../base/bits.h"
 #include "../os/map.h"
-#include "large.h"
+#include "block.h"
 
 /* In ticks (bits.h): 4 to 8 s, after which the 20 us of page faults that a span costs are nothing; and a quarter to half a millisecond, which
  * is as long as anybody waits. */
@@ -27,58 +27,46 @@ static size_t discard(const struct span *span, uint64_t bits)
     return nbytes;
 }
 
-/* With the blocks out of reach, for a signal handler may want one; lost, if it has moved the span. */
-static size_t trim_span(const struct span *span)
+/* With the blocks out of reach meanwhile. */
+static size_t trim_span(struct heap *heap, const struct span *span)
 {
     struct pair *pair = span_desc(span)->pair;
     uint64_t bits = pair->bits;
+    heap_enter(heap);
     pair_set_bits(pair, 0);
     size_t nbytes = discard(span, bits);
-    if (LIKELY(span_desc(span)->pair == pair)) pair_set_bits(pair, pair->bits | bits);
-    return nbytes;
-}
-
-static size_t trim(struct heap *heap)
-{
-    size_t nbytes = 0;
-    heap_drain(heap);
-    heap_enter(heap);
-    for (unsigned class = NSMALL; class < NCLASSES; class ++) {
-        if (heap->current[class]) nbytes += trim_span(heap->current[class]);
-        list_for_each (node, &heap->available[class]) nbytes += trim_span(container_of(node, struct span, node));
-    }
+    pair_set_bits(pair, pair->bits | bits);
     heap_leave(heap);
     return nbytes;
 }
 
-size_t heap_trim(void)
+size_t heap_trim(struct heap *heap)
 {
-    struct heap *heap = heap_own();
-    size_t nbytes = heap ? trim(heap) : 0;
-    uint32_t gone = 0; /* index + 1 of the last that has been taken out of the pool */
-    while ((heap = heap_unpool()) != NULL) {
-        nbytes += trim(heap);
-        heap->pool_next = gone;
-        gone = heap->index + 1;
+    size_t nbytes = 0;
+    heap_drain(heap);
+    for (unsigned class = NSMALL; class < NCLASSES; class ++) {
+        if (heap->current[class]) nbytes += trim_span(heap, heap->current[class]);
+        list_for_each (node, &heap->available[class]) nbytes += trim_span(heap, container_of(node, struct span, node));
     }
-    while (gone) {
-        heap = heap_at(gone - 1);
-        gone = heap->pool_next;
-        heap_pool(heap);
-    }
-    large_give_all_kept();
     return nbytes;
 }
 
-static void look(struct span *span, uint64_t now)
+/* One that is owned and has one of these states stays so until its owner, who calls, changes it. */
+static bool is_trimmed_by(const struct heap *heap, const struct span *span)
+{
+    enum span_state state = span_state(span);
+    return (state == SPAN_CURRENT || state == SPAN_AVAILABLE) && PEEK(span_desc(span)->owner) == heap_owner(heap, NSMALL);
+}
+
+static void look(struct heap *heap, struct span *span, uint64_t now)
 {
     uint64_t bits = span_desc(span)->pair->bits;
     if (bits != span->seen) {
         span->seen = bits;
         span->seen_since = now;
-    } else if (span->seen_since && now - span->seen_since > REST) {
-        span->seen_since = 0;                                                 /* until something comes or goes */
-        if (__builtin_popcountl(bits) >= span->capacity / 4) trim_span(span); /* less is not worth a huge page */
+    } else if (span->seen_since && (int64_t)(now - span->seen_since) > (int64_t)REST) {
+        span->seen_since = 0;                                                       /* until something comes or goes */
+        if (__builtin_popcountl(bits) >= span->capacity / 4) trim_span(heap, span); /* less is not worth a huge page */
     }
 }
 
@@ -90,7 +78,7 @@ void heap_patrol(struct heap *heap)
     if (heap->patrol_due - start < REST) return;
     for (; at < range_limit() && now - start < TURN; now = bits_ticks()) {
         struct span *span = range.records + at;
-        if (PEEK(span_desc(span)->owner) == heap_identity(heap) + OWNER_MEDIUM) look(span, start);
+        if (is_trimmed_by(heap, span)) look(heap, span, start);
         at += max_size(span_nslices(span), 1);
     }
     bool is_round = at >= range_limit();

@@ -10,8 +10,8 @@
  * what is taken. Takes that alternate with gives, however unequal, so keep it near nothing, and nothing is purged that
  * would be touched again; gives alone bring the third term to nothing by the time that they have given two thirds of the peak; or a third, of
  * which no give counts for more than a 128th of the peak (drained): many small ones are no churn of large blocks, and a heap that is
- * freed at random never gives as much as two thirds. And each second that passes counts like a give of an eighth of the peak, which
- * those see who take little: what nobody has wanted for some seconds goes.
+ * freed at random never gives as much as two thirds. And a second that has passed since the last look counts like a give of an eighth of
+ * the peak, which those see who take little: what nobody has wanted for some seconds goes.
  * The 2 is the room that fragmentation needs: most of it is never used.
  *
  * A program that works in phases, or gets a large block again and again, wants back what it gave: a slice that is purged and then
@@ -128,7 +128,8 @@ static bool purge_one(struct aside *aside, size_t *done)
         lock_drop(&spans.lock);
         return false;
     }
-    size_t index = span_index(span), span_end = index + span_nslices(span), end = dirty_end(index, span_end - index), from = end - 1;
+    size_t index = span_index(span), span_end = index + span_nslices(span), end = dirty_end(index, span_end - index),
+           from = end - 1;
     while (from > index && from % STEP && dirty_count(from - 1, 1)) from--; /* to the start of a huge page, not further */
     span_set_state(span, SPAN_PURGING);
     spans.npurging++;
@@ -184,14 +185,16 @@ static bool is_time(size_t dirty, size_t allowed)
     return now - first > GRACE || dirty - allowed > BURST;
 }
 
+/* One second at most has passed between two looks, and none if the clock of this processor is behind. */
 static void grow_old(void)
 {
     struct span_totals *totals = &spans.totals;
     uint64_t now = bits_ticks();
-    if (now - PEEK(totals->aged) < SECOND) return;
+    if ((int64_t)(now - PEEK(totals->aged)) < (int64_t)SECOND) return;
     lock_take(&spans.lock);
-    __atomic_store_n(&totals->aged, now, __ATOMIC_RELAXED);
-    set(&totals->shrunk, max_size(totals->shrunk, min_size(totals->shrunk + totals->peak / 8, totals->peak)));
+    bool is_first = (int64_t)(now - totals->aged) >= (int64_t)SECOND;
+    if (is_first) set(&totals->shrunk, max_size(totals->shrunk, min_size(totals->shrunk + totals->peak / 8, totals->peak)));
+    if (is_first) __atomic_store_n(&totals->aged, now, __ATOMIC_RELAXED);
     lock_drop(&spans.lock);
 }
 

@@ -206,8 +206,8 @@ INLINE unsigned desc_index(const struct desc *desc, const void *p)
 }
 
 /* Every span in address order. The record of one that has just been joined with its left neighbour has no slices. */
-#define span_for_each(span)                                                                                                      \
-    for (struct span *span = range.records; span_index(span) < range_limit(); span += max_size(span_nslices(span), 1))
+#define span_for_each(each)                                                                                                      \
+    for (struct span *each = range.records; span_index(each) < range_limit(); each += max_size(span_nslices(each), 1))
 
 INLINE size_t span_nbytes(const struct span *span) { return span_nslices(span) << SLICE_SHIFT; }
 INLINE void span_set(struct span *span, enum span_state state, size_t nslices)
