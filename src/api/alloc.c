@@ -47,7 +47,7 @@ static void *from_class(unsigned class, bool *is_zero)
 static void *once(size_t size, size_t alignment, bool *is_zero)
 {
     *is_zero = false;
-    if (size <= MEDIUM_MAX && alignment <= PAGE) return from_class(class_of(size), is_zero);
+    if (size <= MEDIUM_MAX && alignment <= PAGE) return from_class(class_of_aligned(size, alignment), is_zero);
     return large_alloc(own_heap(), size, alignment, is_zero);
 }
 
@@ -62,7 +62,7 @@ static COLD void *once_more(size_t size, size_t alignment, bool *is_zero)
     return alloc_refuse();
 }
 
-/* alignment: at most GRANULE for any; at most PAGE where the class of `size` has it; else a large block's. */
+/* alignment: at most GRANULE for any; at most PAGE where a class has it; else a large block's. */
 static void *get(size_t size, size_t alignment, bool *is_zero)
 {
     life_check();
@@ -215,7 +215,8 @@ void *alloc_memalign(size_t alignment, size_t size)
     if (alignment <= GRANULE) return alloc_malloc(size);
     if (alignment > SIZE_MAX / 2 + 1) return errno = EINVAL, NULL;
     if (!is_power_of_two(alignment)) alignment = (size_t)2 << log2_floor(alignment);
-    if (alignment <= PAGE && size <= MEDIUM_MAX) return alloc_malloc(class_table[class_of_aligned(size, alignment)].size);
+    void *block = alignment <= PAGE && size <= MEDIUM_MAX ? block_pop_class(class_of_aligned(size, alignment)) : NULL;
+    if (block) return block;
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return alloc_refuse();
     return get(size, alignment, &(bool){false});
 }

@@ -64,16 +64,14 @@ INLINE struct pair *block_pair(size_t size)
     return (struct pair *)(void *)((char *)heap_of_identity(thread.heap)->pairs + scaled);
 }
 
-INLINE void *block_pop_small(size_t size)
+INLINE void *block_pop_small(struct pair *pair)
 {
-    struct pair *pair = block_pair(size);
     struct block *block;
     return LIKELY(pair->head != NULL) && LIKELY(block_take(pair, &block)) ? block : NULL;
 }
 
-INLINE void *block_pop_medium(size_t size)
+INLINE void *block_pop_medium(struct pair *pair)
 {
-    struct pair *pair = block_pair(size);
     const struct place *place = heap_place(pair);
     uint64_t bits = pair->bits;
     if (UNLIKELY(!bits)) return NULL;
@@ -87,8 +85,15 @@ INLINE void *block_pop_medium(size_t size)
  * 21 instructions with its return, 22 for a medium block (tests/abi). */
 INLINE void *block_pop(size_t size)
 {
-    if (LIKELY(size <= SMALL_MAX)) return block_pop_small(size);
-    return LIKELY(size <= MEDIUM_MAX) ? block_pop_medium(size) : NULL;
+    if (LIKELY(size <= SMALL_MAX)) return block_pop_small(block_pair(size));
+    return LIKELY(size <= MEDIUM_MAX) ? block_pop_medium(block_pair(size)) : NULL;
+}
+
+/* The same of a class. */
+INLINE void *block_pop_class(unsigned class)
+{
+    struct pair *pair = &heap_of_identity(thread.heap)->pairs[class];
+    return class < NSMALL ? block_pop_small(pair) : block_pop_medium(pair);
 }
 
 /* REFUSED: nothing was changed. EVENT: freed, and what was due has come: heap_event(p) is next. */

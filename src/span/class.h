@@ -1,14 +1,19 @@
 /* class.h - size classes: which block size serves a request, and which span holds such blocks.
  *
- *      16 32 48 ... 256 | 288 320 ... 512 | 576 ... 960 | 1 KiB ... 32 KiB | more
+ *      16 32 48 ... 256 | 288 320 ... 528 | 576 ... 960 | 1 KiB ... 32 KiB | more
  *      steps of 16        then 8 classes for each doubling                  | none
  *      small: a span's free blocks are on a list        | medium: they are | large: a span of its own (large.h)
  *                                                       | bits of one word |
  *
  * Average waste 4.3-5.7 % (4 per doubling: 8.6-9.7 %). Classes are found by one table, indexed by granules of 16 bytes, so that no
  * branch on the size can mispredict. Spans have 1 to 8 slices, the fewest that hold 8 blocks and waste at most 2 % at the tail.
- * Two more are for a power of two and a header, as programs ask for by the thousand: 1,040 bytes, and 4,368, a database's page and its own;
- * sqlite holds 1.12 of glibc's memory without them.
+ * One more is for a database's page of 4 KiB and its own, 4,368 bytes; sqlite holds 1.12 of glibc's memory without it.
+ *
+ * A power of two has room for a little more, so that its blocks lie an odd number of cache lines apart, or of quarters of them. At 4,096 bytes
+ * all first words were in one of the first-level cache's 64 sets, 8 of them at a time: to write 200 of these in turn took 20 ns each, now
+ * 2.5 (glibc 2.4); the transpose of a matrix of 512 rows by malloc 12.8 and 3.7 ns (2.7), its product 6.3 and 2.1 (2.8). So do other sizes
+ * from 2.5 KiB on, where it costs no slice. For whoever asks for that alignment the powers themselves are classes, too.
+ *
  * They end at 32 KiB, for what bigger blocks leave free in spans of a class is seldom wanted again in that very class. Up to 256 KiB,
  * bench_zeroed held 28.6 MiB instead of 10.8 and was 18 % slower, bench_medium 18.9 instead of 9.7 (and a fifth faster), python
  * replayed 1.39 of the leanest instead of 1.00, bench_vector step was a quarter slower.
@@ -23,8 +28,8 @@
 
 enum {
     GRANULE = 16,
-    NSMALL = 31, /* classes of listed blocks */
-    NCLASSES = 74,
+    NSMALL = 32, /* classes of listed blocks */
+    NCLASSES = 78,
     SMALL_MAX = 960, /* bytes, in all three */
     MEDIUM_MAX = 32 << 10,
     MEDIUM_CAPACITY = 64, /* blocks of a medium span at most: their bits are one word */
@@ -47,8 +52,8 @@ extern const uint8_t class_of_granules_x2[MEDIUM_MAX / GRANULE + 1] HIDDEN;
 /* Class of a request of at most MEDIUM_MAX bytes. */
 INLINE unsigned class_of(size_t size) { return class_of_granules_x2[(size + GRANULE - 1) / GRANULE] / 2U; }
 
-/* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, at most
- * PAGE); size at most MEDIUM_MAX. Spans start at a slice, so a block size that is a multiple is enough. */
+/* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, GRANULE to PAGE); one that is for
+ * such requests only if the next does not do. size at most MEDIUM_MAX. Spans start at a slice, so a block size that is a multiple is enough. */
 unsigned class_of_aligned(size_t size, size_t alignment);
 
 /* Whether offset is the start of one of the first n blocks, by one multiplication and one comparison (after Lemire, Kaser,

@@ -4,6 +4,6 @@
 int main(void)
 {
     char *p = malloc(4096);
-    CRIME(p + 4096, free(p + 4096));
+    CRIME(p + malloc_usable_size(p), free(p + malloc_usable_size(p)));
     return 0;
 }

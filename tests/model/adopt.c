@@ -10,7 +10,7 @@
 
 #include "heap/large.h"
 
-/* HOME and 1 have heaps. 0 owns two spans of which all blocks are held, 0 to 7 are a full one's, 8 to 15 the current one's. 2 is new. */
+/* HOME and 1 have heaps. 0 owns two spans of which all blocks are held, 0 to 8 are a full one's, 9 to 17 the current one's. 2 is new. */
 static void set_up_owner(void)
 {
     have_a_heap();

@@ -61,8 +61,8 @@ static void set_up_exhausted(void)
     as(0, own_a_span);
 }
 
-static void drop_2_to_7(void) { drop_held(2, CAPACITY); }
-static void drop_10_to_15(void) { drop_held(CAPACITY + 2, 2 * CAPACITY); }
+static void drop_2_to_8(void) { drop_held(2, CAPACITY); }
+static void drop_11_to_17(void) { drop_held(CAPACITY + 2, 2 * CAPACITY); }
 
 /* 0 and 1 have a full span each, of which all but two blocks are free, for their owner to see at the next free. */
 static void hold_others(void) { grow_up(SIZE), hold(CAPACITY, CAPACITY); }
@@ -73,8 +73,8 @@ static void set_up_two_nearly_empty(void)
     as(1, hold_others);
     as(0, let_go);
     as(1, let_go);
-    as(0, drop_2_to_7);
-    as(1, drop_10_to_15);
+    as(0, drop_2_to_8);
+    as(1, drop_11_to_17);
 }
 
 /* All but two of a full span have been freed by others. */
@@ -82,7 +82,7 @@ static void set_up_nearly_ripe(void)
 {
     set_up_exhausted();
     as(0, let_go);
-    as(2, drop_2_to_7);
+    as(2, drop_2_to_8);
 }
 
 static void set_up_two_exhausted(void)
@@ -110,12 +110,12 @@ static void set_up_dirty_without_heaps(void)
 
 /* 0 has a full span, one with two free blocks, and a current one; 2 has a heap that allocates from its own spans. */
 static void grow_up_medium(void) { grow_up(SIZE); }
-static void drop_8_and_9(void) { drop_8(), drop(held[9]); }
+static void drop_9_and_10(void) { drop_9(), drop(held[CAPACITY + 1]); }
 static void set_up_owner(void)
 {
     have_a_heap();
     as(0, own_three_spans);
-    as(0, drop_8_and_9);
+    as(0, drop_9_and_10);
     as(1, have_a_heap);
     as(2, grow_up_medium);
 }
@@ -142,7 +142,7 @@ static void purge(void) { purge_down_to(0); }
 
 static const struct scene SCENES[] = {
     {SCENE(in_the_middle_of_two_refills), .set_up = set_up_two_exhausted, .run = {take_and_drop, take_and_drop}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_two_releases), .set_up = set_up_two_nearly_empty, .run = {drop_0_and_1, drop_8_and_9}, .check = check, .child = child},
+    {SCENE(in_the_middle_of_two_releases), .set_up = set_up_two_nearly_empty, .run = {drop_0_and_1, drop_9_and_10}, .check = check, .child = child},
     {SCENE(in_the_middle_of_a_free_and_a_refill), .set_up = set_up_exhausted, .run = {take_and_drop, drop_0}, .check = check, .child = child},
     {SCENE(in_the_middle_of_the_last_frees_of_a_span), .set_up = set_up_nearly_ripe, .run = {NULL, drop_0, drop_1}, .check = check, .child = child},
     {SCENE(in_the_middle_of_an_exit_and_an_adoption), .set_up = set_up_owner, .run = {leave, NULL, take_and_drop}, .check = check, .child = child},

@@ -5,7 +5,7 @@
  * What can go wrong (heap/remote.h): a pusher sets bits and looks at the span's word, an owner changes the word and takes bits; the span may
  * be let go, woken, given back and begin another life while a pusher is between the two.
  *
- * Thread 0 owns a span of which all blocks are held, 0 to 7; 1 and 2 have heaps.
+ * Thread 0 owns a span of which all blocks are held, 0 to 8; 1 and 2 have heaps.
  */
 #include "heap/large.h"
 #include "machine.h"
@@ -26,14 +26,14 @@ static void set_up_exhausted(void)
     as(0, own_a_span);
 }
 
-/* It is full, and 8 to 15 are all of the owner's current one. */
+/* It is full, and 9 to 17 are all of the owner's current one. */
 static void set_up_full(void)
 {
     have_heaps();
     as(0, own_two_spans);
 }
 
-/* And so are 8 to 15. */
+/* And so are 9 to 17. */
 static void hold_more(void) { hold(2 * CAPACITY, 1); }
 static void set_up_two_full(void)
 {
@@ -41,20 +41,20 @@ static void set_up_two_full(void)
     as(0, hold_more);
 }
 
-static void drop_2_to_7(void) { drop_held(2, CAPACITY); }
-static void drop_3_to_7(void) { drop_held(3, CAPACITY); }
+static void drop_2_to_8(void) { drop_held(2, CAPACITY); }
+static void drop_3_to_8(void) { drop_held(3, CAPACITY); }
 
 /* All but two of its blocks have been freed by others; by the owner. */
 static void set_up_nearly_ripe(void)
 {
     set_up_full();
-    as(1, drop_2_to_7);
+    as(1, drop_2_to_8);
 }
 
 static void set_up_nearly_empty(void)
 {
     set_up_full();
-    as(0, drop_2_to_7);
+    as(0, drop_2_to_8);
 }
 
 /* The owner allocates from it, and it has one free block. */
@@ -70,7 +70,7 @@ static void grow_up_medium(void) { grow_up(SIZE); }
 static void set_up_next_life(void)
 {
     set_up_full();
-    as(1, drop_3_to_7);
+    as(1, drop_3_to_8);
     as(2, grow_up_medium);
 }
 
@@ -98,7 +98,7 @@ static void check_gone(void)
     check();
 }
 
-static void drop_1_to_7(void) { drop_held(1, CAPACITY); }
+static void drop_1_to_8(void) { drop_held(1, CAPACITY); }
 static void drop_0_and_1(void) { drop_0(), drop_1(); }
 static void drop_1_and_take(void) { drop(held[1]), take_and_drop(); }
 static void drop_2_take_and_drop(void) { drop(held[2]), take_and_drop(); }
@@ -111,7 +111,7 @@ static void take_two(void)
 
 /* --- a count that is too high: the owner takes a block that its pusher has not announced --- */
 
-enum { PAGES = 4096, PAGES_CAPACITY = 16 }; /* blocks that are gathered, and posted together */
+enum { PAGES = 3840, PAGES_CAPACITY = 17 }; /* blocks that are gathered, and posted together */
 static void *given;
 
 static void own_a_span_of_pages(void)
@@ -120,7 +120,7 @@ static void own_a_span_of_pages(void)
     for (unsigned i = 0; i < PAGES_CAPACITY; i++) held[i] = take(PAGES);
 }
 
-static void gather_1_to_14(void) { drop_held(1, PAGES_CAPACITY - 1); }
+static void gather_1_to_15(void) { drop_held(1, PAGES_CAPACITY - 1); }
 static void set_up_pages(void)
 {
     have_heaps();
@@ -128,7 +128,7 @@ static void set_up_pages(void)
     drop_held(PAGES_CAPACITY - 1, PAGES_CAPACITY);
     drain();
     as(1, drop_0);
-    as(2, gather_1_to_14);
+    as(2, gather_1_to_15);
 }
 
 /* Has the first and the last, gives the last away, and lets the span go. */
@@ -245,7 +245,7 @@ static const struct scene SCENES[] = {
     {SCENE(a_current_span_takes_in_what_another_frees), .set_up = set_up_current, .run = {take_two, drop_0_and_1}, .check = check},
     {SCENE(a_full_span_is_woken_by_one_of_two), .set_up = set_up_full, .run = {NULL, drop_0, drop_1}, .check = check},
     {SCENE(a_full_span_is_woken_while_its_owner_looks), .set_up = set_up_full, .run = {take_and_drop, drop_0}, .check = check},
-    {SCENE(two_spans_are_woken_at_once), .set_up = set_up_two_full, .run = {NULL, drop_0, drop_8}, .check = check},
+    {SCENE(two_spans_are_woken_at_once), .set_up = set_up_two_full, .run = {NULL, drop_0, drop_9}, .check = check},
     {SCENE(the_last_two_frees_give_a_span_back), .set_up = set_up_nearly_ripe, .run = {NULL, drop_0, drop_1}, .check = check_gone},
     {SCENE(the_last_two_frees_and_the_owner), .is_big = true, .set_up = set_up_nearly_ripe, .run = {take_and_drop, drop_0, drop_1}, .check = check},
     {SCENE(the_last_frees_by_owner_and_another), .set_up = set_up_nearly_empty, .run = {drop_0, drop_1}, .check = check},
@@ -254,7 +254,7 @@ static const struct scene SCENES[] = {
     {SCENE(two_free_and_the_owner_does_both), .set_up = set_up_full, .run = {drop_2_take_and_drop, drop_0, drop_1}, .check = check},
     {SCENE(a_pusher_of_an_earlier_life), .set_up = set_up_next_life, .run = {drop_2_take_and_drop, drop_0, drop_1_and_take}, .check = check},
     {SCENE(a_count_that_is_too_high), .is_big = true, .set_up = set_up_pages, .run = {take_three_and_give, drain, drop_given_and_drain}, .check = check_pages},
-    {SCENE(an_empty_span_on_a_stack), .set_up = set_up_full, .run = {drop_1_to_7, drop_0}, .check = check},
+    {SCENE(an_empty_span_on_a_stack), .set_up = set_up_full, .run = {drop_1_to_8, drop_0}, .check = check},
     {SCENE(a_word_of_bits_while_another_is_taken), .set_up = set_up_two_words, .run = {take_and_drop_small, drain}, .check = check},
     {SCENE(what_was_gathered_wakes_a_span), .set_up = set_up_small, .run = {take_and_drop_small, drain}, .check = check},
     {SCENE(what_was_gathered_gives_a_span_back), .set_up = set_up_small_ripe, .run = {take_and_drop_small, drain}, .check = check},

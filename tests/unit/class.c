@@ -87,14 +87,40 @@ static void class_refuses_what_lies_far_behind_the_span(void)
     }
 }
 
+/* Powers of two that have a class for aligned requests beside the one for all. */
+static bool is_for_alignment(unsigned class)
+{
+    size_t size = class_table[class].size;
+    return size == 512 || size == 1024 || size == 4096 || size == 8192 || size == 16384;
+}
+
 static void class_of_finds_the_smallest_that_holds(void)
 {
     unsigned class = 0;
     for (size_t size = 0; size <= MEDIUM_MAX; size++) {
-        if (size > class_table[class].size) class++;
+        while (size > class_table[class].size || is_for_alignment(class)) class++;
         require(class_of(size) == class, "%zu bytes: class %u, not %u\n", size, class_of(size), class);
     }
     require(class == NCLASSES - 1, "not every class is found\n");
+}
+
+/* Sets of a first-level cache of 64 sets of 64 bytes, in which the first bytes of a span's blocks lie. */
+static int count_sets(const struct class *row)
+{
+    uint64_t sets = 0;
+    for (unsigned k = 0; k < row->capacity; k++) sets |= (uint64_t)1 << k * row->size / 64 % 64;
+    return __builtin_popcountl(sets);
+}
+
+/* Programs have arrays of pointers to such blocks: matrices, tables of pages, pools of buffers. */
+static void class_blocks_of_powers_of_two_share_the_cache(void)
+{
+    for (size_t size = 512; size <= 16384; size *= 2) {
+        const struct class *row = &class_table[class_of(size)];
+        int nsets = count_sets(row), most = (int)min_size(row->capacity, 64);
+        require(nsets >= most / 4 * 3, "%zu bytes: the %u blocks of a span begin in %d sets\n", size, row->capacity, nsets);
+        require(row->size <= size + size / 28, "%zu bytes: blocks of %u\n", size, row->size);
+    }
 }
 
 static void class_of_aligned_finds_the_smallest_that_aligns(void)
@@ -102,7 +128,9 @@ static void class_of_aligned_finds_the_smallest_that_aligns(void)
     for (size_t alignment = GRANULE; alignment <= PAGE; alignment *= 2)
         for (size_t size = 0; size <= MEDIUM_MAX; size++) {
             unsigned found = class_of_aligned(size, alignment), class = 0;
-            while (class_table[class].size < size || class_table[class].size % alignment) class++;
+            while (class_table[class].size < size || class_table[class].size % alignment ||
+                   (is_for_alignment(class) && class_table[class + 1].size % alignment == 0))
+                class++;
             require(found == class, "%zu bytes aligned to %zu: class %u, not %u\n", size, alignment, found, class);
         }
 }
@@ -110,4 +138,5 @@ static void class_of_aligned_finds_the_smallest_that_aligns(void)
 UNIT_MAIN(PROMISE(class_sizes_ascend_in_steps_of_an_eighth), PROMISE(class_spans_waste_two_percent_at_most),
           PROMISE(class_spans_are_the_smallest_that_do), PROMISE(class_capacities_fit_their_fields),
           PROMISE(class_reciprocals_are_right_for_every_offset), PROMISE(class_refuses_what_lies_far_behind_the_span),
-          PROMISE(class_of_finds_the_smallest_that_holds), PROMISE(class_of_aligned_finds_the_smallest_that_aligns))
+          PROMISE(class_of_finds_the_smallest_that_holds), PROMISE(class_blocks_of_powers_of_two_share_the_cache),
+          PROMISE(class_of_aligned_finds_the_smallest_that_aligns))
