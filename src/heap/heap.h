@@ -172,7 +172,7 @@ unsigned heap_nout(const struct span *span);
 /* Spans that other threads have woken: makes them available, gives the empty ones back. */
 void heap_collect_woken(struct heap *heap);
 
-/* Everything that can be drained at once: kept, pending, woken, remote bits of available spans (thread exit). */
+/* Everything that can be drained at once: kept, pending, woken, remote bits of available spans. */
 void heap_drain(struct heap *heap);
 
 /* trim.c, owner only. For malloc_trim: drains the heap, gives back what it keeps and the pages on which only free blocks of its spans lie; returns

@@ -1,7 +1,7 @@
 /* trim.c - what is free inside spans that are in use.
  *
  * Blocks that are freed here and there leave their spans in use, and those their pages: of a GiB in blocks of 1 to 32 KiB, nine of
- * ten freed at random, 6.6 times what is live; without the pages on which only free blocks lie, 1.2. Those of medium blocks can go,
+ * ten freed at random, 8.9 times what is live; without the pages on which only free blocks lie, 1.2. Those of medium blocks can go,
  * for nothing is ever written into one that is free. Small ones hold their links, and seldom leave a page alone.
  *
  * malloc_trim gives back those of the spans that are current or available; and who allocates looks at a few spans now and then, and

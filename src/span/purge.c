@@ -185,16 +185,17 @@ static bool is_time(size_t dirty, size_t allowed)
     return now - first > GRACE || dirty - allowed > BURST;
 }
 
-/* One second at most has passed between two looks, and none if the clock of this processor is behind. */
+/* However long ago the last look was, one second has passed since; and none if the clock of this processor is behind. */
 static void grow_old(void)
 {
     struct span_totals *totals = &spans.totals;
     uint64_t now = bits_ticks();
     if ((int64_t)(now - PEEK(totals->aged)) < (int64_t)SECOND) return;
     lock_take(&spans.lock);
-    bool is_first = (int64_t)(now - totals->aged) >= (int64_t)SECOND;
-    if (is_first) set(&totals->shrunk, max_size(totals->shrunk, min_size(totals->shrunk + totals->peak / 8, totals->peak)));
-    if (is_first) __atomic_store_n(&totals->aged, now, __ATOMIC_RELAXED);
+    if ((int64_t)(now - totals->aged) >= (int64_t)SECOND) { /* no other thread was first */
+        set(&totals->shrunk, max_size(totals->shrunk, min_size(totals->shrunk + totals->peak / 8, totals->peak)));
+        __atomic_store_n(&totals->aged, now, __ATOMIC_RELAXED);
+    }
     lock_drop(&spans.lock);
 }
 
