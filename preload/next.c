@@ -61,7 +61,7 @@ bool next_has_all(void)
 
 /* Blocks of libc's malloc reach us from code that bound to it directly, and from before we were there: from its break
  * area, and from anywhere if this library came late or an object was opened so as to bind to libc. */
-bool next_may_own(const void *p) { return life_came_late() || deepbind_is_kept() || os_is_in_break(&process, p); }
+bool next_may_own(const void *p) { return life_came_late || deepbind_is_kept() || os_is_in_break(p); }
 
 COLD const struct next *next_get(void)
 {

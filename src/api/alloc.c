@@ -66,7 +66,7 @@ static COLD void *once_more(size_t size, size_t alignment, bool *is_zero)
 static void *get(size_t size, size_t alignment, bool *is_zero)
 {
     life_check();
-    if (UNLIKELY(size > PTRDIFF_MAX - alignment)) return alloc_refuse();
+    if (UNLIKELY(size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size)) return alloc_refuse();
     void *block = once(size, alignment, is_zero);
     if (UNLIKELY(!block)) block = once_more(size, alignment, is_zero);
     purge_if_due();
@@ -92,12 +92,6 @@ void *alloc_zeroed(size_t size)
 {
     void *block = block_pop(size);
     return LIKELY(block != NULL) ? memset(block, 0, size) : zeroed_slow(size);
-}
-
-void *alloc_calloc(size_t count, size_t size)
-{
-    size_t bytes;
-    return UNLIKELY(__builtin_mul_overflow(count, size, &bytes)) ? alloc_refuse() : alloc_zeroed(bytes);
 }
 
 static enum alloc_verdict tell(const char *entry, struct evidence evidence)
@@ -217,6 +211,5 @@ void *alloc_memalign(size_t alignment, size_t size)
     if (!is_power_of_two(alignment)) alignment = (size_t)2 << log2_floor(alignment);
     void *block = alignment <= PAGE && size <= MEDIUM_MAX ? block_pop_class(class_of_aligned(size, alignment)) : NULL;
     if (block) return block;
-    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return alloc_refuse();
     return get(size, alignment, &(bool){false});
 }

@@ -16,10 +16,7 @@ enum alloc_verdict { ALLOC_OURS, ALLOC_FOREIGN };
 
 void *alloc_malloc(size_t size);
 void alloc_free(void *p);
-void *alloc_calloc(size_t count, size_t size);
-void *alloc_realloc(void *p, size_t size);
 void *alloc_memalign(size_t alignment, size_t size);
-size_t alloc_usable_size(const void *p);
 
 /* The slow doors. malloc when block_pop had nothing; free when block_push refused, by the name of the entry that was called. */
 void *alloc_malloc_slow(size_t size);

@@ -12,10 +12,10 @@
 
 struct life life;
 struct os_process process;
+bool life_came_late;
 
 static bool has_started; /* not wiped: tells a new process from a first start */
 static bool is_ready;    /* our constructor has run: ld.so copies no thread-local image any more over what is written there */
-static bool came_late;   /* the program ran before we were there */
 static pthread_key_t exit_key;
 static bool has_exit_key;
 
@@ -69,8 +69,6 @@ COLD void life_begin(void)
     while (atomic_load_explicit(&life.state, memory_order_acquire) != LIFE_ON) __asm__ volatile("" ::: "memory");
 }
 
-bool life_came_late(void) { return came_late; }
-
 static bool was_alone; /* the thread that forks. With a heap: what nobody else can have but a thread that libc does not know */
 
 static void before_fork(void) { was_alone = heap_own() && heap_is_alone(); }
@@ -116,7 +114,7 @@ extern void *__dso_handle HIDDEN;
 __attribute__((constructor)) static void ready(void)
 {
     /* Linked with -z initfirst we run before libc's own constructor sets this, unless the program has long begun. */
-    came_late = program_invocation_name[0] != 0;
+    life_came_late = program_invocation_name[0] != 0;
     read_process(); /* and no more: a program that never allocates pays for nothing else */
     has_exit_key = pthread_key_create(&exit_key, at_thread_exit) == 0;
     if (__register_atfork) __register_atfork(before_fork, NULL, after_fork_in_child, &__dso_handle);

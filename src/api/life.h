@@ -32,7 +32,7 @@ INLINE void life_check(void)
 }
 
 /* Whether the program ran, and allocated, before this library was there: it was opened by dlopen. */
-bool life_came_late(void);
+extern bool life_came_late;
 
 /* Starts the helper in this process, if the options ask for it (helper.c). Not from within an allocation. */
 void life_help(void);

@@ -1,5 +1,5 @@
 /* resize.c - realloc: where it is, if the size class allows; for large blocks into the neighbour or by moving pages;
- * by copying otherwise. And malloc_usable_size, which asks the same question first: what block is this? */
+ * by copying otherwise. */
 #include "../guard/diagnose.h"
 #include "../heap/large.h"
 #include "alloc.h"
@@ -48,17 +48,3 @@ void *alloc_resize(const char *entry, void *p, size_t size)
     size_t usable = alloc_size_of(p);
     return LIKELY(fits(size, usable)) && usable <= MEDIUM_MAX ? p : resize(entry, p, size, usable);
 }
-
-void *alloc_realloc(void *p, size_t size)
-{
-    if (!p) return alloc_malloc(size);
-    if (!range_has(p)) {
-        alloc_report_foreign("realloc()", p);
-        return alloc_refuse();
-    }
-    if (size) return alloc_resize("realloc()", p, size);
-    alloc_free(p);
-    return NULL;
-}
-
-size_t alloc_usable_size(const void *p) { return alloc_size_of(p); }

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-void text_clear(struct text *text) { text->length = 0; }
-
 static void text_byte(struct text *text, char byte)
 {
     if (text->length < sizeof text->bytes) text->bytes[text->length++] = byte;

@@ -12,7 +12,6 @@ struct text {
     char bytes[248];
 };
 
-void text_clear(struct text *text);
 void text_string(struct text *text, const char *string);   /* appends a C string; NULL appends nothing */
 void text_decimal(struct text *text, uint64_t number);     /* appends in base ten */
 void text_pointer(struct text *text, const void *pointer); /* appends as 0x and hexadecimal digits */

@@ -56,7 +56,7 @@ struct heap {
     struct list available[NCLASSES];
     uint8_t refills[NCLASSES];   /* of a class, up to YOUNG_REFILLS */
     uint32_t index;              /* place in the table of heaps */
-    uint32_t nslow;              /* refills, for what is done every so often */
+    uint32_t nslow;              /* spans looked for, for what is done every so often */
     uint32_t nforeign;           /* frees of others' blocks that did not take the short road, likewise */
     size_t patrol_at;            /* the slice at which the next look begins, and when it is due (trim.c) */
     uint64_t patrol_due;
@@ -154,7 +154,8 @@ void heap_shared_drop(void);
 void heap_pool(struct heap *heap);
 struct heap *heap_unpool(void);
 
-/* The slow rung, owner only (or the shared heap, taken). A block of the class; *is_zero: it reads zero. NULL: out of memory. */
+/* The slow rung, owner only (or the shared heap, taken). A block of the class; *is_zero, false so far, is set if it reads
+ * zero. NULL: out of memory. */
 void *heap_refill(struct heap *heap, unsigned class, bool *is_zero);
 
 /* The free of `block`, which is the owner's, made `due` underflow. */
@@ -185,7 +186,7 @@ void heap_patrol(struct heap *heap);
 void heaps_repair(struct heap *own, bool are_all_gone);
 
 /* Whether a fork has ever left heaps of vanished threads behind in this process. */
-bool heaps_have_vanished(void);
+extern bool heaps_have_vanished;
 
 /* A busy heap is inside a slow rung. Not nested. */
 INLINE void heap_enter(struct heap *heap)

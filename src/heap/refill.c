@@ -33,8 +33,9 @@ enum {
     CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64 */
     YOUNG_BYTES = 256,     /* a young heap's batch is YOUNG_BATCH blocks, or as many as make so many bytes */
     PICK = 4,              /* available spans looked at for the fullest */
-    NET_EVERY = 16,        /* refills after which the net is drawn: remote frees that crossed no threshold */
+    NET_EVERY = 16,        /* spans looked for after which the net is drawn: remote frees that crossed no threshold */
     NET_SPANS = 2,
+    NET_WORDS = 4,       /* of what the heap has gathered itself */
     PATROL_EVERY = 1024, /* frees into a current span: a free is 0.1 % slower for it */
 };
 
@@ -216,16 +217,12 @@ SLOW void heap_event(void *block)
 {
     struct span *span = span_of_start(range.table[range_index(block)].start);
     struct heap *heap = heap_of_span(span);
+    enum span_state state = span_state(span);
     heap_enter(heap);
-    switch (span_state(span)) {
-    case SPAN_FULL: make_available(heap, span, remote_take(span, false)); break;
-    case SPAN_AVAILABLE:
-        if (LIKELY(span->pair.due == UINT64_MAX)) retire(span);
-        else tell_double(span);
-        break;
-    case SPAN_CURRENT: heap->pairs[class_of_span(span)].due = due_while_current(span); break;
-    default: break;
-    }
+    if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
+    else if (state == SPAN_CURRENT) heap->pairs[class_of_span(span)].due = due_while_current(span);
+    else if (state == SPAN_AVAILABLE && LIKELY(span->pair.due == UINT64_MAX)) retire(span);
+    else if (state == SPAN_AVAILABLE) tell_double(span);
     heap_leave(heap);
     heap_patrol(heap);
 }
@@ -261,8 +258,7 @@ void heap_collect_woken(struct heap *heap)
 /* Draws in what never crossed a threshold, a few spans of the class at a time; those seen go to the back. */
 static void draw_net(struct heap *heap, unsigned class)
 {
-    if (UNLIKELY(limit_leaves() == 0)) remote_flush(heap);
-    else remote_flush_some(heap);
+    remote_flush(heap, UNLIKELY(limit_leaves() == 0) ? NPENDING : NET_WORDS);
     struct list *list = &heap->available[class];
     for (int left = NET_SPANS; left && !list_is_empty(list); left--) {
         struct span *span = container_of(list->next, struct span, node);
@@ -276,7 +272,7 @@ void heap_drain(struct heap *heap)
 {
     heap_enter(heap);
     large_give_kept(heap);
-    remote_flush(heap);
+    remote_flush(heap, NPENDING);
     heap_collect_woken(heap);
     for (unsigned class = 0; class < NCLASSES; class ++)
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
@@ -320,8 +316,8 @@ static unsigned batch(const struct span *span)
 }
 
 /* Blocks of the current span that never were blocks. Those that the limit does not allow never will be: a span that is let go is carved
- * whole. */
-static bool carve(struct heap *heap, struct span *span)
+ * whole. *is_zero: they read zero. */
+static bool carve(struct heap *heap, struct span *span, bool *is_zero)
 {
     const struct desc *desc = span_desc(span);
     unsigned done = desc->carved, n = batch(span);
@@ -332,28 +328,29 @@ static bool carve(struct heap *heap, struct span *span)
     char *from = span_address(span) + (size_t)done * desc->size;
     if (is_small(span)) pair->head = done ? link_run(from, n, desc->size, NULL) : link_first(from, n, desc->size, desc->class);
     else pair_set_bits(pair, (((uint64_t)1 << n) - 1) << done);
+    *is_zero = span->is_clean && !is_small(span);
     span_carve(span, done + n);
     return true;
 }
 
-/* Before and after a change of what a desc's pair is, for whoever looks at another thread's (remote_is_free_at_owner); what is
- * stored in between is stored with release. */
-static void turn(struct heap *heap)
+/* Makes that the span's pair. Whoever looks at another thread's (remote_is_free_at_owner) sees by nturns that it changes;
+ * what is stored in between is stored with release. */
+INLINE void turn(struct heap *heap, struct span *span, struct pair *pair, uint64_t bits, uint64_t due)
 {
     uint32_t n = atomic_load_explicit(&heap->nturns, memory_order_relaxed);
     atomic_store_explicit(&heap->nturns, n + 1, memory_order_release);
+    pair_set(pair, bits, due);
+    span_repoint(span, pair);
+    atomic_store_explicit(&heap->nturns, n + 2, memory_order_release);
 }
 
 /* The span's pair becomes the heap's, and frees go there from now on. */
 static void make_current(struct heap *heap, struct span *span, unsigned class)
 {
     struct pair *pair = &heap->pairs[class];
-    turn(heap);
-    pair_set(pair, span->pair.bits, due_while_current(span));
     if (class >= NSMALL) *heap_place(pair) = (struct place){span_address(span), class_table[class].size};
     heap->current[class] = span;
-    span_repoint(span, pair);
-    turn(heap);
+    turn(heap, span, pair, span->pair.bits, due_while_current(span));
     span_set_state(span, SPAN_CURRENT);
 }
 
@@ -380,10 +377,7 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
 static bool let_go(struct heap *heap, struct span *span, unsigned class)
 {
     for (;;) {
-        pair_set(&span->pair, 0, due_at_wake(span));
-        turn(heap);
-        span_repoint(span, &span->pair);
-        turn(heap);
+        turn(heap, span, &span->pair, 0, due_at_wake(span));
         span_set_state(span, SPAN_FULL);
         heap->current[class] = NULL;
         if (remote_let_go(span)) return true;
@@ -446,33 +440,30 @@ static struct span *next_span(struct heap *heap, unsigned class)
     return fresh(heap, class);
 }
 
-/* Fills the class's pair, which is empty. *is_fresh: with blocks that nobody has ever had. */
-static bool fill(struct heap *heap, unsigned class, bool *is_fresh)
+static bool fill_from(struct heap *heap, struct span *span, unsigned class, bool *is_zero)
 {
-    struct span *span = heap->current[class];
-    *is_fresh = false;
-    if (span) {
-        if (refill_remote(heap, span, class)) return true;
-        if (carve(heap, span)) return *is_fresh = true;
-        if (!let_go(heap, span, class)) return true;
-    }
-    if (++heap->nslow % NET_EVERY == 0) draw_net(heap, class);
-    while ((span = next_span(heap, class)) != NULL) {
-        if (class >= NSMALL) take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
-        make_current(heap, span, class);
-        if (heap->pairs[class].bits || refill_remote(heap, span, class)) return true;
-        if (carve(heap, span)) return *is_fresh = true;
-        if (!let_go(heap, span, class)) return true; /* woken for nothing: the count may be too high */
-    }
-    return false;
+    return refill_remote(heap, span, class) || carve(heap, span, is_zero) || !let_go(heap, span, class);
 }
 
-static void *pop_small(struct heap *heap, unsigned class)
+/* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: it was woken for
+ * nothing if the count was too high. */
+static bool fill(struct heap *heap, unsigned class, bool *is_zero)
+{
+    struct span *span = heap->current[class];
+    while (!span || !fill_from(heap, span, class, is_zero)) {
+        if (++heap->nslow % NET_EVERY == 0) draw_net(heap, class);
+        if (!(span = next_span(heap, class))) return false;
+        if (class >= NSMALL) take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
+        make_current(heap, span, class);
+    }
+    return true;
+}
+
+static void *pop_small(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct pair *pair = &heap->pairs[class];
     struct block *block;
-    bool is_fresh;
-    while (pair->head || fill(heap, class, &is_fresh)) {
+    while (pair->head || fill(heap, class, is_zero)) {
         if (LIKELY(block_take(pair, &block))) return block;
         tell_overwritten("malloc()", block, class_table[class].size);
         pair->head = NULL; /* what is behind it cannot be trusted: lost */
@@ -483,9 +474,7 @@ static void *pop_small(struct heap *heap, unsigned class)
 static void *pop_medium(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct pair *pair = &heap->pairs[class];
-    bool is_fresh = false;
-    if (!pair->bits && !fill(heap, class, &is_fresh)) return NULL;
-    *is_zero = is_fresh && heap->current[class]->is_clean;
+    if (!pair->bits && !fill(heap, class, is_zero)) return NULL;
     uint64_t k = bits_lowest(pair->bits);
     pair_set_bits(pair, pair->bits & (pair->bits - 1));
     return heap_place(pair)->base + k * class_table[class].size;
@@ -493,8 +482,7 @@ static void *pop_medium(struct heap *heap, unsigned class, bool *is_zero)
 
 static void *pop(struct heap *heap, unsigned class, bool *is_zero)
 {
-    *is_zero = false;
-    return class < NSMALL ? pop_small(heap, class) : pop_medium(heap, class, is_zero);
+    return class < NSMALL ? pop_small(heap, class, is_zero) : pop_medium(heap, class, is_zero);
 }
 
 /* A young heap's first blocks of a class come from spans that all young heaps share. */

@@ -5,7 +5,6 @@
 static const uint32_t RIPE_MAX = 16;
 
 static const uint32_t ROOM_MIN = PENDING_MAX / 16; /* bytes; larger blocks are posted at once */
-static const int FLUSH_SOME = 4;
 
 enum outcome { PUSHED, WAKES, RETIRES, RIPENS };
 
@@ -80,9 +79,9 @@ static bool retire_ripe(struct span *span)
 }
 
 /* The owner may sleep for ever: fetches its woken spans and gives back those that are all free. */
-static COLD void steal(struct heap *heap)
+COLD void remote_steal_ripe(struct heap *heap)
 {
-    atomic_store_explicit(&heap->nripe, 0, memory_order_relaxed);
+    if (!atomic_exchange_explicit(&heap->nripe, 0, memory_order_relaxed)) return;
     for (struct span *span = remote_take_woken(heap), *next; span; span = next) {
         next = span->woken_next;
         if (retire_ripe(span)) release(span);
@@ -90,22 +89,13 @@ static COLD void steal(struct heap *heap)
     }
 }
 
-void remote_steal_ripe(struct heap *heap)
-{
-    if (atomic_load_explicit(&heap->nripe, memory_order_relaxed)) steal(heap);
-}
-
 static void settle(struct span *span, enum outcome outcome, struct heap *owner)
 {
     uint32_t n = (uint32_t)span_nslices(span); /* as far as one can tell: it may be gone already */
-    switch (outcome) {
-    case PUSHED: break;
-    case WAKES: remote_post(span); break;
-    case RETIRES: release(span); break;
-    case RIPENS:
-        if (atomic_fetch_add_explicit(&owner->nripe, n, memory_order_relaxed) + n >= RIPE_MAX) steal(owner);
-        break;
-    }
+    if (outcome == WAKES) remote_post(span);
+    if (outcome == RETIRES) release(span);
+    if (outcome == RIPENS && atomic_fetch_add_explicit(&owner->nripe, n, memory_order_relaxed) + n >= RIPE_MAX)
+        remote_steal_ripe(owner);
 }
 
 /* Sets bits of a word. Returns those that were set before: blocks that are free already. */
@@ -158,19 +148,13 @@ static void post(struct heap *heap, struct pending *way)
     if (UNLIKELY(twice)) remote_tell_twice(span, word, twice);
 }
 
-void remote_flush(struct heap *heap)
-{
-    if (heap->room == PENDING_MAX) return;
-    for (int i = 0; i < NPENDING; i++) post(heap, &heap->pending[i]);
-}
-
 /* The words in turn, so about those that have gathered longest, a few at a time: who allocates or frees should not wait for all of
  * them. bench_tail has one free in ten thousand take 1.9 us if it does, else 0.3. */
 static void post_next(struct heap *heap) { post(heap, &heap->pending[heap->hand++ % NPENDING]); }
 
-void remote_flush_some(struct heap *heap)
+void remote_flush(struct heap *heap, unsigned nwords)
 {
-    for (int left = FLUSH_SOME; left && heap->room != PENDING_MAX; left--) post_next(heap);
+    for (; nwords && heap->room != PENDING_MAX; nwords--) post_next(heap);
 }
 
 /* A whole round is enough, unless the count is wrong: a block freed twice, whose span has become another's. */

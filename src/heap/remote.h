@@ -106,9 +106,8 @@ bool remote_free(struct heap *heap, struct span *span, unsigned k);
  * not to be relied on to be true while its owner moves the span. */
 bool remote_is_free_at_owner(struct span *span, unsigned k);
 
-/* Posts what `heap` has gathered; and some of it. Owner only. */
-void remote_flush(struct heap *heap);
-void remote_flush_some(struct heap *heap);
+/* Posts what `heap` has gathered in its next nwords words; NPENDING of them are all. Owner only. */
+void remote_flush(struct heap *heap, unsigned nwords);
 
 /* Tells of blocks of a word of bits that turned out to be free already. */
 void remote_tell_twice(const struct span *span, unsigned word, uint64_t twice);

@@ -161,8 +161,7 @@ COLD struct heap *heap_acquire(void)
 COLD void heap_retire(void)
 {
     struct heap *heap = heap_own();
-    thread.state = THREAD_GONE; /* from here every call of this thread is slow and uses the shared heap */
-    thread.heap = thread.own = 0;
+    heap_abandon(); /* from here every call of this thread is slow and uses the shared heap */
     if (!heap) return;
     heap_drain(heap);
     heap_pool(heap);
@@ -189,9 +188,7 @@ static void lose(struct heap *heap)
     }
 }
 
-static bool have_vanished;
-
-bool heaps_have_vanished(void) { return have_vanished; }
+bool heaps_have_vanished;
 
 static void repair_shared(void)
 {
@@ -201,7 +198,7 @@ static void repair_shared(void)
     __builtin_memset(shared->pairs, 0, sizeof shared->pairs);
     __builtin_memset(shared->current, 0, sizeof shared->current);
     atomic_store_explicit(&shared->nturns, 0, memory_order_relaxed);
-    have_vanished = true;
+    heaps_have_vanished = true;
     init(shared, SHARED, HEAP_SHARED);
 }
 
@@ -215,7 +212,7 @@ void heaps_repair(struct heap *own, bool are_all_gone)
         uint32_t state = atomic_load_explicit(&heap->state, memory_order_relaxed);
         for (unsigned k = 0; k < KEPT_PLACES; k++) atomic_store_explicit(&heap->kept[k], NULL, memory_order_relaxed);
         if (heap == own || i == SHARED || state == HEAP_LOST) continue;
-        if (state == HEAP_OWNED) have_vanished = true;
+        if (state == HEAP_OWNED) heaps_have_vanished = true;
         if (atomic_load_explicit(&heap->busy, memory_order_relaxed)) lose(heap);
         else if (are_all_gone || state == HEAP_POOLED) heap_pool(heap);
     }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-enum kind { CHOICE, FLAG, SIZE, LIST, LIMIT, PATH };
+enum kind { CHOICE, SIZE, LIMIT, WORD };
 
 #define OPTION(kind, key, value, values, help) .key = value,
 struct options options = {
@@ -36,12 +36,14 @@ static struct word word_of(const char *string) { return (struct word){string, st
 static bool are_same(struct word a, struct word b) { return a.length == b.length && memcmp(a.start, b.start, a.length) == 0; }
 static bool word_is(struct word word, const char *string) { return are_same(word, word_of(string)); }
 
-/* Cuts the next word off `rest` at `end`, or where it ends itself; the byte is dropped. */
+/* Cuts the next word off `rest` at `end`, or where it ends itself; the byte is dropped. A comma may stand in quotes. */
 static struct word cut(struct word *rest, char end)
 {
-    const char *found = rest->length ? memchr(rest->start, end, rest->length) : NULL;
-    struct word word = {rest->start, found ? (size_t)(found - rest->start) : rest->length};
-    size_t taken = word.length + (found != NULL);
+    struct word word = {rest->start, 0};
+    bool is_quoted = false;
+    for (; word.length < rest->length && (is_quoted || word.start[word.length] != end); word.length++)
+        is_quoted ^= end == ',' && word.start[word.length] == '\'';
+    size_t taken = word.length + (word.length < rest->length);
     rest->start += taken;
     rest->length -= taken;
     return word;
@@ -95,12 +97,10 @@ static bool parse_limit(struct word value, struct option_limit *field)
 static bool set(const struct option *option, struct word value)
 {
     switch (option->kind) {
-    case CHOICE:
-    case FLAG: return parse_choice(value, option->values, option->field);
+    case CHOICE: return parse_choice(value, option->values, option->field);
     case SIZE: return parse_size(value, option->field);
     case LIMIT: return parse_limit(value, option->field);
-    case LIST:
-    case PATH: *(struct word *)option->field = value; return value.length != 0;
+    case WORD: *(struct word *)option->field = value; return value.length != 0;
     }
     return false;
 }
@@ -112,18 +112,10 @@ static bool assign(struct word key, struct word value)
     return false;
 }
 
-/* One `key=value` or `key='value'` off the front of `rest`; a quoted value may hold commas. */
+/* One `key=value` or `key='value'` off the front of `rest`. */
 static void parse_pair(struct word *rest)
 {
-    const char *start = rest->start;
-    size_t i = 0;
-    bool quoted = false;
-    for (; i < rest->length && (quoted || start[i] != ','); i++) quoted ^= start[i] == '\'';
-    struct word pair = {start, i}, value = pair;
-    size_t taken = i + (i < rest->length);
-    rest->start += taken;
-    rest->length -= taken;
-    struct word key = cut(&value, '=');
+    struct word pair = cut(rest, ','), value = pair, key = cut(&value, '=');
     if (value.length >= 2 && value.start[0] == '\'' && value.start[value.length - 1] == '\'')
         value = (struct word){value.start + 1, value.length - 2};
     if (pair.length && !assign(key, value)) reject(pair);
@@ -151,13 +143,11 @@ static char contents[4096]; /* for good: lists point into it */
 
 static struct word read_file(const char *path)
 {
-    long fd = os_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0), n = 1;
+    long fd = os_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0), n;
     size_t length = 0;
     if (fd < 0) return (struct word){NULL, 0};
-    while (n > 0 && length < sizeof contents) {
-        n = os_call(SYS_read, fd, (long)(contents + length), (long)(sizeof contents - length), 0, 0, 0);
-        if (n > 0) length += (size_t)n;
-    }
+    while ((n = os_call(SYS_read, fd, (long)(contents + length), (long)(sizeof contents - length), 0, 0, 0)) > 0)
+        length += (size_t)n;
     os_call(SYS_close, fd, 0, 0, 0, 0, 0);
     return (struct word){contents, length};
 }

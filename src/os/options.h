@@ -25,11 +25,9 @@ struct option_limit {
 };
 
 #define OPTION_CHOICE unsigned
-#define OPTION_FLAG unsigned
 #define OPTION_SIZE size_t
-#define OPTION_LIST struct word
 #define OPTION_LIMIT struct option_limit
-#define OPTION_PATH struct word
+#define OPTION_WORD struct word
 
 struct options {
 #define OPTION(kind, key, ...) OPTION_##kind key;

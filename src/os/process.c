@@ -30,23 +30,14 @@ static void read_random(struct os_process *process, const void *at_random)
     process->random[1] = mix(seed[1] + mix(process->random[0] ^ process->stack));
 }
 
-/* The cell of the initial stack that holds argc, in place; NULL if it cannot be told. */
-static long *find_argc(void)
+void os_process_read(struct os_process *process)
 {
     long *argc = &__libc_stack_end ? __libc_stack_end : NULL;
     bool is_plausible = argc && *argc >= 0 && *argc <= 1L << 24 && !argc[1 + *argc];
-    return is_plausible ? argc : NULL;
-}
-
-void os_process_read(struct os_process *process)
-{
-    long *argc = find_argc();
-    char **argv = argc ? (char **)(argc + 1) : NULL;
+    char **argv = is_plausible ? (char **)(argc + 1) : NULL;
     process->stack = (uintptr_t)__builtin_frame_address(0);
     process->environment = argv ? argv + *argc + 1 : environ;
     process->name = text_base_name(argv ? argv[0] : program_invocation_name);
-    process->headers = (const void *)getauxval(AT_PHDR);
-    process->nheaders = getauxval(AT_PHNUM);
     process->entry = getauxval(AT_ENTRY);
     process->is_secure = getauxval(AT_SECURE) != 0; /* both libcs know it, whatever the kernel told them */
     read_random(process, (const void *)getauxval(AT_RANDOM));
@@ -112,19 +103,19 @@ bool os_is_on_stack(const struct os_process *process, const void *pointer)
 bool os_is_first_thread(void) { return os_call(SYS_gettid, 0, 0, 0, 0, 0, 0) == os_call(SYS_getpid, 0, 0, 0, 0, 0, 0); }
 
 /* Where the program's last segment ends in memory. PT_PHDR tells how far it was loaded from where it was linked. */
-static uintptr_t end_of_program(const struct os_process *process)
+static uintptr_t end_of_program(void)
 {
-    const ElfW(Phdr) *header = process->headers;
+    const ElfW(Phdr) *header = (const void *)getauxval(AT_PHDR);
     uintptr_t shift = 0, end = 0;
-    for (size_t i = 0; i < process->nheaders; i++) {
+    for (size_t i = 0, n = getauxval(AT_PHNUM); i < n; i++) {
         if (header[i].p_type == PT_PHDR) shift = (uintptr_t)header - header[i].p_vaddr;
         if (header[i].p_type == PT_LOAD) end = max_size(end, header[i].p_vaddr + header[i].p_memsz);
     }
     return shift + end;
 }
 
-bool os_is_in_break(const struct os_process *process, const void *pointer)
+bool os_is_in_break(const void *pointer)
 {
     uintptr_t p = (uintptr_t)pointer;
-    return p >= end_of_program(process) && p < (uintptr_t)os_call(SYS_brk, 0, 0, 0, 0, 0, 0);
+    return p >= end_of_program() && p < (uintptr_t)os_call(SYS_brk, 0, 0, 0, 0, 0, 0);
 }

@@ -9,11 +9,9 @@
 #include "../base/base.h"
 
 struct os_process {
-    char **environment;  /* as at exec, the program's own; NULL where it could not be found */
-    const char *name;    /* the last part of argv[0] as at exec, or NULL */
-    uintptr_t entry;     /* AT_ENTRY: lies in the program */
-    const void *headers; /* AT_PHDR: its program headers, nheaders of them */
-    size_t nheaders;
+    char **environment; /* as at exec, the program's own; NULL where it could not be found */
+    const char *name;   /* the last part of argv[0] as at exec, or NULL */
+    uintptr_t entry;    /* AT_ENTRY: lies in the program */
     uintptr_t stack;    /* some address of the initial stack */
     uint64_t random[2]; /* a keyed hash of AT_RANDOM and of our addresses: never the stack protector's own bytes */
     bool is_secure;     /* AT_SECURE: setuid and the like; the environment is not to be trusted */
@@ -35,6 +33,6 @@ bool os_is_on_stack(const struct os_process *process, const void *pointer);
 bool os_is_first_thread(void);
 
 /* The break area, where libc's own malloc begins: from the end of the program's data to the break as it is now. */
-bool os_is_in_break(const struct os_process *process, const void *pointer);
+bool os_is_in_break(const void *pointer);
 
 #endif

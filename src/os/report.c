@@ -22,7 +22,7 @@ static const char *const SENTENCE[] = {
 
 void report_begin(struct text *text)
 {
-    text_clear(text);
+    text->length = 0;
     text_string(text, "mspace[");
     text_decimal(text, (uint64_t)os_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
     text_string(text, "]: ");

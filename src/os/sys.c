@@ -35,7 +35,7 @@ static long raw_call(long number, long a, long b, long c, long d, long e, long f
 #ifdef MSPACE_TESTING
 static struct plan {
     long number;
-    unsigned long countdown, times, seen;
+    unsigned long k, times, seen;
     int error;
 } planned;
 
@@ -49,10 +49,7 @@ unsigned long os_fail(long number, unsigned long k, unsigned long times, int err
 static bool shall_fail(long number)
 {
     if (number != planned.number && (planned.number != OS_ANY || number == SYS_futex)) return false;
-    planned.seen++;
-    if (planned.times == 0) return false;
-    if (planned.countdown > 1) return planned.countdown--, false;
-    return planned.times--, true;
+    return ++planned.seen >= planned.k && planned.seen - planned.k < planned.times;
 }
 #endif
 

@@ -96,7 +96,7 @@ static bool is_on(const struct list *list, const struct list *wanted)
 static bool is_due_right(const struct span *span, const struct census *census)
 {
     uint64_t all = heap_due(span), due = span->pair.due;
-    if (heaps_have_vanished()) return due == DUE_PARKED || due + census->weight <= all;
+    if (heaps_have_vanished) return due == DUE_PARKED || due + census->weight <= all;
     return census->nlocal == span->capacity ? due == DUE_PARKED : due + census->weight == all;
 }
 

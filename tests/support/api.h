@@ -3,8 +3,8 @@
  *
  * Without MSPACE_DIRECT these are the names of malloc(3) themselves, so that one binary runs under any preloaded allocator and under
  * plain glibc; what only libmspace has (verify, mspacec, mspacer) is a weak symbol that is NULL elsewhere.
- * With MSPACE_DIRECT they are the internal functions of src/api/alloc.h, linked from a library that interposes nothing: this is how the
- * sanitizers, which need malloc for themselves, get to see the allocator.
+ * With MSPACE_DIRECT they are the internal functions of src/api/alloc.h, and direct.h, linked from a library that interposes nothing: this
+ * is how the sanitizers, which need malloc for themselves, get to see the allocator.
  */
 #ifndef TESTS_SUPPORT_API_H
 #define TESTS_SUPPORT_API_H
@@ -19,13 +19,12 @@
 
 #ifdef MSPACE_DIRECT
 
+#include "direct.h"
+
 /* As in src/api/alloc.h, which is not included: its names and the tests' names need not agree. */
 void *alloc_malloc(size_t size);
 void alloc_free(void *p);
-void *alloc_calloc(size_t count, size_t size);
-void *alloc_realloc(void *p, size_t size);
 void *alloc_memalign(size_t alignment, size_t size);
-size_t alloc_usable_size(const void *p);
 
 #define API_EXTRA              /* linked in: an absent one is a link error, not a test skipped in silence */
 #define API_PAGE ((size_t)4096)

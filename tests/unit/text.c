@@ -14,7 +14,7 @@ static void text_writes_numbers_as_printf_does(void)
     static const uint64_t numbers[] = {0, 1, 9, 10, 16, 99, 100, 4095, 4096, 0x7fffffffffffffff, UINT64_MAX};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         char wanted[64];
-        text_clear(&text);
+        text.length = 0;
         text_decimal(&text, numbers[i]);
         text_string(&text, " ");
         text_pointer(&text, (void *)numbers[i]);
@@ -30,7 +30,7 @@ static void text_is_cut_not_overrun(void)
         char behind[64];
     } guarded;
     memset(guarded.behind, 0x77, sizeof guarded.behind);
-    text_clear(&guarded.text);
+    guarded.text.length = 0;
     for (int i = 0; i < 100; i++) {
         text_string(&guarded.text, "0123456789");
         text_decimal(&guarded.text, UINT64_MAX);
@@ -43,7 +43,7 @@ static void text_is_cut_not_overrun(void)
 
 static void text_takes_null_for_nothing(void)
 {
-    text_clear(&text);
+    text.length = 0;
     text_string(&text, NULL);
     text_string(&text, "");
     expect("");

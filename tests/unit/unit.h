@@ -7,6 +7,7 @@
 #ifndef TESTS_UNIT_UNIT_H
 #define TESTS_UNIT_UNIT_H
 
+#include "direct.h"
 #include "support.h"
 
 #include <errno.h>

@@ -1,2 +1,2 @@
 # The child does not rebuild the bins, unless a heap has vanished.
-s/ spans_repair\(was_locked\);/ if (heaps_have_vanished()) spans_repair(was_locked);/
+s/ spans_repair\(was_locked\);/ if (heaps_have_vanished) spans_repair(was_locked);/
