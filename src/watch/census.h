@@ -14,7 +14,7 @@ struct census {
     const struct class *class;
     uint64_t is_free[64]; /* bit k: block k is free; capacity is at most 4096 */
     unsigned nlocal;      /* in the span's own or its heap's pair */
-    uint64_t weight;      /* of those, as refill.c weighs them */
+    uint64_t weight;      /* of those, as event.c weighs them */
     unsigned nremote, npending, nyoung, nuncarved;
     unsigned nbroken; /* blocks listed twice, misplaced, overwritten */
 };

@@ -2,7 +2,7 @@
  * Threads may exit, and others begin, or allocate from what an exited one has left, while blocks of theirs are freed: each heap has one
  * owner at most, each span one heap, and each block comes back once. Locks let everybody in, and wake who sleeps.
  *
- * What can go wrong (heap/thread.c, refill.c): a heap is in the pool while somebody changes it; the pool's top comes and goes and comes again while
+ * What can go wrong (heap/thread.c, refill.c, event.c): a heap is in the pool while somebody changes it; the pool's top comes and goes and comes again while
  * somebody looks at it; a span changes its owner while a pusher has it put on the stack of the old one.
  */
 #include "machine.h"
