@@ -101,6 +101,7 @@ void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *is_zer
     span = span_take(slices_for(nbytes), max_size(alignment >> SLICE_SHIFT, 1), SPAN_LARGE, false);
     if (!span) return limit_refund(nbytes), NULL;
     *is_zero = span->is_clean;
+    purge_in_exchange(span_nslices(span) - span->ndirty);
     return publish(span, nbytes, heap);
 }
 
@@ -122,6 +123,7 @@ void *large_alloc_growing(size_t size, size_t before)
     if (!limit_charge(nbytes, true)) return NULL;
     struct span *span = take_growing(nbytes, before, false);
     if (!span) return limit_refund(nbytes), NULL;
+    purge_in_exchange(span_nslices(span) - span->ndirty);
     return publish(span, nbytes, heap_own());
 }
 

@@ -1,6 +1,7 @@
 #include "dirty.h"
 
 static uint64_t *word_of(size_t slice) { return &range.records[slice & ~(size_t)63].dirty; }
+static uint64_t *purged_of(size_t slice) { return &range.records[slice & ~(size_t)63].purged; }
 
 /* Bits [low, high) of a word; 0 <= low < high <= 64. */
 static uint64_t mask(size_t low, size_t high) { return ~(uint64_t)0 >> (64 - (high - low)) << low; }
@@ -18,6 +19,23 @@ void dirty_mark(size_t from, size_t n)
 void dirty_wipe(size_t from, size_t n)
 {
     for (size_t i = from; i < from + n; i = next_word(i)) *word_of(i) &= ~part(i, from + n);
+}
+
+void dirty_purge(size_t from, size_t n)
+{
+    for (size_t i = from; i < from + n; i = next_word(i)) *purged_of(i) |= *word_of(i) & part(i, from + n);
+    dirty_wipe(from, n);
+}
+
+size_t dirty_retake(size_t from, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = from; i < from + n; i = next_word(i)) {
+        uint64_t again = *purged_of(i) & part(i, from + n);
+        *purged_of(i) &= ~again;
+        count += (size_t)__builtin_popcountl(again);
+    }
+    return count;
 }
 
 size_t dirty_count(size_t from, size_t n)

@@ -185,7 +185,7 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
         span->is_clean = span->ndirty == 0;
         span_set_state(span, state);
         span_add_total(&spans.totals.live, nslices);
-        purge_note_take(nslices, nslices - span->ndirty);
+        purge_note_take(nslices, dirty_retake(span_index(span), nslices));
     }
     lock_drop(&spans.lock);
     return span;
@@ -236,10 +236,9 @@ bool span_extend(struct span *span, size_t nslices)
     bool fits = room >= nslices;
     if (fits) {
         struct span *right = trim(bin_remove(free_right_of(span)), 0, nslices - have);
-        size_t nclean = nslices - have - right->ndirty;
         join(span, right);
         span_add_total(&spans.totals.live, nslices - have);
-        purge_note_take(nslices - have, nclean);
+        purge_note_take(nslices - have, dirty_retake(span_index(span) + have, nslices - have));
     }
     lock_drop(&spans.lock);
     return fits;

@@ -116,9 +116,9 @@ struct span {
     uint64_t seen, seen_since; /* the owner's, of a medium span: its bits at the last look, and since when they are so (src/heap/trim.c) */
 
     /* the lock's */
-    uint64_t dirty;  /* in every 64th record: dirty.h */
-    bool is_huge;    /* in every 32nd record: huge pages have been asked for (range.c) */
-    uint32_t nmoved; /* slices of what mremap has put here, in the record of the first (seam.c) */
+    uint64_t dirty, purged; /* in every 64th record: dirty.h */
+    bool is_huge;           /* in every 32nd record: huge pages have been asked for (range.c) */
+    uint32_t nmoved;        /* slices of what mremap has put here, in the record of the first (seam.c) */
 } __attribute__((aligned(CACHE_LINE)));
 _Static_assert(sizeof(struct span) == 2 * CACHE_LINE, "the owner's line and everybody's");
 
@@ -145,7 +145,6 @@ struct span_totals {
     size_t live, dirty, clean; /* slices in use, free and dirty, free and clean */
     size_t peak;               /* the most that was live of late (purge.c), */
     size_t shrunk, drained;    /* and how much was given since, with little taken: all; and in small pieces */
-    size_t purged;             /* and not taken again */
     uint64_t aged;             /* the tick up to which time has been counted */
     uint64_t calm, calm_until; /* nothing is purged that churn would want: for so many ticks, until that one (purge.c) */
 };
@@ -255,14 +254,15 @@ size_t purge_down_to(size_t keep);
 
 /* The same, if there has been more than is allowed for a while. Cheap when there is little. */
 void purge_slowly(void);
-void purge_at_leisure(void); /* by somebody who may take long over it */
+void purge_at_leisure(void);           /* by somebody who may take long over it */
+void purge_in_exchange(size_t nclean); /* as much as a large block has just taken that is not dirty, in slices */
 INLINE void purge_if_due(void)
 {
     if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly();
 }
 
-/* Keeps account of what the program is likely to want back; the lock is held. */
-void purge_note_take(size_t nslices, size_t nclean);
+/* Keeps account of what the program is likely to want back, nagain of which had been purged; the lock is held. */
+void purge_note_take(size_t nslices, size_t nagain);
 void purge_note_give(size_t nslices);
 
 /* seam.c, of slices of spans that nobody else uses. Says that mremap has moved n of them; puts a fresh mapping there, false: refused. */

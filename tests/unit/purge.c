@@ -103,6 +103,32 @@ static void what_is_wanted_again_stays(void)
     sound();
 }
 
+/* Two images, freed, and then one for which neither place is large enough. */
+static void what_grows_is_exchanged_for_what_is_free(void)
+{
+    enum { SMALL = 8 << 20, LARGE = 12 << 20 };
+    char *images[2], *fences[2];
+    for (int i = 0; i < 2; i++) {
+        memset(images[i] = alloc_malloc(SMALL), 0xff, SMALL);
+        fences[i] = alloc_malloc(100000);
+    }
+    for (int i = 0; i < 2; i++) alloc_free(images[i]);
+    require(dirty_nbytes() == 2 * SMALL, "%zu bytes are dirty, not two images\n", dirty_nbytes());
+    char *larger = alloc_malloc(LARGE);
+    require(dirty_nbytes() <= 2 * SMALL - LARGE + (2 << 20), "%zu bytes stay when as much is touched anew\n", dirty_nbytes());
+    require(!spans.totals.calm_until, "what was never purged is not regretted\n");
+    images[0] = alloc_malloc(SMALL);
+    images[1] = alloc_malloc(SMALL);
+    require(spans.totals.calm_until, "what was purged and is taken again is regretted\n");
+    for (int i = 0; i < 2; i++) alloc_free(images[i]);
+    char *largest = alloc_malloc(2 * LARGE);
+    require(dirty_nbytes() == 2 * SMALL, "%zu bytes are dirty, exchanged in spite of that\n", dirty_nbytes());
+    alloc_free(largest);
+    alloc_free(larger);
+    for (int i = 0; i < 2; i++) alloc_free(fences[i]);
+    sound();
+}
+
 static void purge_makes_memory_read_zero(void)
 {
     fill(1 << 20);
@@ -216,6 +242,6 @@ static void fork_in_the_middle_of_a_purge_loses_nothing(void)
 }
 
 UNIT_MAIN(PROMISE(purge_bounds_what_is_kept), PROMISE(purge_bound_follows_the_option), PROMISE(what_is_wanted_again_stays),
-          PROMISE(purge_makes_memory_read_zero),
+          PROMISE(what_grows_is_exchanged_for_what_is_free), PROMISE(purge_makes_memory_read_zero),
           PROMISE(fork_in_the_middle_of_a_purge_loses_nothing), PROMISE(refused_madvise_is_no_harm), PROMISE(pretended_madvise_is_no_harm),
           PROMISE(a_locked_page_keeps_no_other), PROMISE(refused_replacement_is_no_harm))

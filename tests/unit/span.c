@@ -198,7 +198,7 @@ static void spans_repair_rebuilds_everything_from_the_records(void)
 
 static void dirty_bits_are_those_of_the_model(void)
 {
-    static bool model[512];
+    static bool model[512], purged[512];
     enum { N = sizeof model };
     uint64_t state = seed_choose("dirty", unit_argument);
     life_check();
@@ -206,9 +206,19 @@ static void dirty_bits_are_those_of_the_model(void)
     for (int op = 0; op < 20000; op++) {
         size_t from = random_below(&state, N), n = 1 + random_below(&state, (uint32_t)(random_below(&state, 4) ? 9 : N - from)), count = 0;
         if (n > N - from) n = N - from;
-        bool mark = random_below(&state, 2);
-        mark ? dirty_mark(from, n) : dirty_wipe(from, n);
-        memset(model + from, mark, n);
+        size_t nagain = 0;
+        switch (random_below(&state, 5)) {
+            case 0: dirty_wipe(from, n); memset(model + from, 0, n); break;
+            case 1:
+                dirty_purge(from, n);
+                for (size_t i = from; i < from + n; i++) purged[i] |= model[i], model[i] = false;
+                break;
+            case 2:
+                for (size_t i = from; i < from + n; i++) nagain += purged[i], purged[i] = false;
+                require(dirty_retake(from, n) == nagain, "op %d, [%zu, %zu): %zu had been purged\n", op, from, from + n, nagain);
+                break;
+            default: dirty_mark(from, n); memset(model + from, 1, n);
+        }
         from = random_below(&state, N), n = 1 + random_below(&state, (uint32_t)(N - from));
         size_t first = from + n, end = from;
         for (size_t i = from; i < from + n; i++)
