@@ -48,7 +48,7 @@ static void *once(size_t size, size_t alignment, bool *is_zero)
 {
     *is_zero = false;
     if (size <= MEDIUM_MAX && alignment <= PAGE) return from_class(class_of_aligned(size, alignment), is_zero);
-    return large_alloc(own_heap(), size, alignment, is_zero);
+    return large_alloc(own_heap(), size, 0, alignment, is_zero);
 }
 
 /* Out of memory: what is free but out of reach is fetched, and the request tried once more. */
@@ -73,7 +73,11 @@ static void *get(size_t size, size_t alignment, bool *is_zero)
     return block;
 }
 
-SLOW void *alloc_malloc_slow(size_t size) { return get(size, GRANULE, &(bool){false}); }
+SLOW void *alloc_malloc_slow(size_t size)
+{
+    void *block = size > MEDIUM_MAX ? large_again(heap_own(), size) : NULL;
+    return block ? block : get(size, GRANULE, &(bool){false});
+}
 
 void *alloc_malloc(size_t size)
 {

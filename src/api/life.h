@@ -16,6 +16,7 @@
 enum life_state { LIFE_NONE, LIFE_BEGINNING, LIFE_ON };
 
 struct life {
+    char unused[CACHE_LINE]; /* what is read often should not begin a page (BEFORE in range.c) */
     _Atomic(uint32_t) state;
     bool is_kept; /* in a child: the kernel has not wiped the page, whatever it answered */
 } __attribute__((aligned(4096)));

@@ -14,7 +14,7 @@ static void *copy(const char *entry, void *p, size_t size, size_t usable)
 {
     bool is_growing = size > usable && size > MEDIUM_MAX;
     life_check();
-    void *block = is_growing ? large_alloc_growing(size, usable) : NULL;
+    void *block = is_growing ? large_alloc(heap_own(), size, usable, 1, &(bool){false}) : NULL;
     if (!block && !(block = alloc_malloc(size))) return NULL;
     memcpy(block, p, min_size(size, usable));
     enum push pushed = block_push(p);

@@ -25,6 +25,14 @@ INLINE bool bits_test_and_set(uint64_t *bits, uint64_t k)
     return was_set;
 }
 
+/* Has *word, a pointer, be `to` if it is `from`; returns whether it was. Atomic for the thread and its signal handlers alone. */
+INLINE bool bits_swap_if(void *word, const void *from, const void *to)
+{
+    bool was;
+    __asm__ volatile("cmpxchgq %3, %1" : "=@ccz"(was), "+m"(*(const void **)word), "+a"(from) : "r"(to) : "memory");
+    return was;
+}
+
 /* Index of the lowest set bit; bits is not 0. As 64 bits: the builtin's int costs an extension. */
 INLINE uint64_t bits_lowest(uint64_t bits)
 {
@@ -42,6 +50,11 @@ INLINE bool bits_test_and_set(uint64_t *bits, uint64_t k)
     uint64_t before = *bits;
     *bits |= (uint64_t)1 << k;
     return before == *bits;
+}
+
+INLINE bool bits_swap_if(void *word, const void *from, const void *to)
+{
+    return __atomic_compare_exchange_n((const void **)word, &from, to, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 INLINE uint64_t bits_lowest(uint64_t bits) { return (uint64_t)__builtin_ctzl(bits); }

@@ -6,7 +6,7 @@
  *      thread.heap --> | pairs: {free list, countdown} of the current span, per small class       | owner only, hot
  *                      | current, available lists, pending remote frees                           | owner only
  *                      | woken spans                                                              | any thread pushes
- *                      | kept large blocks                                                        | any thread puts and takes
+ *                      | kept large blocks, but for one                                           | any thread puts and takes
  *
  * thread.heap holds the distance of the record from `heap_empty`, a constant heap whose lists are empty: zero, which is
  * what thread-local storage holds before anything has run, is a thread that is not ready, and the fast paths need no
@@ -60,6 +60,7 @@ struct heap {
     uint32_t nforeign;           /* frees of others' blocks that did not take the short road, likewise */
     size_t patrol_at;            /* the slice at which the next look begins, and when it is due (trim.c) */
     uint64_t patrol_due;
+    struct span *again;          /* the large block that its thread freed last, if it had allocated it (large.c) */
     uint32_t room, hand;         /* bytes that may yet be gathered in `pending`, and which of it is posted next */
     _Atomic(uint32_t) busy;      /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
     _Atomic(uint32_t) state;     /* enum heap_state */

@@ -1,9 +1,9 @@
 #include "large.h"
+#include "../base/bits.h"
 #include "../os/map.h"
 #include "../os/options.h"
 
-/* From here pages are moved. A move is cheaper than a copy from some 512 KiB on (1 MiB: 7.7 us against 19.7), but it ends in fresh memory where
- * a copy finds some that is resident: bench_vector step holds 48.2 MB and has 15,600 page faults if it moves from 1 MiB, from 2 MiB 43.5 and 10,600. */
+/* From here pages are moved: cheaper than a copy from some 512 KiB on, but into fresh memory, where a copy finds some that is resident. */
 static const size_t MOVE_MIN = 2 * MIB;
 
 /* What cannot be moved is copied; from here into fresh memory and page by page, so that it is never there twice. Below, into memory that
@@ -41,11 +41,13 @@ static void drop(struct span *span)
  * array that is the result of a line. So malloc and free of 40,000 bytes take 290 instructions instead of 1,080, and no lock; and a pipeline
  * of buffers, which one thread allocates and another frees, 0.86 of the time (bench_medium). Past half a megabyte it does not matter: to
  * write that takes 8 us. Who wants anything else of the page level gives back first what is kept. It is no more than a heap's share of
- * dirty= (heap_kept_most), but for what two threads put there at once, and nothing under a limit, which does not charge what is free. */
+ * dirty= (heap_kept_most), but for what two put there at once, and nothing under a limit, which does not charge what is free. */
 static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 {
     _Atomic(struct span *) *place = NULL;
     if (!heap || options.limit.hard || atomic_load_explicit(&heap->state, memory_order_relaxed) != HEAP_OWNED) return NULL;
+    const struct span *again = PEEK(heap->again);
+    if (again) nslices += span_nslices(again);
     for (unsigned i = 0; i < KEPT_PLACES; i++) {
         const struct span *kept = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
         if (kept) nslices += span_nslices(kept);
@@ -54,8 +56,23 @@ static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
     return nslices <= PEEK(heap_kept_most) ? place : NULL;
 }
 
+/* One that its own thread frees is kept where no other thread looks, with no locked instruction: such wait until all is written that the
+ * program has stored. A pair of 65,536 bytes, a byte of each page written, took 136 ns and takes 71, the half of it for this (the rest:
+ * BEFORE in range.c), one of 40,000 takes 205 instructions. Of two threads that free it at once both may succeed, unless hardened. */
+static bool keep_again(struct span *span)
+{
+    struct heap *own = heap_own();
+    if (!own || span->home != own || own->again || options.limit.hard || options.mode != MODE_FAST) return false;
+    if (span_nslices(span) > PEEK(heap_kept_most)) return false;
+    __atomic_store_n(&span_desc(span)->owner, OWNER_NONE, __ATOMIC_RELAXED);
+    span_set_state(span, SPAN_KEPT);
+    if (UNLIKELY(!bits_swap_if(&own->again, NULL, span))) give(span); /* a signal handler was first */
+    return true;
+}
+
 bool large_keep(struct span *span)
 {
+    if (PEEK(span_desc(span)->owner) == OWNER_LARGE && keep_again(span)) return true;
     if (!claim(span)) return false; /* before that the record may be that of a span of blocks, and has no home */
     struct span *other = NULL;
     _Atomic(struct span *) *place = place_to_keep(span->home, span_nslices(span));
@@ -65,66 +82,80 @@ bool large_keep(struct span *span)
     return true;
 }
 
-static struct span *take_kept(struct heap *heap, size_t nslices)
+static struct span *taken(struct span *span, size_t nslices)
 {
-    for (unsigned i = 0; i < KEPT_PLACES; i++) {
-        struct span *span = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
-        if (!span || span_nslices(span) != nslices || !atomic_compare_exchange_strong(&heap->kept[i], &span, NULL)) continue;
-        if (LIKELY(span_nslices(span) == nslices)) return span_set_state(span, SPAN_LARGE), span;
-        give(span); /* a signal handler has taken it, cut it, and freed it */
-    }
+    if (LIKELY(span_nslices(span) == nslices)) return span_set_state(span, SPAN_LARGE), span;
+    give(span); /* a signal handler has taken it, cut it, and freed it */
     return NULL;
 }
 
-void large_give_kept(struct heap *heap)
+static struct span *take_again(struct heap *heap, size_t nslices)
 {
-    for (unsigned i = 0; heap && i < KEPT_PLACES; i++) {
+    struct span *span = heap->again;
+    return span && span_nslices(span) == nslices && bits_swap_if(&heap->again, span, NULL) ? taken(span, nslices) : NULL;
+}
+
+static struct span *take_kept(struct heap *heap, size_t nslices)
+{
+    struct span *found = take_again(heap, nslices);
+    for (unsigned i = 0; i < KEPT_PLACES && !found; i++) {
+        struct span *span = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
+        if (!span || span_nslices(span) != nslices || !atomic_compare_exchange_strong(&heap->kept[i], &span, NULL)) continue;
+        found = taken(span, nslices);
+    }
+    return found;
+}
+
+void *large_again(struct heap *heap, size_t size)
+{
+    size_t nbytes = pages_for(size);
+    struct span *span = heap ? take_again(heap, slices_for(nbytes)) : NULL;
+    return span ? publish(span, nbytes, heap) : NULL;
+}
+
+static void give_shared(struct heap *heap)
+{
+    for (unsigned i = 0; i < KEPT_PLACES; i++) {
         struct span *span = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
         if (span && (span = atomic_exchange(&heap->kept[i], NULL)) != NULL) give(span);
     }
 }
 
-void large_give_all_kept(void)
+void large_give_kept(struct heap *heap)
 {
-    struct heap *heap;
-    for (size_t i = 0; (heap = heap_at(i)) != NULL; i++) large_give_kept(heap);
+    struct span *span = heap ? heap->again : NULL;
+    if (span && bits_swap_if(&heap->again, span, NULL)) give(span);
+    if (heap) give_shared(heap);
 }
 
-void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *is_zero)
+void large_give_all_kept(void)
+{
+    for (size_t i = 0; heap_at(i); i++) give_shared(heap_at(i));
+}
+
+/* For `size` bytes of a block that had `before`, 0 of a new one. Who grows by less than a quarter will do so again, and gets room to: a quarter of
+ * what it has, and up to a megabyte more, not touched meanwhile. So every byte is copied a few times, not once a step. Who doubles would
+ * only have more than it needs. (Figures: ../README.md.) */
+static struct span *take_growing(size_t size, size_t before, size_t alignment, bool want_clean)
+{
+    size_t nslices = slices_for(size), quarter = nslices / 4, room = quarter + min_size(quarter, MIB / SLICE_SIZE);
+    struct span *span = size - before < before / 4 ? span_take(nslices + room, alignment, SPAN_LARGE, want_clean) : NULL;
+    return span ? span : span_take(nslices, alignment, SPAN_LARGE, want_clean);
+}
+
+void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignment, bool *is_zero)
 {
     size_t nbytes = pages_for(size);
-    struct span *span = heap && alignment <= SLICE_SIZE ? take_kept(heap, slices_for(nbytes)) : NULL;
+    struct span *span = heap && !before && alignment <= SLICE_SIZE ? take_kept(heap, slices_for(nbytes)) : NULL;
     *is_zero = false;
     if (span) return publish(span, nbytes, heap);
     large_give_kept(heap);
     if (!limit_charge(nbytes, true)) return NULL;
-    span = span_take(slices_for(nbytes), max_size(alignment >> SLICE_SHIFT, 1), SPAN_LARGE, false);
+    span = take_growing(nbytes, before, max_size(alignment >> SLICE_SHIFT, 1), false);
     if (!span) return limit_refund(nbytes), NULL;
     *is_zero = span->is_clean;
     purge_in_exchange(span_nslices(span) - span->ndirty);
     return publish(span, nbytes, heap);
-}
-
-/* For `size` bytes of a block that had `before`. Who grows by less than a quarter will do so again, and gets room to: a quarter of
- * what it has, and up to a megabyte more, not touched meanwhile. So every byte is copied a few times, not once a step: bench_vector
- * step (64 KiB more each time, to 4 MiB) 8.3 us an op without, 3.4 with (jemalloc 3.1), at 5 % more peak. Who doubles would only
- * have more than it needs: with room for everybody bench_vector double holds 23 % more. */
-static struct span *take_growing(size_t size, size_t before, bool want_clean)
-{
-    size_t nslices = slices_for(size), quarter = nslices / 4, room = quarter + min_size(quarter, MIB / SLICE_SIZE);
-    struct span *span = size - before < before / 4 ? span_take(nslices + room, 1, SPAN_LARGE, want_clean) : NULL;
-    return span ? span : span_take(nslices, 1, SPAN_LARGE, want_clean);
-}
-
-void *large_alloc_growing(size_t size, size_t before)
-{
-    size_t nbytes = pages_for(size);
-    large_give_kept(heap_own());
-    if (!limit_charge(nbytes, true)) return NULL;
-    struct span *span = take_growing(nbytes, before, false);
-    if (!span) return limit_refund(nbytes), NULL;
-    purge_in_exchange(span_nslices(span) - span->ndirty);
-    return publish(span, nbytes, heap_own());
 }
 
 bool large_free(void *block)
@@ -172,7 +203,7 @@ void *large_move(struct span *from, size_t size)
     size_t nbytes = pages_for(size), length = min_size(from->nbytes, nbytes);
     bool may_move = options.mremap && seam_may_be_put() && !(from->nmoved && moves_one_only);
     if (length < (may_move ? MOVE_MIN : CARRY_MIN) || !limit_charge(nbytes - length, true)) return NULL;
-    struct span *to = take_growing(nbytes, from->nbytes, true);
+    struct span *to = take_growing(nbytes, from->nbytes, 1, true);
     if (!to || !to->is_clean) {
         if (to) give(to);
         return limit_refund(nbytes - length), NULL;

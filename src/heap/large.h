@@ -15,13 +15,15 @@ INLINE struct span *large_of(const void *p)
     return PEEK(range.table[range_index(p)].owner) == OWNER_LARGE ? range.records + range_index(p) : NULL;
 }
 
-/* size at most PTRDIFF_MAX, alignment a power of two; of what `heap`, NULL none, keeps if it has one of this size. NULL: out of memory. */
-void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *is_zero);
+/* size at most PTRDIFF_MAX, alignment a power of two; before: of the smaller block that has outgrown its place, else 0, and then one of this
+ * size that `heap`, NULL none, keeps. NULL: out of memory. */
+void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignment, bool *is_zero);
 
-/* A block of `size` for one of `before`, less than that, which has outgrown its place. NULL: out of memory. */
-void *large_alloc_growing(size_t size, size_t before);
+/* The block that the calling thread, whose heap this is, freed last, if it has that size and was its own. NULL: not so. */
+void *large_again(struct heap *heap, size_t size);
 
-/* Gives back what a heap, NULL none, keeps of the large blocks that its thread has allocated; what all do. Any thread. */
+/* Gives back what a heap, NULL none, keeps of the large blocks that its thread has allocated, owner only; what all keep but for the one
+ * that a thread may have again, any thread. */
 void large_give_kept(struct heap *heap);
 void large_give_all_kept(void);
 

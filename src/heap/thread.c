@@ -127,7 +127,7 @@ struct heap *heap_unpool(void)
 
 static bool map_place(size_t index)
 {
-    if (!table.mapped) table.start = (uintptr_t)range.records + TABLE_DISTANCE;
+    if (!table.mapped) table.start = ((uintptr_t)range.records & ~(PAGE - 1)) + TABLE_DISTANCE;
     uintptr_t first = (uintptr_t)place(NSTATIC), end = (uintptr_t)(place(index) + 1);
     if (end <= first + table.mapped) return true;
     if (os_map_here((void *)(first + table.mapped), TABLE_STEP) != OS_DONE) return false;
@@ -211,6 +211,7 @@ void heaps_repair(struct heap *own, bool are_all_gone)
         struct heap *heap = place(i);
         uint32_t state = atomic_load_explicit(&heap->state, memory_order_relaxed);
         for (unsigned k = 0; k < KEPT_PLACES; k++) atomic_store_explicit(&heap->kept[k], NULL, memory_order_relaxed);
+        heap->again = NULL;
         if (heap == own || i == SHARED || state == HEAP_LOST) continue;
         if (state == HEAP_OWNED) heaps_have_vanished = true;
         if (atomic_load_explicit(&heap->busy, memory_order_relaxed)) lose(heap);

@@ -30,6 +30,7 @@ struct option_limit {
 #define OPTION_WORD struct word
 
 struct options {
+    char unused[CACHE_LINE]; /* the linker has it begin a page, where nothing should lie that is read often (BEFORE in range.c) */
 #define OPTION(kind, key, ...) OPTION_##kind key;
 #include "options.def"
 #undef OPTION

@@ -9,16 +9,10 @@
  * branch on the size can mispredict. Spans have 1 to 8 slices, the fewest that hold 8 blocks and waste at most 2 % at the tail.
  * One more is for a database's page of 4 KiB and its own, 4,368 bytes; sqlite holds 1.12 of glibc's memory without it.
  *
- * A power of two has room for a little more, so that its blocks lie an odd number of cache lines apart, or of quarters of them. At 4,096 bytes
- * all first words were in one of the first-level cache's 64 sets, 8 of them at a time: to write 200 of these in turn took 20 ns each, now
- * 2.5 (glibc 2.4); the transpose of a matrix of 512 rows by malloc 12.8 and 3.7 ns (2.7), its product 6.3 and 2.1 (2.8). So do other sizes
- * from 2.5 KiB on, where it costs no slice. For whoever asks for that alignment the powers themselves, but for 2,048,
- * are classes, too. The spans are longer, and fewer of them empty themselves: of 1 GiB of 1 to 32 KiB, nine of ten freed at random, 8.9 times
- * what is live is held at first, not 7.5 (rpmalloc 8.8); what rests goes later (heap/trim.c).
- *
- * They end at 32 KiB, for what bigger blocks leave free in spans of a class is seldom wanted again in that very class. Up to 256 KiB,
- * bench_zeroed held 28.6 MiB instead of 10.8 and was 18 % slower, bench_medium 18.9 instead of 9.7 (and a fifth faster), python
- * replayed 1.39 of the leanest instead of 1.00, bench_vector step was a quarter slower.
+ * A power of two has room for a little more, so that its blocks lie an odd number of cache lines apart, or of quarters of them, and do not
+ * all begin in one set of the cache. So do other sizes from 2.5 KiB on, where it costs no slice. For whoever asks for that alignment the
+ * powers themselves, but for 2,048, are classes, too. They end at 32 KiB, for what bigger blocks leave free in spans of a class is seldom
+ * wanted again in that very class. (Figures: ../README.md.)
  * Constant; any thread. */
 #ifndef MSPACE_CLASS_H
 #define MSPACE_CLASS_H

@@ -24,12 +24,7 @@
  * 10 us, and 700 before.
  *
  * Purging waits half a millisecond, unless there is far too much: frees come in bursts, and their maker should not wait. For the same
- * reason nobody purges for longer than that at a time, unless there is far too much, as after the free of a huge block.
- *
- * Large-block churn (bench_large 5000: 256 KiB-16 MiB, 8 live): with max(dirty=, live / 8) alone
- * 1,350 us an operation and 123 MB at most, for the holes spoil free spans for the next large block; like this 16 us and 96 MB
- * (tcmalloc 17 us and 119 MB, glibc 340 us and 101 MB). 90 % of 512 MB freed in address order, then 1,000 small
- * operations: 1.1 of what is live is left. */
+ * reason nobody purges for longer than that at a time, unless there is far too much, as after the free of a huge block. */
 #include "dirty.h"
 #include "../os/map.h"
 #include "../os/options.h"

@@ -58,7 +58,7 @@ struct block {
 
 /* Where frees go: the free blocks, and what is due until the next event of the span. Each free takes its weight off `due`
  * (small: the block's address; medium: 1), and the one that makes it underflow raises the event. One subtraction so
- * counts and checks: of a span whose blocks have all come back, the addresses add up, or one came twice (refill.c). */
+ * counts and checks: of a span whose blocks have all come back, the addresses add up, or one came twice (event.c). */
 struct pair {
     union {
         struct block *head; /* small: a list */

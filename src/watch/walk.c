@@ -132,8 +132,8 @@ static size_t verify_kept(size_t *n)
     struct heap *heap;
     size_t errors = 0;
     for (size_t i = *n = 0; (heap = heap_at(i)) != NULL; i++)
-        for (unsigned k = 0; k < KEPT_PLACES; k++) {
-            const struct span *kept = atomic_load_explicit(&heap->kept[k], memory_order_relaxed);
+        for (unsigned k = 0; k <= KEPT_PLACES; k++) {
+            const struct span *kept = k < KEPT_PLACES ? atomic_load_explicit(&heap->kept[k], memory_order_relaxed) : PEEK(heap->again);
             *n += kept != NULL;
             if (kept && span_state(kept) != SPAN_KEPT) broken("what is kept is neither in use nor free", kept), errors++;
         }

@@ -122,6 +122,18 @@ static void set_up_owner(void)
 
 static void drop_0_and_1(void) { drop_0(), drop_1(); }
 static void take_and_drop_large(void) { drop(take(LARGE)); }
+
+/* A large block of 0's and of 1's, who have freed another, and so have nowhere for it but where any thread may look. */
+static void hold_large_9(void) { held[CAPACITY] = take(LARGE), take_and_drop_large(); }
+static void hold_large_10(void) { held[CAPACITY + 1] = take(LARGE), take_and_drop_large(); }
+static void drop_10(void) { drop(held[CAPACITY + 1]); }
+static void set_up_kept(void)
+{
+    set_up_exhausted();
+    as(0, hold_large_9);
+    as(1, hold_large_10);
+}
+
 static void take_and_drop_small(void) { drop(take(SMALL)); }
 static void own_small(void) { grow_up(SMALL), alloc_free(alloc_malloc(SMALL)); }
 static void set_up_small(void)
@@ -150,6 +162,7 @@ static const struct scene SCENES[] = {
     {SCENE(in_the_middle_of_young_refills), .set_up = set_up_heaps, .run = {take_and_drop, take_and_drop_small}, .check = check, .child = child},
     {SCENE(in_the_middle_of_small_blocks), .set_up = set_up_small, .run = {take_and_drop_two_small, take_and_drop_small}, .check = check, .child = child},
     {SCENE(in_the_middle_of_large_blocks), .set_up = set_up_exhausted, .run = {take_and_drop_large, take_and_drop_large}, .check = check, .child = child},
+    {SCENE(in_the_middle_of_what_is_kept), .set_up = set_up_kept, .run = {drop_9, drop_10}, .check = check, .child = child},
     {SCENE(in_the_middle_of_a_purge_and_a_large_block), .set_up = set_up_dirty, .run = {take_and_drop_large, purge}, .check = check, .child = child},
     {SCENE(in_the_middle_of_what_needs_no_heap), .set_up = set_up_dirty_without_heaps, .run = {take_and_drop_large, purge}, .check = check, .child = child},
     {.promise = NULL},

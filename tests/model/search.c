@@ -210,7 +210,7 @@ static void fork_here(void)
 {
     struct thread home = thread;
     during = CHILD;
-    machine_note(&life);
+    machine_note(&life.state);
     life.state = LIFE_NONE;
     scene->child();
     thread = home;

@@ -1,0 +1,2 @@
+# A thread's next large block is one that the repair has freed.
+/heap->again = NULL/d
