@@ -1,8 +1,8 @@
 /* helper.c - helper=1: a thread of the library's own that gives memory back when nobody else comes by to do it.
  *
- * Four times a second it looks at the page level. What has not changed since it looked last is idle: everything free goes back, and
- * so do the spans that others' frees have emptied and whose owners sleep. It never allocates, takes no signals, and has no heap. Off
- * by default: programs count their threads, and some may have but one (unshare(2), setns(2)). */
+ * Four times a second it looks at the page level. What has not changed since it looked last is idle: all that is free goes back but a
+ * block of each thread's (large.h), and so do the spans that others' frees have emptied and whose owners sleep. It never allocates, takes
+ * no signals, and has no heap. Off by default: programs count their threads, and some may have but one (unshare(2), setns(2)). */
 #include "../heap/large.h"
 #include "../heap/remote.h"
 #include "../os/lock.h"

@@ -40,7 +40,7 @@ struct place {
 
 enum {
     KEPT_PLACES = 4, /* large blocks that a heap keeps: as many as zlib's deflateInit takes, which are of 5 slices; */
-    KEPT_SLICES = 8, /* half a megabyte at most */
+    KEPT_SLICES = 8, /* half a megabyte at most, and as much that its thread may have again */
     NPENDING = 256, /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */

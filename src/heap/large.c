@@ -41,7 +41,7 @@ static void drop(struct span *span)
  * array that is the result of a line. So malloc and free of 40,000 bytes take 290 instructions instead of 1,080, and no lock; and a pipeline
  * of buffers, which one thread allocates and another frees, 0.86 of the time (bench_medium). Past half a megabyte it does not matter: to
  * write that takes 8 us. Who wants anything else of the page level gives back first what is kept. It is no more than a heap's share of
- * dirty= (heap_kept_most), but for what two put there at once, and nothing under a limit, which does not charge what is free. */
+ * dirty= (heap_kept_most), and one block (below), but for what two put there at once, and nothing under a limit, which does not charge what is free. */
 static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 {
     _Atomic(struct span *) *place = NULL;

@@ -2,6 +2,7 @@
 
 static uint64_t *word_of(size_t slice) { return &range.records[slice & ~(size_t)63].dirty; }
 static uint64_t *purged_of(size_t slice) { return &range.records[slice & ~(size_t)63].purged; }
+static size_t purged_end; /* none that lies behind it is purged: the records of a large fresh span need not be touched */
 
 /* Bits [low, high) of a word; 0 <= low < high <= 64. */
 static uint64_t mask(size_t low, size_t high) { return ~(uint64_t)0 >> (64 - (high - low)) << low; }
@@ -23,6 +24,7 @@ void dirty_wipe(size_t from, size_t n)
 
 void dirty_purge(size_t from, size_t n)
 {
+    purged_end = max_size(purged_end, from + n);
     for (size_t i = from; i < from + n; i = next_word(i)) *purged_of(i) |= *word_of(i) & part(i, from + n);
     dirty_wipe(from, n);
 }
@@ -30,9 +32,9 @@ void dirty_purge(size_t from, size_t n)
 size_t dirty_retake(size_t from, size_t n)
 {
     size_t count = 0;
-    for (size_t i = from; i < from + n; i = next_word(i)) {
+    for (size_t i = from; i < min_size(from + n, purged_end); i = next_word(i)) {
         uint64_t again = *purged_of(i) & part(i, from + n);
-        *purged_of(i) &= ~again;
+        if (again) *purged_of(i) ^= again;
         count += (size_t)__builtin_popcountl(again);
     }
     return count;

@@ -17,8 +17,8 @@ static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is 
 
 /* An odd number of pages short of whole GiB: AMD's first-level cache looks for a line in the one way that a hash of address bits 12 to 27
  * names, and two lines of a set that agree in it throw each other out (Lipp et al., Take A Way, 2020, section 4). At whole GiB the first
- * desc and the first block did, at each free: on Zen 3 a pair of 16 bytes took 16 to 35 ns, now 7, one of 20,000 bytes 11.5, now 8.4.
- * As the pages are, a desc, a record or a heap (thread.c) agrees with a block only in slices 6 to 13 of each 16, and there with one page. */
+ * desc and the first block did, at each free (figures: ../README.md). As the pages are, a desc, a record or a heap (thread.c) agrees
+ * with a block only in slices 6 to 13 of each 16, and there with one page. */
 static const uintptr_t DESC_DISTANCE = 16 * GIB - 0xd5 * PAGE, RECORD_DISTANCE = 48 * GIB - 0x97 * PAGE,
                        REMOTE_DISTANCE = 176 * GIB - 0x6b * PAGE;
 static const uintptr_t FALLBACK = 0x670000000000; /* far from both ends; valgrind and emulators honour it too */
@@ -123,8 +123,7 @@ static size_t map_with_tables(size_t at, size_t step, size_t need, enum os_answe
  *
  * Above the first `huge=` bytes huge pages are asked for as the range grows: as a rule one mapping from there to the end. First
  * touch is then a fifth of the price, but a huge page is held whole, and smaller programs are no faster (figures: ../README.md).
- * Nor are they asked for while a quarter of what is in use has never been touched: 50 threads with a span for each of their classes,
- * a page or two of each carved, held 84 MB on huge pages, else 12 (stress_threads_start_and_exit).
+ * Nor are they asked for while a quarter of what is in use has never been touched, as in spans of which a page or two are carved.
  *
  * Where the system makes huge pages unasked (THP=always), the part that is to have ordinary ones says so, or cat would hold 2 MB.
  *

@@ -145,8 +145,9 @@ struct span_totals {
     size_t live, dirty, clean; /* slices in use, free and dirty, free and clean */
     size_t peak;               /* the most that was live of late (purge.c), */
     size_t shrunk, drained;    /* and how much was given since, with little taken: all; and in small pieces */
+    size_t purged;             /* and not taken again, but for what was exchanged */
     uint64_t aged;             /* the tick up to which time has been counted */
-    uint64_t calm, calm_until; /* nothing is purged that churn would want: for so many ticks, until that one (purge.c) */
+    struct calm { uint64_t ticks, until; } purging, exchanging; /* for so many, until that one, nothing is that churn would want (purge.c) */
 };
 
 struct spans {

@@ -116,16 +116,31 @@ static void what_grows_is_exchanged_for_what_is_free(void)
     require(dirty_nbytes() == 2 * SMALL, "%zu bytes are dirty, not two images\n", dirty_nbytes());
     char *larger = alloc_malloc(LARGE);
     require(dirty_nbytes() <= 2 * SMALL - LARGE + (2 << 20), "%zu bytes stay when as much is touched anew\n", dirty_nbytes());
-    require(!spans.totals.calm_until, "what was never purged is not regretted\n");
+    require(!spans.totals.exchanging.until, "what was never purged is not regretted\n");
     images[0] = alloc_malloc(SMALL);
     images[1] = alloc_malloc(SMALL);
-    require(spans.totals.calm_until, "what was purged and is taken again is regretted\n");
+    require(spans.totals.exchanging.until, "what was exchanged and is taken again is regretted\n");
+    require(!spans.totals.purging.until && !spans.totals.purged, "as what was purged for another reason\n");
     for (int i = 0; i < 2; i++) alloc_free(images[i]);
     char *largest = alloc_malloc(2 * LARGE);
     require(dirty_nbytes() == 2 * SMALL, "%zu bytes are dirty, exchanged in spite of that\n", dirty_nbytes());
     alloc_free(largest);
     alloc_free(larger);
     for (int i = 0; i < 2; i++) alloc_free(fences[i]);
+    sound();
+}
+
+/* The records of its slices lie on 1,024 pages and more. */
+static void a_large_block_that_nobody_touches_costs_no_page_faults(void)
+{
+    options.huge = (size_t)1 << 40;
+    touch_in_turn(8 << 20, 1);
+    purge_down_to(0);
+    long before = nfaults();
+    void *block = alloc_malloc((size_t)4 << 30);
+    long faults = nfaults() - before;
+    require(!block || faults < 100, "%ld page faults\n", faults); /* none where so much may not be promised */
+    alloc_free(block);
     sound();
 }
 
@@ -242,6 +257,7 @@ static void fork_in_the_middle_of_a_purge_loses_nothing(void)
 }
 
 UNIT_MAIN(PROMISE(purge_bounds_what_is_kept), PROMISE(purge_bound_follows_the_option), PROMISE(what_is_wanted_again_stays),
-          PROMISE(what_grows_is_exchanged_for_what_is_free), PROMISE(purge_makes_memory_read_zero),
+          PROMISE(what_grows_is_exchanged_for_what_is_free),
+          PROMISE(a_large_block_that_nobody_touches_costs_no_page_faults), PROMISE(purge_makes_memory_read_zero),
           PROMISE(fork_in_the_middle_of_a_purge_loses_nothing), PROMISE(refused_madvise_is_no_harm), PROMISE(pretended_madvise_is_no_harm),
           PROMISE(a_locked_page_keeps_no_other), PROMISE(refused_replacement_is_no_harm))
