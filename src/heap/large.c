@@ -38,7 +38,7 @@ static void drop(struct span *span)
 }
 
 /* What a heap keeps: a large block that is freed is often wanted again, of just that size and where it came from, as a buffer is, or an
- * array that is the result of a line. So malloc and free of 40,000 bytes take 290 instructions instead of 1,080, and no lock; and a pipeline
+ * array that is the result of a line. So malloc and free of 40,000 bytes take 304 instructions instead of 1,080, and no lock; and a pipeline
  * of buffers, which one thread allocates and another frees, 0.86 of the time (bench_medium). Past half a megabyte it does not matter: to
  * write that takes 8 us. Who wants anything else of the page level gives back first what is kept. It is no more than a heap's share of
  * dirty= (heap_kept_most), and one block (below), but for what two put there at once, and nothing under a limit, which does not charge what is free. */

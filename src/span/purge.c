@@ -191,8 +191,8 @@ static void grow_old(void)
     lock_drop(&spans.lock);
 }
 
-/* Of the last `burst` bytes as much as goes in half a millisecond, 0 is an exchange; nothing if the kernel has refused to when there was about
- * as much: it is asked again an eighth later. */
+/* Down to `keep`, of the last `burst` bytes as much as goes in half a millisecond; without such it is an exchange. Nothing if the kernel
+ * has refused when there was about as much: it is asked again an eighth later. */
 static void purge_unless_refused(size_t keep, size_t burst)
 {
     static _Atomic(size_t) refused;
