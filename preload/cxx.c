@@ -7,7 +7,6 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <stdatomic.h>
-#include <string.h>
 
 /* Every C++ run-time defines it, and one relocation tells: a C program pays for no look-up by name. */
 extern void __cxa_throw(void) __attribute__((weak));
@@ -47,7 +46,7 @@ static bool is_runtime(const char *path)
     static const char *const PREFIX[] = {"libstdc++.so", "libc++.so", "libc++abi.so", "libcxxrt.so"};
     const char *name = text_base_name(path);
     for (size_t i = 0; i < sizeof PREFIX / sizeof *PREFIX; i++)
-        if (strncmp(name, PREFIX[i], strlen(PREFIX[i])) == 0) return true;
+        if (text_behind(PREFIX[i], name)) return true;
     return false;
 }
 

@@ -14,7 +14,9 @@
  * real dlopen searches, and expands $ORIGIN, for the object that its return address lies in, so it is jumped to, not called. */
 #include "deepbind.h"
 #include "../src/base/text.h"
+#include "../src/os/map.h"
 #include "../src/os/options.h"
+#include "../src/os/sys.h"
 #include "next.h"
 #include "rebind.h"
 
@@ -24,7 +26,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void *dlopen(const char *path, int flags) __attribute__((visibility("default")));
@@ -54,7 +56,9 @@ static const void *at(const struct file *file, uint64_t offset, uint64_t nbytes)
 static const char *string_at(const struct file *file, uint64_t offset)
 {
     const char *string = at(file, offset, 1);
-    return string && memchr(string, 0, file->size - offset) ? string : NULL;
+    for (const char *end = string; end && end < file->bytes + file->size; end++)
+        if (!*end) return string;
+    return NULL;
 }
 
 struct object {
@@ -123,8 +127,9 @@ static bool brings_what_is_there(const struct object *object)
 /* The length of libssl.so in libssl.so.3: what two versions of a library share. */
 static size_t stem(const char *name)
 {
-    const char *end = strstr(name, ".so");
-    return end ? (size_t)(end - name) + 3 : strlen(name);
+    for (const char *end = name; *end; end++)
+        if (text_behind(".so", end)) return (size_t)(end - name) + 3;
+    return strlen(name);
 }
 
 /* Stops at a loaded library that is another version of `name`. */
@@ -152,25 +157,29 @@ static bool needs_another_version(const struct object *object)
 
 static bool map_file(const char *path, struct file *file)
 {
-    struct stat status;
-    void *bytes = MAP_FAILED;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && fstat(fd, &status) == 0) bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (fd >= 0) close(fd);
-    if (bytes == MAP_FAILED) return false;
-    *file = (struct file){bytes, (size_t)status.st_size};
-    return true;
+    long fd = os_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0), at = -1;
+    long size = fd < 0 ? 0 : os_call(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
+    if (size > 0) at = os_call(SYS_mmap, 0, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (fd >= 0) os_call(SYS_close, fd, 0, 0, 0, 0, 0);
+    *file = (struct file){(const char *)at, (size_t)size};
+    return at >= 0 || at <= -4096;
+}
+
+static bool has(const char *string, char byte)
+{
+    while (*string && *string != byte) string++;
+    return *string == byte;
 }
 
 /* Neither searched for nor expanded: the same file whoever asks. */
-static bool is_path(const char *path) { return strchr(path, '/') && !strchr(path, '$'); }
+static bool is_path(const char *path) { return has(path, '/') && !has(path, '$'); }
 
 static bool has_need_of_it(const char *path)
 {
     struct object object = {.nentries = 0};
     if (!map_file(path, &object.file)) return false;
     bool has_need = read_object(&object) && (brings_what_is_there(&object) || needs_another_version(&object));
-    munmap((void *)(uintptr_t)object.file.bytes, object.file.size);
+    os_unmap((void *)(uintptr_t)object.file.bytes, object.file.size);
     return has_need;
 }
 

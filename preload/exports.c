@@ -33,8 +33,8 @@
 #define ALIAS(name) __attribute__((alias(#name), visibility("default"))) COPY(name)
 
 /* By this pthread_atfork tells libc whose handlers they are. The compiler's start files, which we do without, define it. */
-extern void *__dso_handle HIDDEN;
-void *__dso_handle = &__dso_handle;
+extern void *const __dso_handle HIDDEN;
+void *const __dso_handle = (void *)(uintptr_t)&__dso_handle;
 
 /* --- the slow doors --- */
 

@@ -11,11 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Defined by the run-time of an instrumented program. */
-extern void __asan_init(void) __attribute__((weak));
-extern void __lsan_init(void) __attribute__((weak));
-extern void __tsan_init(void) __attribute__((weak));
-extern void __msan_init(void) __attribute__((weak));
+/* Defined by the run-time of an instrumented program that brings an allocator: of AddressSanitizer, LeakSanitizer, ThreadSanitizer, MemorySanitizer. */
+extern int __sanitizer_get_ownership(const volatile void *p) __attribute__((weak));
 
 enum { UNDECIDED, SERVES, FORWARDS };
 static _Atomic(int) decision;
@@ -47,7 +44,7 @@ static bool is_interposed(void)
 static COLD bool decide(void)
 {
     life_check();
-    bool forwards = is_interposed() || __asan_init || __lsan_init || __tsan_init || __msan_init || options.disable ||
+    bool forwards = is_interposed() || __sanitizer_get_ownership || options.disable ||
                     (process.name && option_list_has(&options.skip, process.name));
     atomic_store_explicit(&decision, forwards ? FORWARDS : SERVES, memory_order_relaxed);
     return forwards;

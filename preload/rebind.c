@@ -4,11 +4,13 @@
  * libc's malloc, or with the stub that would look it up at the first call, is overwritten, also where it has been made read-only since. An
  * object that brings an allocator of its own keeps that. */
 #include "rebind.h"
+#include "../src/base/text.h"
+#include "../src/os/sys.h"
 #include "../src/span/class.h"
 
 #include <dlfcn.h>
-#include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 /* The exported function that takes the place of libc's, or NULL. */
 static void *ours_for(const char *name)
@@ -17,7 +19,7 @@ static void *ours_for(const char *name)
                                          "memalign", "posix_memalign", "valloc", "pvalloc", "malloc_usable_size",
                                          "cfree"};
     for (size_t i = 0; i < sizeof FAMILY / sizeof *FAMILY; i++)
-        if (strcmp(name, FAMILY[i]) == 0) return dlsym(RTLD_DEFAULT, name);
+        if (text_behind(FAMILY[i], name) && text_behind(name, FAMILY[i])) return dlsym(RTLD_DEFAULT, name);
     return NULL;
 }
 
@@ -75,10 +77,10 @@ static int rebind_newcomer(struct dl_phdr_info *object, size_t size, void *argum
             relro = start & ~(uintptr_t)(PAGE - 1), end = (start + part->p_memsz) & ~(uintptr_t)(PAGE - 1);
     }
     if (!dynamic.symbols || !dynamic.strings) return 0;
-    if (relro < end && mprotect((void *)relro, end - relro, PROT_READ | PROT_WRITE) != 0)
+    if (relro < end && os_call(SYS_mprotect, (long)relro, (long)(end - relro), PROT_READ | PROT_WRITE, 0, 0, 0) != 0)
         return 0; /* forbidden: libc's malloc it is */
     rebind(&dynamic, object->dlpi_addr, newcomers->first);
-    if (relro < end) mprotect((void *)relro, end - relro, PROT_READ);
+    if (relro < end) os_call(SYS_mprotect, (long)relro, (long)(end - relro), PROT_READ, 0, 0, 0);
     return 0;
 }
 

@@ -106,10 +106,9 @@ COLD struct heap *life_thread(void)
     return heap;
 }
 
-/* What pthread_atfork calls in glibc. Absent under musl, where a child repairs itself when it first comes here (life_check), as a child of a
- * bare clone does. */
+/* pthread_atfork's, in glibc. Without it (musl) a child repairs itself when it first comes here (life_check), as that of a bare clone does. */
 extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *dso) __attribute__((weak));
-extern void *__dso_handle HIDDEN;
+extern void *const __dso_handle HIDDEN;
 
 __attribute__((constructor)) static void ready(void)
 {
@@ -117,7 +116,7 @@ __attribute__((constructor)) static void ready(void)
     life_came_late = program_invocation_name[0] != 0;
     read_process(); /* and no more: a program that never allocates pays for nothing else */
     has_exit_key = pthread_key_create(&exit_key, at_thread_exit) == 0;
-    if (__register_atfork) __register_atfork(before_fork, NULL, after_fork_in_child, &__dso_handle);
+    if (__register_atfork) __register_atfork(before_fork, NULL, after_fork_in_child, (void *)(uintptr_t)&__dso_handle);
     is_ready = true;
     if (!options.inherit) os_forget_preload(&process);
     options_tell();

@@ -1,7 +1,5 @@
 #include "text.h"
 
-#include <string.h>
-
 static void text_byte(struct text *text, char byte)
 {
     if (text->length < sizeof text->bytes) text->bytes[text->length++] = byte;
@@ -31,6 +29,7 @@ void text_pointer(struct text *text, const void *pointer)
 
 const char *text_base_name(const char *path)
 {
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    return slash ? slash + 1 : path;
+    for (const char *at = path; at && *at; at++)
+        if (*at == '/') path = at + 1;
+    return path;
 }

@@ -1,7 +1,7 @@
 /* text.h - one line of text, put together without stdio and without malloc.
  *
- * The buffer is the caller's and fixed; what does not fit is cut, never written past the end. Any thread,
- * async-signal-safe: no state but the caller's. */
+ * The buffer is the caller's and fixed; what does not fit is cut. Any thread, async-signal-safe: no state but the caller's. By hand: at
+ * start a sanitizer's string functions are not ready yet, and every name of libc's costs the loader 0.1 us in each program. */
 #ifndef MSPACE_TEXT_H
 #define MSPACE_TEXT_H
 
@@ -18,5 +18,12 @@ void text_pointer(struct text *text, const void *pointer); /* appends as 0x and 
 
 /* What follows the last slash of a path; NULL for NULL. Safe before any start. */
 const char *text_base_name(const char *path);
+
+/* What follows `start` in a string that begins with it, else NULL. */
+INLINE const char *text_behind(const char *start, const char *string)
+{
+    while (*start && *string == *start) string++, start++;
+    return *start ? NULL : string;
+}
 
 #endif

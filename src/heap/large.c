@@ -38,10 +38,9 @@ static void drop(struct span *span)
 }
 
 /* What a heap keeps: a large block that is freed is often wanted again, of just that size and where it came from, as a buffer is, or an
- * array that is the result of a line. So malloc and free of 40,000 bytes take 304 instructions instead of 1,080, and no lock; and a pipeline
- * of buffers, which one thread allocates and another frees, 0.86 of the time (bench_medium). Past half a megabyte it does not matter: to
- * write that takes 8 us. Who wants anything else of the page level gives back first what is kept. It is no more than a heap's share of
- * dirty= (heap_kept_most), and one block (below), but for what two put there at once, and nothing under a limit, which does not charge what is free. */
+ * array that is the result of a line (figures: ../README.md). Who wants anything else of the page level gives back first what is kept. It
+ * is no more than a heap's share of dirty= (heap_kept_most), and one block (below), but for what two put there at once, and nothing under
+ * a limit, which does not charge what is free. */
 static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 {
     _Atomic(struct span *) *place = NULL;
@@ -57,8 +56,7 @@ static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 }
 
 /* One that its own thread frees is kept where no other thread looks, with no locked instruction: such wait until all is written that the
- * program has stored. A pair of 65,536 bytes, a byte of each page written, took 136 ns and takes 71, the half of it for this (the rest:
- * BEFORE in range.c), one of 40,000 takes 205 instructions. Of two threads that free it at once both may succeed, unless hardened. */
+ * program has stored. Of two threads that free it at once both may succeed, unless hardened. */
 static bool keep_again(struct span *span)
 {
     struct heap *own = heap_own();

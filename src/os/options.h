@@ -1,11 +1,10 @@
 /* options.h - what the environment asks for: MSPACE_CONF="key=value,key=value" and four shorthands; and a file of defaults.
  *
- * Read once, at start, from the initial environment; ignored in AT_SECURE programs. A value may be quoted: '...'.
- * The file, /etc/mspace.conf or that of file=, has pairs on lines of their own, `#` comments, and sections: what follows a line
- * [NAME+NAME] is for programs of these names. It is opened when file= asks for it, or when LD_PRELOAD does not name this library
- * (/etc/ld.so.preload does, or the program is linked with it): a run by hand opens nothing. Less than 4 KiB.
- * Unknown keys and bad values change nothing, and are told in a line each under verbose=1 only. Constant after
- * start; looked at in slow rungs alone. The table is options.def. */
+ * Read once, at start, from the initial environment; ignored in AT_SECURE programs. A value may be quoted: '...'. The file,
+ * /etc/mspace.conf or that of file=, has pairs on lines of their own, `#` comments, and sections: what follows a line [NAME+NAME] is for
+ * programs of these names. It is opened when file= asks for it, or when LD_PRELOAD does not name this library (/etc/ld.so.preload does,
+ * or the program is linked with it): a run by hand opens nothing. Less than 4 KiB. Unknown keys and bad values change nothing, and are
+ * told in a line each under verbose=1 only. Constant after start; looked at in slow rungs alone. The table is options.def. */
 #ifndef MSPACE_OPTIONS_H
 #define MSPACE_OPTIONS_H
 
@@ -30,7 +29,6 @@ struct option_limit {
 #define OPTION_WORD struct word
 
 struct options {
-    char unused[CACHE_LINE]; /* the linker has it begin a page, where nothing should lie that is read often (BEFORE in range.c) */
 #define OPTION(kind, key, ...) OPTION_##kind key;
 #include "options.def"
 #undef OPTION

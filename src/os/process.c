@@ -43,7 +43,7 @@ void os_process_read(struct os_process *process)
     read_random(process, (const void *)getauxval(AT_RANDOM));
 }
 
-/* --- LD_PRELOAD: file names, which colons and spaces divide (ld.so(8)). By hand: a sanitizer's strcspn(3) is not ready yet --- */
+/* --- LD_PRELOAD: file names, which colons and spaces divide (ld.so(8)) --- */
 
 /* Behind the characters that divide, or those that do not. */
 static char *skip(char *list, bool dividers)
@@ -68,7 +68,7 @@ static char *find_us(char *list)
 static char **find_preload(const struct os_process *process)
 {
     for (char **entry = process->environment; entry && *entry; entry++)
-        if (strncmp(*entry, "LD_PRELOAD=", 11) == 0) return entry;
+        if (text_behind("LD_PRELOAD=", *entry)) return entry;
     return NULL;
 }
 

@@ -10,7 +10,7 @@ enum kind { DIRTY, CLEAN }; /* in the order in which they are handed out */
 static struct bins {
     struct list list[NBINS]; /* made when its bit is first set, so that unused ones cost no page */
     uint64_t used[NWORDS];
-} bins[2];
+} bins[2] __attribute__((aligned(PAGE / 2))); /* the small data follows on its second page (CMakeLists.txt) */
 
 struct spans spans;
 

@@ -135,7 +135,7 @@ struct range {
     size_t limit; /* slices; PEEK */
     struct span *records;
     remote_table *remote; /* remote.h */
-};
+} __attribute__((aligned(CACHE_LINE)));
 
 /* In slices: what the tables have room for, 16 TiB but for the pages by which they lie off (range.c); and a megabyte, which is never worth a
  * look by the purge. */
@@ -154,7 +154,7 @@ struct spans {
     struct lock lock;
     uint32_t npurging; /* spans that are out being purged */
     struct span_totals totals;
-};
+} __attribute__((aligned(CACHE_LINE)));
 
 extern struct range range HIDDEN;
 extern struct spans spans;

@@ -12,15 +12,15 @@ static void restore_defaults(void) { options = defaults; }
 /* Restored at the end, or the last test's stats=1 would print them. */
 __attribute__((constructor)) static void keep_defaults(void)
 {
+    options_read(&(struct os_process){.is_secure = true});
     defaults = options;
     atexit(restore_defaults);
 }
 
-/* Reads this environment, a list of strings that NULL ends, on top of the defaults. */
+/* Reads this environment, a list of strings that NULL ends. */
 static void read_all(bool is_secure, const char *const *environment)
 {
     struct os_process given = {.environment = (char **)(uintptr_t)environment, .is_secure = is_secure};
-    options = defaults;
     options_read(&given);
 }
 
@@ -215,7 +215,6 @@ static void read_with_file(const char *text, const char *conf)
     const char *environment[] = {"LD_PRELOAD=/lib/libmspace.so.0", conf, NULL};
     struct os_process given = {.environment = (char **)(uintptr_t)environment, .name = "git"};
     write_file(text, strlen(text));
-    options = defaults;
     options_read(&given);
     unlink(FILE_NAME);
 }
