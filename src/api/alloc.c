@@ -20,11 +20,11 @@ static struct heap *own_heap(void)
 }
 
 /* Hardened mode: a small block must be as it was left when it was freed or carved. */
-static COLD void check_intact(const void *block, unsigned class)
+static COLD void check_intact(const void *block)
 {
-    size_t size = class_table[class].size;
-    if (class < NSMALL && !fill_is_intact(block, size))
-        report_crime("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
+    const struct desc *desc = range.table + range_index(block);
+    if (desc->class < NSMALL && !fill_is_intact(block, desc->size))
+        report_crime("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, desc->size});
 }
 
 static void *from_class(unsigned class, bool *is_zero)
@@ -37,10 +37,9 @@ static void *from_class(unsigned class, bool *is_zero)
         heap_leave(heap);
         heap_patrol(heap);
     } else {
-        block = heap_refill(heap_shared_take(), class, is_zero);
-        heap_shared_drop();
+        block = heap_refill_shared(class, is_zero);
     }
-    if (UNLIKELY(options.mode == MODE_HARDENED) && block) check_intact(block, class);
+    if (UNLIKELY(options.mode == MODE_HARDENED) && block) check_intact(block);
     return block;
 }
 

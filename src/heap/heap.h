@@ -44,8 +44,9 @@ enum {
     NPENDING = 256, /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
-    YOUNG_REFILLS = 2,      /* refills of a class that a young heap takes from the shared heap, */
-    YOUNG_BATCH = 4,        /* so many blocks each */
+    YOUNG = 4, /* blocks of a class that a heap takes first from the shared heap; */
+    BORROWED = 8, /* then, above OFTEN_USED bytes, from another class (refill.c) */
+    OFTEN_USED = 80,
 };
 
 /* Two pages: the second is touched by those only that free what others have allocated. */
@@ -54,7 +55,7 @@ struct heap {
     struct place places[NCLASSES - NSMALL]; /* of medium classes: heap_place() */
     struct span *current[NCLASSES];
     struct list available[NCLASSES];
-    uint8_t refills[NCLASSES];   /* of a class, up to YOUNG_REFILLS */
+    uint8_t refills[NCLASSES];   /* of a class, the first few (refill.c) */
     uint32_t index;              /* place in the table of heaps */
     uint32_t nslow;              /* spans looked for, for what is done every so often */
     uint32_t nforeign;           /* frees of others' blocks that did not take the short road, likewise */
@@ -170,6 +171,9 @@ struct heap *heap_unpool(void);
 /* The slow rung, owner only (or the shared heap, taken). A block of the class; *is_zero, false so far, is set if it reads
  * zero. NULL: out of memory. */
 void *heap_refill(struct heap *heap, unsigned class, bool *is_zero);
+
+/* The same of the shared heap, by any thread. */
+void *heap_refill_shared(unsigned class, bool *is_zero);
 
 /* The free of `block`, which is the owner's, made `due` underflow. */
 void heap_event(void *block);

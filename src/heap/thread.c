@@ -68,7 +68,7 @@ static void init(struct heap *heap, size_t index, enum heap_state state)
     heap->room = PENDING_MAX;
     for (unsigned class = 0; class < NCLASSES; class ++) list_init(&heap->available[class]);
     if (index < NSTATIC)
-        __builtin_memset(heap->refills, YOUNG_REFILLS, sizeof heap->refills); /* a lone thread shares with nobody */
+        __builtin_memset(heap->refills, YOUNG, sizeof heap->refills); /* a lone thread shares with nobody */
     atomic_store_explicit(&heap->state, state, memory_order_release);
 }
 

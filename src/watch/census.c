@@ -1,7 +1,7 @@
 #include "census.h"
 #include "../heap/remote.h"
 
-static struct census the_census;
+static struct census the_census __attribute__((aligned(PAGE)));
 static struct lock taken;
 
 struct census *census_take(void) { return lock_try(&taken) ? &the_census : NULL; }
@@ -55,8 +55,6 @@ static void count_elsewhere(struct census *census)
         for (int way = 0; way < NPENDING; way++)
             if (heap->pending[way].bits && span_of_start(heap->pending[way].key) == census->span)
                 census->npending += mark_word(census, heap->pending[way].key % REMOTE_WORDS, heap->pending[way].bits);
-        if (census->index < NSMALL && !heap->current[census->index])
-            census->nyoung += mark_list(census, heap->pairs[census->index].head, YOUNG_BATCH);
     }
 }
 

@@ -15,7 +15,7 @@ struct census {
     uint64_t is_free[64]; /* bit k: block k is free; capacity is at most 4096 */
     unsigned nlocal;      /* in the span's own or its heap's pair */
     uint64_t weight;      /* of those, as event.c weighs them */
-    unsigned nremote, npending, nyoung, nuncarved;
+    unsigned nremote, npending, nuncarved;
     unsigned nbroken; /* blocks listed twice, misplaced, overwritten */
 };
 

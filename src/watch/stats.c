@@ -76,8 +76,6 @@ static void add_waiting(struct watch_totals *waiting, const struct heap *heap)
         size_t n = (size_t)__builtin_popcountl(__atomic_load_n(&pending->bits, __ATOMIC_ACQUIRE));
         if (n) add_blocks(waiting, n, PEEK(span_desc(span_of_start(pending->key))->size));
     }
-    for (unsigned class = 0; class < NSMALL; class ++)
-        if (!heap->current[class]) add_blocks(waiting, length(heap->pairs[class].head, YOUNG_BATCH), class_table[class].size);
 }
 
 void watch_count(struct watch_totals *totals)

@@ -106,7 +106,7 @@ static const char *law_broken(const struct census *census)
     const struct span *span = census->span;
     const struct desc *desc = span_desc(span);
     struct heap *heap = heap_of_owner(PEEK(desc->owner));
-    unsigned class = desc->class, nfree = census->nlocal + census->nremote + census->npending + census->nyoung;
+    unsigned class = desc->class, nfree = census->nlocal + census->nremote + census->npending;
     if (!heap) return "a span of blocks has an owner";
     if (census->nbroken) return "free blocks are listed once, in their place, as free left them";
     if (nfree + census->nuncarved > span->capacity) return "live + free + remote + pending + never carved == capacity";

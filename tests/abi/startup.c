@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-enum { NRUNS = 30, FAULTS_MAX = 25, ANONYMOUS_MAX = 150 };
+enum { NRUNS = 30, FAULTS_MAX = 12, ANONYMOUS_MAX = 50 };
 
 struct cost {
     long faults;        /* minor page faults of `cat`, exec to exit */

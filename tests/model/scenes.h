@@ -15,12 +15,13 @@ static inline struct span *span_of(const void *block) { return range.records + r
 static inline void drain(void) { heap_drain(heap_own()); }
 static inline void have_a_heap(void) { alloc_free(alloc_malloc(16)); }
 
-/* What a young heap's first refills of a class take from the shared heap; and blocks of its own from then on. */
+/* The first blocks of a class are the shared heap's, or of another class; from then on they are of the thread's own spans. */
 static inline void grow_up(size_t size)
 {
-    void *young[YOUNG_REFILLS];
-    for (unsigned i = 0; i < YOUNG_REFILLS; i++) young[i] = alloc_malloc(size);
-    for (unsigned i = 0; i < YOUNG_REFILLS; i++) alloc_free(young[i]);
+    void *young[YOUNG + BORROWED];
+    unsigned n = size <= SMALL_MAX ? YOUNG + BORROWED : YOUNG;
+    for (unsigned i = 0; i < n; i++) young[i] = alloc_malloc(size);
+    for (unsigned i = 0; i < n; i++) alloc_free(young[i]);
 }
 
 /* The next n blocks. A thread's first span is let go, and FULL, when it wants one more than CAPACITY. */

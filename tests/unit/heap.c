@@ -288,6 +288,30 @@ static void words_of_remote_bits_lie_apart_and_close(void)
     alloc_free(blocks[0]);
 }
 
+static void few_blocks_of_many_classes_share_spans(void)
+{
+    alloc_malloc(1);
+    size_t before = live_nbytes(), n = 0;
+    for (unsigned class = 0; class < NSMALL; class++)
+        if (class_table[class].size > OFTEN_USED) blocks[n++] = alloc_malloc(class_table[class].size);
+    require(n > 20 && live_nbytes() - before <= 5 * SLICE_SIZE, "%zu blocks, each of another class, have %zu bytes of spans\n", n, live_nbytes() - before);
+    free_some(&(struct range_of_blocks){n, 1, 0});
+    sound();
+}
+
+static void first_blocks_of_a_class_are_as_aligned_as_all(void)
+{
+    for (size_t alignment = GRANULE; alignment <= PAGE; alignment *= 2)
+        for (size_t size = 1; size <= 2000; size += 150)
+            for (int i = 0; i < 3; i++) {
+                void *p = alloc_memalign(alignment, size);
+                require(p && (uintptr_t)p % alignment == 0 && alloc_usable_size(p) >= size, "memalign(%zu, %zu) is %p\n", alignment, size, p);
+            }
+    fill(BORROWED + 1, 300);
+    require(alloc_usable_size(blocks[BORROWED]) == class_table[class_of(300)].size, "the classes go on borrowing\n");
+    sound();
+}
+
 /* The hash by which AMD's processors since Zen find the way of a line: two lines of a set that agree in it throw each other out. */
 static unsigned way_hash(const void *p)
 {
@@ -338,7 +362,8 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
-          PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans), PROMISE(destructors_that_run_last_may_allocate),
+          PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),
+          PROMISE(few_blocks_of_many_classes_share_spans), PROMISE(first_blocks_of_a_class_are_as_aligned_as_all), PROMISE(destructors_that_run_last_may_allocate),
           PROMISE(live_block_that_holds_a_link_is_not_taken_for_free), PROMISE(tables_and_first_blocks_do_not_meet_in_the_cache),
           PROMISE(words_of_remote_bits_lie_apart_and_close),
           PROMISE(fork_among_threads_leaves_a_sound_heap))
