@@ -1,5 +1,4 @@
-/* resize.c - realloc: where it is, if the size class allows; for large blocks into the neighbour or by moving pages;
- * by copying otherwise. */
+/* resize.c - realloc: in place, if the size class allows; large blocks into the neighbour or by moving pages; else by copying. */
 #include "../guard/diagnose.h"
 #include "../heap/large.h"
 #include "alloc.h"
@@ -7,8 +6,8 @@
 
 #include <string.h>
 
-/* A block is left where it is as long as at least half of it is used: less would be waste, more copying. */
-static bool fits(size_t size, size_t usable) { return size <= usable && (size >= usable / 2 || usable <= 2 * GRANULE); }
+/* A block is left where it is as long as nearly half of it is used, or it is as small as a line: less would be waste, more copying. */
+static bool fits(size_t size, size_t usable) { return size <= usable && size + 2 * GRANULE >= usable / 2; }
 
 static void *copy(const char *entry, void *p, size_t size, size_t usable)
 {

@@ -44,9 +44,9 @@ enum {
     NPENDING = 256, /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
-    YOUNG = 4, /* blocks of a class that a heap takes first from the shared heap; */
-    BORROWED = 8, /* then, above OFTEN_USED bytes, from another class (refill.c) */
-    OFTEN_USED = 80,
+    YOUNG = 4,     /* blocks of a class that a heap takes first from the shared heap, at least of class ON_A_LINE: no two threads' on a line; */
+    ON_A_LINE = 3, /* 64 bytes */
+    BORROWED = 8, OFTEN_USED = 80, /* then so many, above so many bytes, from a larger class (refill.c) */
 };
 
 /* Two pages: the second is touched by those only that free what others have allocated. */
@@ -55,7 +55,7 @@ struct heap {
     struct place places[NCLASSES - NSMALL]; /* of medium classes: heap_place() */
     struct span *current[NCLASSES];
     struct list available[NCLASSES];
-    uint8_t refills[NCLASSES];   /* of a class, the first few (refill.c) */
+    uint8_t nfirst[NCLASSES];    /* blocks of a class that were not found in its pair, the first few (refill.c) */
     uint32_t index;              /* place in the table of heaps */
     uint32_t nslow;              /* spans looked for, for what is done every so often */
     uint32_t nforeign;           /* frees of others' blocks that did not take the short road, likewise */
@@ -168,7 +168,7 @@ void heap_shared_drop(void);
 void heap_pool(struct heap *heap);
 struct heap *heap_unpool(void);
 
-/* The slow rung, owner only (or the shared heap, taken). A block of the class; *is_zero, false so far, is set if it reads
+/* The slow rung, owner only (or the shared heap, taken). A block of the class, or a larger one; *is_zero, false so far, is set if it reads
  * zero. NULL: out of memory. */
 void *heap_refill(struct heap *heap, unsigned class, bool *is_zero);
 

@@ -67,8 +67,7 @@ static void init(struct heap *heap, size_t index, enum heap_state state)
     heap->index = (uint32_t)index;
     heap->room = PENDING_MAX;
     for (unsigned class = 0; class < NCLASSES; class ++) list_init(&heap->available[class]);
-    if (index < NSTATIC)
-        __builtin_memset(heap->refills, YOUNG, sizeof heap->refills); /* a lone thread shares with nobody */
+    if (index < NSTATIC) __builtin_memset(heap->nfirst, YOUNG, sizeof heap->nfirst); /* a lone thread shares with nobody */
     atomic_store_explicit(&heap->state, state, memory_order_release);
 }
 

@@ -9,7 +9,6 @@
 enum kind { CHOICE, SIZE, LIMIT, WORD };
 
 struct options options;
-
 #define OPTION(kind, key, value, values, help) .key = value,
 static const struct options AT_START = {
 #include "options.def"

@@ -55,11 +55,10 @@ static char *skip(char *list, bool dividers)
 /* The next that is ours, by the file's own name; NULL there is none. */
 static char *find_us(char *list)
 {
-    static const char NAME[] = "libmspace.so";
     while (*(list = skip(list, true))) {
         char *end = skip(list, false), *name = end;
         while (name > list && name[-1] != '/') name--;
-        if ((size_t)(end - name) >= sizeof NAME - 1 && memcmp(name, NAME, sizeof NAME - 1) == 0) return list;
+        if (text_behind("libmspace.so", name)) return list;
         list = end;
     }
     return NULL;

@@ -48,8 +48,8 @@ extern const uint8_t class_of_granules_x2[MEDIUM_MAX / GRANULE + 1] HIDDEN;
 /* Class of a request of at most MEDIUM_MAX bytes. */
 INLINE unsigned class_of(size_t size) { return class_of_granules_x2[(size + GRANULE - 1) / GRANULE] / 2U; }
 
-/* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, GRANULE to PAGE); one that is for
- * such requests only if the next does not do. size at most MEDIUM_MAX. Spans start at a slice, so a block size that is a multiple is enough. */
+/* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, GRANULE to PAGE); an ALIGNED
+ * one only if the next does not do. size at most MEDIUM_MAX. Spans start at a slice, so a block size that is a multiple is enough. */
 unsigned class_of_aligned(size_t size, size_t alignment);
 
 /* Whether offset is the start of one of the first n blocks, by one multiplication and one comparison (after Lemire, Kaser,

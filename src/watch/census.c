@@ -24,11 +24,12 @@ static bool mark(struct census *census, const struct block *block)
     return !bits_test_and_set(&census->is_free[k / 64], k % 64);
 }
 
-/* Marks the blocks of a list, at most `n` of them; returns how many. A list is of one slice, so it is the span's or it is not. */
-static unsigned mark_list(struct census *census, const struct block *block, unsigned n)
+/* Marks the blocks of a list; returns how many. A list is of one slice, unless it changes under the reader. */
+static unsigned mark_list(struct census *census, const struct block *block)
 {
     unsigned marked = 0;
-    for (; block && marked < n && offset_of(census, block) < SLICE_SIZE; block = block_next(block), marked++) {
+    for (; block && marked < census->class->capacity && offset_of(census, block) < SLICE_SIZE;
+         block = block_next(block), marked++) {
         if (mark(census, block) && block_is_sound(block)) continue;
         census->nbroken++;
         break;
@@ -60,7 +61,7 @@ static void count_elsewhere(struct census *census)
 
 static void count_small(struct census *census, const struct pair *pair)
 {
-    census->nlocal = mark_list(census, __atomic_load_n(&pair->head, __ATOMIC_RELAXED), census->class->capacity);
+    census->nlocal = mark_list(census, __atomic_load_n(&pair->head, __ATOMIC_RELAXED));
     for (unsigned k = 0; k < census->class->capacity; k++)
         if (census_is_free(census, k)) census->weight += (uintptr_t)span_address(census->span) + k * census->class->size;
 }

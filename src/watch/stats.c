@@ -5,16 +5,16 @@
 #include "../os/report.h"
 #include "watch.h"
 
-static size_t length(const struct block *block, size_t max)
+static size_t length(const struct block *block, unsigned class)
 {
     size_t n = 0;
-    for (; block && n < max && range_has(block) && block_is_sound(block); block = block_next(block)) n++;
+    for (; block && n < class_table[class].capacity && range_has(block) && block_is_sound(block); block = block_next(block)) n++;
     return n;
 }
 
 static size_t count_pair(const struct pair *pair, unsigned class)
 {
-    if (class < NSMALL) return length(__atomic_load_n(&pair->head, __ATOMIC_RELAXED), class_table[class].capacity);
+    if (class < NSMALL) return length(__atomic_load_n(&pair->head, __ATOMIC_RELAXED), class);
     return (size_t)__builtin_popcountl(__atomic_load_n(&pair->bits, __ATOMIC_RELAXED));
 }
 

@@ -12,6 +12,7 @@ checks:
   exports    defines for others exactly the names of exports.txt, without versions
   plt        calls none of them by way of PLT or GOT: inside, hidden names are used
   tls        no dynamic thread-local storage, and at most 64 bytes of it: needs no malloc, and dlopen finds room
+  data       no .data, and the small data that every program touches on one page, none of it where the page begins
   linking    needs libc alone, has its SONAME, no text relocation, no executable stack, starts first and stays
 
 example:
@@ -58,6 +59,14 @@ check_tls() {
     [ $((size)) -le 64 ] || broken "$((size)) bytes of thread-local storage, over 64"
 }
 
+check_data() {
+    ! readelf -SW "$library" | grep -q ' \.data  *PROGBITS' || broken ".data: a page fault with a copy, for what can be set at start"
+    nm "$library" | awk '$3 ~ /^(range|spans|options|process|heap_secret|is_ready)$/ { print $1 }' >"$work/small"
+    [ "$(wc -l <"$work/small")" -eq 6 ] || broken "the names are not all found: what is looked at here?"
+    [ "$(sed 's/...$//' "$work/small" | sort -u | wc -l)" -eq 1 ] || broken "on several pages: what is large is aligned to pages, to lie before it (CMakeLists.txt)"
+    ! grep '000$' "$work/small" || broken "at the start of a page, where programs write (BEFORE in src/span/range.c)"
+}
+
 check_linking() {
     readelf -dW "$library" >"$work/dynamic"
     readelf -lW "$library" >"$work/headers"
@@ -81,6 +90,7 @@ case $2 in
     exports) check_exports ;;
     plt) check_plt ;;
     tls) check_tls ;;
+    data) check_data ;;
     linking) check_linking ;;
     *) usage >&2; exit 2 ;;
 esac

@@ -14,7 +14,7 @@ static void *twice(void *unused)
 
 static void *young(void *unused)
 {
-    allocate(8, 48);        /* two batches; then it would have a span of its own */
+    allocate(4, 48);        /* then it would have a span of its own */
     pthread_barrier_wait(&meeting);
     return unused;
 }

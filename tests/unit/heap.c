@@ -3,10 +3,12 @@
 #include "api/life.h"
 #include "heap/remote.h"
 #include "os/options.h"
+#include "os/sys.h"
 #include "unit.h"
 #include "watch/watch.h"
 
 #include <pthread.h>
+#include <sys/syscall.h>
 
 static void sound(void) { require(watch_verify() == 0, "the heap is broken\n"); }
 
@@ -312,6 +314,56 @@ static void first_blocks_of_a_class_are_as_aligned_as_all(void)
     sound();
 }
 
+static void first_blocks_of_a_class_are_not_moved_by_realloc(void)
+{
+    for (unsigned class = 0; class < NCLASSES; class++) {
+        size_t size = class ? class_table[class - 1].size + 1 : 1;
+        void *p = alloc_malloc(size);
+        require(alloc_realloc(p, size) == p, "a first block of %zu bytes has %zu, and is moved\n", size, alloc_usable_size(p));
+    }
+}
+
+static pthread_barrier_t meeting;
+
+static void *take_young_blocks(void *place)
+{
+    for (int i = 0; i < YOUNG; i++) ((void **)place)[i] = alloc_malloc(16);
+    pthread_barrier_wait(&meeting); /* so that the other has a heap of its own */
+    return NULL;
+}
+
+static void first_blocks_of_two_threads_share_no_line(void)
+{
+    pthread_t threads[2];
+    pthread_barrier_init(&meeting, NULL, 2);
+    for (int i = 0; i < 2; i++) require(pthread_create(&threads[i], NULL, take_young_blocks, blocks + i * YOUNG) == 0, "no thread\n");
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < YOUNG; i++)
+        for (int k = YOUNG; k < 2 * YOUNG; k++)
+            require((uintptr_t)blocks[i] / CACHE_LINE != (uintptr_t)blocks[k] / CACHE_LINE, "%p and %p\n", blocks[i], blocks[k]);
+}
+
+static void *leave_half(void *unused)
+{
+    size_t n = many(500);
+    fill(n, 500);
+    free_some(&(struct range_of_blocks){n, 2, 0});
+    return unused;
+}
+
+static void a_class_that_can_borrow_nothing_has_its_own(void)
+{
+    alloc_malloc(1);
+    in_thread(leave_half, NULL);
+    os_fail(SYS_mmap, 1, (unsigned long)-1, ENOMEM);
+    while (alloc_malloc(SLICE_SIZE)) {
+    }
+    void *p = alloc_malloc(500);
+    os_fail(SYS_mmap, 0, 0, 0);
+    require(p != NULL, "no block, though spans of a thread that is gone have some\n");
+    sound();
+}
+
 /* The hash by which AMD's processors since Zen find the way of a line: two lines of a set that agree in it throw each other out. */
 static unsigned way_hash(const void *p)
 {
@@ -363,7 +415,9 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
           PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),
-          PROMISE(few_blocks_of_many_classes_share_spans), PROMISE(first_blocks_of_a_class_are_as_aligned_as_all), PROMISE(destructors_that_run_last_may_allocate),
+          PROMISE(few_blocks_of_many_classes_share_spans), PROMISE(first_blocks_of_a_class_are_as_aligned_as_all),
+          PROMISE(first_blocks_of_a_class_are_not_moved_by_realloc), PROMISE(first_blocks_of_two_threads_share_no_line),
+          PROMISE(a_class_that_can_borrow_nothing_has_its_own), PROMISE(destructors_that_run_last_may_allocate),
           PROMISE(live_block_that_holds_a_link_is_not_taken_for_free), PROMISE(tables_and_first_blocks_do_not_meet_in_the_cache),
           PROMISE(words_of_remote_bits_lie_apart_and_close),
           PROMISE(fork_among_threads_leaves_a_sound_heap))
