@@ -233,7 +233,7 @@ void *heap_refill_shared(unsigned class, bool *is_zero)
 }
 
 /* Of most small classes most programs have a few blocks at a time, and a span of its own for each costs a page: ls has 151 page faults, not
- * 163, and 1 % fewer instructions. What divides a class divides the power of two above it, so that alignment holds. */
+ * 163, and 1 % fewer instructions. The power of two has every alignment that the class has. */
 static unsigned lender(unsigned class)
 {
     size_t size = class_table[class].size, power = (size_t)2 << log2_floor(size - 1);
