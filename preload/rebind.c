@@ -18,8 +18,10 @@ static void *ours_for(const char *name)
     static const char *const FAMILY[] = {"malloc",   "free",           "calloc", "realloc", "aligned_alloc",
                                          "memalign", "posix_memalign", "valloc", "pvalloc", "malloc_usable_size",
                                          "cfree"};
-    for (size_t i = 0; i < sizeof FAMILY / sizeof *FAMILY; i++)
-        if (text_behind(FAMILY[i], name) && text_behind(name, FAMILY[i])) return dlsym(RTLD_DEFAULT, name);
+    for (size_t i = 0; i < sizeof FAMILY / sizeof *FAMILY; i++) {
+        const char *rest = text_behind(FAMILY[i], name);
+        if (rest && !*rest) return dlsym(RTLD_DEFAULT, name);
+    }
     return NULL;
 }
 

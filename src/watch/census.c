@@ -1,7 +1,7 @@
 #include "census.h"
 #include "../heap/remote.h"
 
-static struct census the_census __attribute__((aligned(PAGE)));
+static struct census the_census __attribute__((aligned(PAGE))); /* before the small data (CMakeLists.txt) */
 static struct lock taken;
 
 struct census *census_take(void) { return lock_try(&taken) ? &the_census : NULL; }
