@@ -74,10 +74,15 @@ load_case() {
     main() { eval "$command"; }
 }
 
+# missing_needs: commands that are not there and, where dpkg can tell, packages: a case may need a library or a module, too.
 missing_needs() {
-    local command
-    for command in $needs; do
-        type -P "$command" >/dev/null || echo "$command"
+    local each
+    for each in $needs; do
+        type -P "$each" >/dev/null || echo "$each"
+    done
+    type -P dpkg-query >/dev/null || return 0
+    for each in $packages; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$each" 2>/dev/null) == installed* ]] || echo "$each"
     done
 }
 
