@@ -35,10 +35,10 @@ static void *from_class(unsigned class, bool *is_zero)
         heap_enter(heap);
         block = heap_refill(heap, class, is_zero);
         heap_leave(heap);
-        heap_patrol(heap);
     } else {
         block = heap_refill_shared(class, is_zero);
     }
+    heap_patrol_now_and_then(heap);
     if (UNLIKELY(options.mode == MODE_HARDENED) && block) check_intact(block);
     return block;
 }
@@ -47,7 +47,9 @@ static void *once(size_t size, size_t alignment, bool *is_zero)
 {
     *is_zero = false;
     if (size <= MEDIUM_MAX && alignment <= PAGE) return from_class(class_of_aligned(size, alignment), is_zero);
-    return large_alloc(own_heap(), size, 0, alignment, is_zero);
+    void *block = large_alloc(own_heap(), size, 0, alignment, is_zero);
+    purge_if_due();
+    return block;
 }
 
 /* Out of memory: what is free but out of reach is fetched, and the request tried once more. */
@@ -67,9 +69,7 @@ static void *get(size_t size, size_t alignment, bool *is_zero)
     life_check();
     if (UNLIKELY(size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size)) return alloc_refuse();
     void *block = once(size, alignment, is_zero);
-    if (UNLIKELY(!block)) block = once_more(size, alignment, is_zero);
-    purge_if_due();
-    return block;
+    return LIKELY(block != NULL) ? block : once_more(size, alignment, is_zero);
 }
 
 SLOW void *alloc_malloc_slow(size_t size)
@@ -122,8 +122,7 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
     return (own && remote_is_gathered(own, span, k)) || (!is_small && remote_is_free_at_owner(span, k));
 }
 
-/* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it
- * is free already. */
+/* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it is free already. */
 static bool free_own(const struct desc *desc, void *p)
 {
     enum push pushed = desc->class < NSMALL ? block_push_small(p, desc) : block_push_medium(p, desc);
@@ -137,9 +136,6 @@ enum { FREES_ALONE = 16 };
 
 static struct heap *gathering_heap(void) { return heap_own() || thread.nfrees++ >= FREES_ALONE ? own_heap() : NULL; }
 
-/* Frees of others' blocks between two looks at how much is dirty: a line that all threads write. */
-enum { PURGE_EVERY = 16 };
-
 /* A block of another heap's. False: it is free already. A small one gets its link, so that a second free and a write after the free
  * are seen when its owner takes it in. In hardened mode it is posted at once, so that a second free is seen whoever makes it. */
 static bool free_remote(const struct desc *desc, void *p)
@@ -150,7 +146,7 @@ static bool free_remote(const struct desc *desc, void *p)
     if (desc->class < NSMALL) block_link(p, NULL);
     else if (remote_is_free_at_owner(span, k)) return false;
     bool was_live = remote_free(heap, span, k);
-    if (!heap || heap->nforeign++ % PURGE_EVERY == 0) purge_if_due();
+    heap_patrol_now_and_then(heap);
     return was_live;
 }
 
@@ -186,7 +182,6 @@ SLOW void alloc_event(void *p)
 {
     life_check();
     heap_event(p);
-    purge_if_due();
 }
 
 COLD bool alloc_is_certainly_wrong(const void *p)

@@ -5,11 +5,10 @@
  *
  *      link = address ^ address of the next ^ secret
  *
- * All are blocks of one slice, so two addresses differ in 12 bits, and 52 of the link's are the secret's. free stores it
- * without reading the block, so that freeing cold memory costs no more than it must; malloc checks those 52 before next steers
- * anything and clears the word: a block freed twice is found before it is handed out twice, an overwritten one before it is used.
- * The secret's lowest bit is set, and an address's is not: a string's end written one byte too far shows, always. What changes
- * the other 12 bits alone leads to a place in the slice, and what is there has no link.
+ * All are blocks of one slice, so two addresses differ in 12 bits, and 52 of the link's are the secret's. free stores it without reading the block,
+ * so that freeing cold memory costs no more than it must; malloc checks those 52 before next steers anything and clears the word: a block freed twice
+ * is found before it is handed out twice, an overwritten one before it is used. The secret's lowest bit is set, and an address's is not: a string's
+ * end written one byte too far shows, always. What changes the other 12 bits alone leads to a place in the slice, and what is there has no link.
  *
  * The order of the stores is the order in which a photograph of this thread (fork) may find them: malloc moves the
  * head before it clears the link; free fills the block, counts it, and only then makes it the head. At worst a block that

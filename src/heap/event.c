@@ -188,7 +188,7 @@ SLOW void heap_event(void *block)
     else if (state == SPAN_AVAILABLE && LIKELY(span->pair.due == UINT64_MAX)) retire(span);
     else if (state == SPAN_AVAILABLE) tell_double(span);
     heap_leave(heap);
-    heap_patrol(heap);
+    heap_patrol_now_and_then(heap);
 }
 
 static void drain_available(struct span *span)

@@ -57,8 +57,8 @@ struct heap {
     struct list available[NCLASSES];
     uint8_t nfirst[NCLASSES];    /* blocks of a class that were not found in its pair, the first few (refill.c) */
     uint32_t index;              /* place in the table of heaps */
-    uint32_t nslow;              /* spans looked for, for what is done every so often */
-    uint32_t nforeign;           /* frees of others' blocks that did not take the short road, likewise */
+    uint32_t nsought;            /* spans looked for, and */
+    uint32_t nslow;              /* slow roads taken, for what is done every so often */
     size_t patrol_at;            /* the slice at which the next look begins, and when it is due (trim.c) */
     uint64_t patrol_due;
     struct span *again;          /* the large block that its thread freed last, if it had allocated it (large.c) */
@@ -132,8 +132,7 @@ INLINE uint64_t heap_unit(const struct span *span)
     return span_desc(span)->class < NSMALL ? (uintptr_t)span_address(span) : 1;
 }
 
-/* What is due of a span that is let go; and of a current one, where it means nothing, but that once in so many frees
- * something else is done. */
+/* What is due of a span that is let go; and of a current one, where it means nothing, but that once in so many frees something else is done. */
 enum { PATROL_EVERY = 1024 }; /* frees into a current span: a free is 0.1 % slower for it */
 INLINE uint64_t heap_due_at_wake(const struct span *span) { return span_wake(span) * heap_unit(span) - 1; }
 INLINE uint64_t heap_due_while_current(const struct span *span) { return PATROL_EVERY * heap_unit(span); }
@@ -150,8 +149,7 @@ struct heap *heap_acquire(void);
 /* Takes the calling thread's heap away and pools it. The thread uses the shared heap from now on. */
 void heap_retire(void);
 
-/* Before abort(): lets go of the shared heap and of the own one, whatever state they are in, so that a handler of SIGABRT
- * can allocate. */
+/* Before abort(): lets go of the shared heap and of the own one, whatever state they are in, so that a handler of SIGABRT can allocate. */
 void heap_abandon(void);
 
 /* Heap number i of the table, NULL past the last. Records only grow in number. */
@@ -201,9 +199,18 @@ void heap_collect_woken(struct heap *heap);
 void heap_drain(struct heap *heap);
 
 /* trim.c, owner only. For malloc_trim: drains the heap, gives back what it keeps and the pages on which only free blocks of its spans lie; returns
- * the bytes of such pages. And a look at some spans, if it is time for one. */
+ * the bytes of such pages. And a look at how much is dirty and, if it is time for one, at some spans. */
 size_t heap_trim(struct heap *heap);
 void heap_patrol(struct heap *heap);
+
+/* The end of a slow road, `heap` NULL if there is none. Not a look each time: the clock, and a line that all threads write, are 1.19 of larson's time
+ * with 16 threads. */
+enum { PATROL_ROADS = 16 };
+INLINE void heap_patrol_now_and_then(struct heap *heap)
+{
+    if (UNLIKELY(!heap)) purge_if_due();
+    else if (UNLIKELY(++heap->nslow % PATROL_ROADS == 0)) heap_patrol(heap);
+}
 
 /* Undoes what a fork left of other threads' heaps; `own` is spared, but nothing is kept in any: spans_repair, which must be next, frees that.
  * are_all_gone false: one of them may be in use. One thread at a time, before any other takes a slow rung (src/api/life.c). */

@@ -21,7 +21,7 @@
 enum {
     CARVE = 4 << 10, /* bytes: one page, so that a class used twice costs one fault; 16 KiB gained nothing and held 9 % more, */
     CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64 */
-    PICK = 4,              /* available spans looked at for the fullest */
+    PICK = 4,              /* available spans looked at for the best */
     NET_EVERY = 16,        /* spans looked for after which the net is drawn: remote frees that crossed no threshold */
 };
 
@@ -129,14 +129,21 @@ static bool let_go(struct heap *heap, struct span *span, unsigned class)
 /* What is out, for comparing spans of a class: addresses are so much larger than spans that sums compare as counts do. */
 static uint64_t out_of(const struct span *span) { return span->pair.due == DUE_PARKED ? 0 : span->pair.due; }
 
-/* The fullest of the first few, so that the others may become empty. */
+/* Of two that are three eighths full the emptier lasts longer; else the fuller, so that the other may become empty. (Figures: ../README.md.) */
+static bool is_dense(const struct span *span) { return out_of(span) >= span->capacity * 3 / 8 * heap_unit(span); }
+static bool is_better(const struct span *a, const struct span *b)
+{
+    return is_dense(a) && is_dense(b) ? out_of(a) < out_of(b) : out_of(a) > out_of(b);
+}
+
+/* The best of the first few. */
 static struct span *pick_available(struct heap *heap, unsigned class)
 {
     struct span *best = NULL;
     int left = PICK;
     list_for_each (node, &heap->available[class]) {
         struct span *span = container_of(node, struct span, node);
-        if (!best || out_of(span) > out_of(best)) best = span;
+        if (!best || is_better(span, best)) best = span;
         if (--left == 0) break;
     }
     if (best) list_remove(&best->node);
@@ -191,7 +198,7 @@ static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
     while (!span || !fill_from(heap, span, class, is_zero)) {
-        if (++heap->nslow % NET_EVERY == 0) heap_draw_net(heap, class);
+        if (++heap->nsought % NET_EVERY == 0) heap_draw_net(heap, class);
         if (!(span = next_span(heap, class))) return false;
         if (class >= NSMALL) heap_take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
         make_current(heap, span, class);

@@ -112,8 +112,7 @@ void remote_flush(struct heap *heap, unsigned nwords);
 /* Tells of blocks of a word of bits that turned out to be free already. */
 void remote_tell_twice(const struct span *span, unsigned word, uint64_t twice);
 
-/* Makes the span owned, and says that its bits are about to be taken: all of them, or the count is wrong. Returns the word as it
- * was. Owner only. */
+/* Makes the span owned, and says that its bits are about to be taken: all of them, or the count is wrong. Returns the word as it was. Owner only. */
 uint64_t remote_take(struct span *span, bool off_stack);
 
 /* Takes one of the words of bits. Owner only. */

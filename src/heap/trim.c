@@ -75,6 +75,7 @@ void heap_patrol(struct heap *heap)
 {
     uint64_t start = bits_ticks(), now = start;
     size_t at = heap->patrol_at;
+    purge_if_due();
     if (heap->patrol_due - start < REST) return;
     for (; at < range_limit() && now - start < TURN; now = bits_ticks()) {
         struct span *span = range.records + at;

@@ -225,11 +225,8 @@ static void tell_table(void)
     for (size_t i = 0; i < sizeof TABLE / sizeof *TABLE; i++) {
         struct text text;
         report_begin(&text);
-        text_string(&text, TABLE[i].key);
-        text_string(&text, "=");
-        text_string(&text, TABLE[i].values);
-        text_string(&text, "  ");
-        text_string(&text, TABLE[i].help);
+        const char *const parts[] = {TABLE[i].key, "=", TABLE[i].values, "  ", TABLE[i].help};
+        for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) text_string(&text, parts[k]);
         report_line(&text);
     }
 }

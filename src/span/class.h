@@ -9,11 +9,10 @@
  * branch on the size can mispredict. Spans have 1 to 8 slices, the fewest that hold 8 blocks and waste at most 2 % at the tail.
  * One more is for a database's page of 4 KiB and its own, 4,368 bytes; sqlite holds 1.12 of glibc's memory without it.
  *
- * A power of two has room for a little more, so that its blocks lie an odd number of cache lines apart, or of quarters of them, and do not
- * all begin in one set of the cache. So do other sizes from 2.5 KiB on, where it costs no slice. For whoever asks for that alignment the
- * powers themselves, but for 2,048, are classes, too. They end at 32 KiB, for what bigger blocks leave free in spans of a class is seldom
- * wanted again in that very class. (Figures: ../README.md.)
- * Constant; any thread. */
+ * A power of two has room for a little more, so that its blocks lie an odd number of cache lines apart, or of quarters of them, and do not all begin
+ * in one set of the cache. So do other sizes from 2.5 KiB on, where it costs no slice. For whoever asks for that alignment the powers themselves, but
+ * for 2,048, are classes, too. They end at 32 KiB, for what bigger blocks leave free in spans of a class is seldom wanted again in that very class.
+ * (Figures: ../README.md.) Constant; any thread. */
 #ifndef MSPACE_CLASS_H
 #define MSPACE_CLASS_H
 

@@ -1,11 +1,10 @@
 /* limit.c - limit=HARD:SOFT, how much the heap may hold: blocks that have been carved, large blocks by their pages, and free memory that
  * may be resident.
  *
- * Whoever makes blocks of memory charges it first, whoever gives a span back refunds it, without a lock. Over the soft limit nothing free
- * is kept (purge.c asks), and what is handed out has been paid for by then, so that the sum never exceeds the larger of the soft limit
- * and what is in use. Over the hard limit the answer is NULL. Its last 64th, at least 256 KiB if that is not an eighth, is not for large
- * blocks; and the second half of that for nobody before a small one has been refused: a program that is told so can still print its error,
- * close its files, unwind its stack. */
+ * Whoever makes blocks of memory charges it first, whoever gives a span back refunds it, without a lock. Over the soft limit nothing free is kept
+ * (purge.c asks), and what is handed out has been paid for by then, so that the sum never exceeds the larger of the soft limit and what is in use.
+ * Over the hard limit the answer is NULL. Its last 64th, at least 256 KiB if that is not an eighth, is not for large blocks; and the second half of
+ * that for nobody before a small one has been refused: a program that is told so can still print its error, close its files, unwind its stack. */
 #include "span.h"
 #include "../os/options.h"
 

@@ -62,6 +62,38 @@ static void spans_go_back_when_all_is_free(void)
     }
 }
 
+static uintptr_t start_of(const void *block) { return range.table[range_index(block)].start; }
+
+static void free_from(uintptr_t start, size_t nblocks, int n)
+{
+    for (size_t i = 0; i < nblocks && n; i++)
+        if (blocks[i] && start_of(blocks[i]) == start) alloc_free(blocks[i]), blocks[i] = NULL, n--;
+    require(n == 0, "a span of too few blocks\n");
+}
+
+/* Three full spans become available: one that could soon be empty, one with a few free blocks, one with many. Emptied they would be in the
+ * order of their numbers. */
+static void refills_last_and_what_is_nearly_empty_is_left_alone(void)
+{
+    enum { SIZE = 512, NSPANS = 6 };
+    static const int NFREED[] = {100, 12, 50}, EXPECTED[] = {2, 1, 0}; /* of 124 */
+    size_t n = NSPANS * (size_t)class_table[class_of(SIZE)].capacity;
+    uintptr_t start[3], seen[3] = {0};
+    fill(n, SIZE);
+    for (int k = 0; k < 3; k++) {
+        start[k] = start_of(blocks[n / NSPANS * (size_t)(k + 2)]);
+        require(span_state(span_of_start(start[k])) == SPAN_FULL, "span %d is not full\n", k);
+        free_from(start[k], n, NFREED[k]);
+    }
+    for (int nseen = 0; nseen < 3;) {
+        uintptr_t from = start_of(alloc_malloc(SIZE));
+        bool is_one = from == start[0] || from == start[1] || from == start[2];
+        if (is_one && (!nseen || seen[nseen - 1] != from)) seen[nseen++] = from;
+    }
+    for (int k = 0; k < 3; k++) require(seen[k] == start[EXPECTED[k]], "refill %d is not from span %d\n", k, EXPECTED[k]);
+    sound();
+}
+
 static void spans_go_back_when_other_threads_free(void)
 {
     alloc_malloc(1);
@@ -412,7 +444,8 @@ static void fork_among_threads_leaves_a_sound_heap(void)
     sound();
 }
 
-UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
+UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone),
+          PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
           PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),
           PROMISE(few_blocks_of_many_classes_share_spans), PROMISE(first_blocks_of_a_class_are_as_aligned_as_all),
