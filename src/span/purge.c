@@ -3,22 +3,21 @@
  * The free that leaves more dirty memory than is allowed gives spans back, largest first and among those the oldest, at
  * most 2 MiB with each system call so that nobody waits long for the range. Allowed is
  *
- *      max(dirty=, live / 32, (2 * peak - live) * min(1, 2 - max(3 * shrunk, 6 * drained) / peak))
+ *      max(dirty=, live / 32, min(dirty - stale, (2 * peak - live) * min(1, 2 - max(3 * shrunk, 6 * drained) / peak)))
  *
- * peak is the most that has been live of late: it sinks by a 64th of what is taken and given. shrunk tells a program that has
- * shrunk from one that churns, which will want the memory back at once: it grows with what is given, and falls by 16 times
- * what is taken. Takes that alternate with gives, however unequal, so keep it near nothing, and nothing is purged that
- * would be touched again; gives alone bring the third term to nothing by the time that they have given two thirds of the peak; or a third, of
- * which no give counts for more than a 128th of the peak (drained): many small ones are no churn of large blocks, and a heap that is
- * freed at random never gives as much as two thirds. And a second that has passed since the last look counts like a give of an eighth of
- * the peak, which those see who take little: what nobody has wanted for some seconds goes. The 2 is for fragmentation.
+ * peak is the most that has been live of late: it sinks by a 64th of what is taken and given. shrunk tells a program that has shrunk from one that
+ * churns, which will want the memory back at once: it grows with what is given, and falls by 16 times what is taken. Takes that alternate with gives,
+ * however unequal, so keep it near nothing, and nothing is purged that would be touched again; gives alone bring the third term to nothing by the
+ * time that they have given two thirds of the peak; or a third, of which no give counts for more than a 128th of the peak (drained): many small ones
+ * are no churn of large blocks, and a heap that is freed at random never gives as much as two thirds. The 2 is for fragmentation. And once in a
+ * second or two the least that has been dirty since the last time is stale: nobody has wanted it all the while, however much was taken and given.
  *
  * What a large block takes anew, for nothing dirty would do, is exchanged for as much that is dirty, but for a megabyte: to touch it
  * will cost more than to purge that, and the program holds no more than before.
  *
  * A program that works in phases, or gets a large block again and again, wants back what it gave: a slice that is purged and then
- * taken again (dirty.h) was purged in vain, and cost some 40 us of faults. For a hundred times as long (CALM) shrunk and drained are not
- * looked at, or nothing is exchanged, and for twice as long as before if it turns out soon after that the next purge was in vain, too. So
+ * taken again (dirty.h) was purged in vain, and cost some 40 us of faults. For a hundred times as long (CALM) shrunk, drained and stale are not
+ * looked at, or nothing is exchanged, and for twice as long as before if it turns out soon after that much of the next purge was in vain, too. So
  * purging in vain costs a hundredth of the time at most, and in the end nothing: malloc, write and free of 5 MB take 10 us, not 700.
  * An exchange in vain puts off exchanges alone, and for sixteen times as long: who wants back what it has just given churns.
  *
@@ -36,6 +35,9 @@ static const uint64_t GRACE = (uint64_t)1 << 20, CALM = (uint64_t)1 << 23, CALM_
 
 static size_t dirty_now(void) { return PEEK(spans.totals.dirty) << SLICE_SHIFT; }
 
+static void set(size_t *total, size_t n) { __atomic_store_n(total, n, __ATOMIC_RELAXED); }
+static size_t less(size_t n, size_t less) { return n - min_size(n, less); }
+
 /* Ticks of calm that are left. Those of another processor, or of before the machine slept, count for nothing. */
 static uint64_t calm_left(const struct calm *calm)
 {
@@ -47,14 +49,13 @@ static size_t dirty_allowed(void)
 {
     const struct span_totals *totals = &spans.totals;
     size_t live = PEEK(totals->live), peak = PEEK(totals->peak), shrunk = PEEK(totals->shrunk), drained = PEEK(totals->drained);
-    if (calm_left(&totals->purging)) shrunk = drained = 0;
+    size_t stale = PEEK(totals->stale);
+    if (calm_left(&totals->purging)) shrunk = drained = stale = 0;
     size_t gone = min_size(2 * peak, max_size(3 * shrunk, 6 * drained)), churn = 0;
     if (gone < 2 * peak) churn = (2 * peak - min_size(2 * peak, live)) * min_size(peak, 2 * peak - gone) / peak;
+    if (stale) churn = min_size(churn, less(PEEK(totals->dirty), stale));
     return max_size(options.dirty, max_size(live / 32, churn) << SLICE_SHIFT);
 }
-
-static void set(size_t *total, size_t n) { __atomic_store_n(total, n, __ATOMIC_RELAXED); }
-static size_t less(size_t n, size_t less) { return n - min_size(n, less); }
 
 static void note(size_t nslices)
 {
@@ -62,10 +63,11 @@ static void note(size_t nslices)
     set(&totals->peak, max_size(totals->live, less(totals->peak, nslices / 64)));
 }
 
-static void regret(struct calm *calm, size_t nslices)
+/* Of `purged` slices so many. */
+static void regret(struct calm *calm, size_t nslices, size_t purged)
 {
     uint64_t now = bits_ticks(), more = CALM * min_size(nslices, SLICES_MAX), left = calm_left(calm);
-    bool is_anew = !left && now - calm->until < calm->ticks;
+    bool is_anew = !left && now - calm->until < calm->ticks && nslices >= purged / 8;
     if (!left) left = calm->ticks = is_anew ? min_size(2 * calm->ticks, CALM_LONG) : 0;
     calm->ticks += more;
     __atomic_store_n(&calm->until, now + min_size(left + more, CALM_MAX), __ATOMIC_RELAXED);
@@ -75,11 +77,12 @@ void purge_note_take(size_t nslices, size_t nagain)
 {
     struct span_totals *totals = &spans.totals;
     size_t in_vain = min_size(nagain, totals->purged);
+    if (in_vain) regret(&totals->purging, in_vain, totals->purged);
+    if (nagain) regret(&totals->exchanging, 16 * nagain, 0);
     totals->purged -= in_vain;
-    if (in_vain) regret(&totals->purging, in_vain);
-    if (nagain) regret(&totals->exchanging, 16 * nagain);
     set(&totals->shrunk, less(totals->shrunk, 16 * nslices));
     set(&totals->drained, less(totals->drained, 16 * nslices));
+    totals->least = min_size(totals->least, totals->dirty);
     note(nslices);
 }
 
@@ -143,6 +146,7 @@ static bool purge_one(struct aside *aside, size_t *done)
     spans.npurging--;
     dirty_purge(from, end - from);
     spans.totals.purged += aside->is_exchange ? 0 : end - from;
+    set(&spans.totals.stale, less(spans.totals.stale, end - from));
     span->ndirty -= end - from;
     span_put_free(span);
     lock_drop(&spans.lock);
@@ -163,21 +167,21 @@ static size_t purge_since(size_t keep, uint64_t start, bool is_exchange)
 
 size_t purge_down_to(size_t keep) { return purge_since(keep, 0, false); }
 
-/* Whether there has been too much for half a millisecond, or there is far too much. Once it is time it stays so until there
- * is clearly less. */
+/* Whether there has been too much for half a millisecond, or there is far too much. Once it is time it stays so until there is clearly less. */
 static bool is_time(size_t dirty, size_t allowed)
 {
     static _Atomic(uint64_t) since; /* tick at which there was first too much, 0: there is not */
-    uint64_t now = bits_ticks() | 1, first = atomic_load_explicit(&since, memory_order_relaxed);
+    uint64_t first = atomic_load_explicit(&since, memory_order_relaxed);
     if (dirty <= allowed) {
         if (first && dirty < allowed / 4 * 3) atomic_store_explicit(&since, 0, memory_order_relaxed);
         return false;
     }
+    uint64_t now = bits_ticks() | 1;
     if (!first) atomic_store_explicit(&since, first = now, memory_order_relaxed);
     return now - first > GRACE || dirty - allowed > BURST;
 }
 
-/* However long ago the last look was, one second has passed since; and none if the clock of this processor is behind. */
+/* None has passed if the clock of this processor is behind. */
 static void grow_old(void)
 {
     struct span_totals *totals = &spans.totals;
@@ -185,7 +189,8 @@ static void grow_old(void)
     if ((int64_t)(now - PEEK(totals->aged)) < (int64_t)SECOND) return;
     lock_take(&spans.lock);
     if ((int64_t)(now - totals->aged) >= (int64_t)SECOND) { /* no other thread was first */
-        set(&totals->shrunk, max_size(totals->shrunk, min_size(totals->shrunk + totals->peak / 8, totals->peak)));
+        set(&totals->stale, totals->least);
+        totals->least = totals->dirty;
         __atomic_store_n(&totals->aged, now, __ATOMIC_RELAXED);
     }
     lock_drop(&spans.lock);

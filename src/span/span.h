@@ -26,10 +26,9 @@
  * INTERIOR; no two free neighbours; ndirty is the number of its dirty slices (dirty.h), CLEAN == (ndirty == 0); every
  * free span is in the bin of its size and kind, and nothing else is; the totals are the sums, and what is charged (limit.c). For a span of blocks: live + free + remote + pending + never carved == capacity (heap).
  *
- * Lock: `spans.lock`, rank 2, for every field of a free span, the bins, the totals, limit. A span in use
- * belongs to its owner. {state, nslices} is one word, stored (release) after everything it makes reachable: split
- * writes the right record, then the left word; join writes the left word, then scraps the right: a photograph of
- * the records taken by fork at any instant tiles the range, and bins and totals can be rebuilt from it. */
+ * Lock: `spans.lock`, rank 2, for every field of a free span, the bins, the totals, limit. A span in use belongs to its owner. {state, nslices} is
+ * one word, stored (release) after everything it makes reachable: split writes the right record, then the left word; join writes the left word, then
+ * scraps the right: a photograph of the records taken by fork at any instant tiles the range, and bins and totals can be rebuilt from it. */
 #ifndef MSPACE_SPAN_H
 #define MSPACE_SPAN_H
 
@@ -146,6 +145,7 @@ struct span_totals {
     size_t peak;               /* the most that was live of late (purge.c), */
     size_t shrunk, drained;    /* and how much was given since, with little taken: all; and in small pieces */
     size_t purged;             /* and not taken again, but for what was exchanged */
+    size_t least, stale;       /* the least that was dirty of late, and what nobody wanted before that */
     uint64_t aged;             /* the tick up to which time has been counted */
     struct calm { uint64_t ticks, until; } purging, exchanging; /* for so many, until that one, nothing is that churn would want (purge.c) */
 };

@@ -6,6 +6,8 @@
  *         thread   the same, by another thread                                    mixed   16 bytes to 128 KiB, most of them small
  *         random   nine of ten, drawn one by one                                  medium  1 to 32 KiB
  *         trimmed  the same, and malloc_trim(0)
+ *         churned  the same, and then the program goes on as large as it is: survivors, drawn one by one, make room for others of random
+ *                  size, 100 for each that is left, and for 4 seconds at least
  *         rested   as random, and then small operations, now and then, until little enough is held, for 60 seconds at most
  *         idle     as address, and then nothing is done, instead of a thousand small operations; until little enough is held, but for
  *                  20 seconds at most: on a machine with nothing else to do it is less than one
@@ -61,11 +63,31 @@ static void free_at_random(uint64_t *random)
         }
 }
 
-static void free_most(const char *order, uint64_t *random)
+/* A second and more is what it takes to see that nobody wants what is free. */
+static void replace_survivors(size_t (*size_of)(uint64_t *), uint64_t *random)
+{
+    uint64_t start = now_ns();
+    long n = 0;
+    for (long i = 0; i < table.n; i++)
+        if (table.block[i]) table.block[n++] = table.block[i];
+    table.n = n;
+    for (long left = 100 * n; left > 0 || now_ns() - start < UINT64_C(4000000000); left--) {
+        void **block = &table.block[random_below(random, (uint32_t)n)];
+        size_t size = size_of(random);
+        api_free(*block);
+        require((*block = api_malloc(size)) != NULL, "malloc(%zu)\n", size);
+        memset(*block, 1, size);
+    }
+}
+
+static void free_most(const char *order, size_t (*size_of)(uint64_t *), uint64_t *random)
 {
     pthread_t thread;
     if (strcmp(order, "random") == 0 || strcmp(order, "rested") == 0) {
         free_at_random(random);
+    } else if (strcmp(order, "churned") == 0) {
+        free_at_random(random);
+        replace_survivors(size_of, random);
     } else if (strcmp(order, "trimmed") == 0) {
         free_at_random(random);
         api_trim(0);
@@ -102,7 +124,7 @@ static void wait_until(size_t enough, uint64_t seconds, uint64_t *random)
 
 int main(int argc, char **argv)
 {
-    require(argc >= 4, "usage: most_freed address|thread|random|trimmed|rested|idle small|mixed|medium LIMIT [MIB] [SEED]\n");
+    require(argc >= 4, "usage: most_freed address|thread|random|trimmed|churned|rested|idle small|mixed|medium LIMIT [MIB] [SEED]\n");
     const char *order = argv[1];
     double limit = strtod(argv[3], NULL);
     size_t (*size_of)(uint64_t *) = size_named(argv[2]);
@@ -119,7 +141,7 @@ int main(int argc, char **argv)
         table.block[table.n++] = block;
     }
     size_t peak = anonymous_nbytes() - before;
-    free_most(order, &random);
+    free_most(order, size_of, &random);
     for (long i = 0; i < table.n; i++)
         if (table.block[i]) live += api_usable_size(table.block[i]);
     size_t enough = before + (size_t)(limit * (double)live);
