@@ -3,7 +3,7 @@
  *      new -- block_pop -----------------------------> block
  *       \-- new_slow -- guard: boot arena
  *                    \- forwarding: the next definition (cxx.h)
- *                    \- alloc_malloc, alloc_memalign
+ *                    \- alloc_malloc_slow, alloc_memalign
  *                    \- out of memory: the next definition
  *
  * Nothing is thrown from C. Out of memory the next definition is jumped to: it asks malloc again, which is ours, calls the
@@ -79,7 +79,7 @@ static COLD void *new_slow(size_t size, size_t second, size_t third, enum cxx_op
     bool serves = cxx_decide();
     union cxx_next next = cxx_next(op);
     if (!serves && next.address) return next.take(size, second, third);
-    void *block = serves ? alloc_memalign(alignment, size) : cxx_elsewhere(size, alignment);
+    void *block = !serves ? cxx_elsewhere(size, alignment) : alignment ? alloc_memalign(alignment, size) : alloc_malloc_slow(size);
     return LIKELY(block != NULL) ? block : new_out_of_memory(size, second, third, op, caller);
 }
 

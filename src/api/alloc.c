@@ -74,8 +74,9 @@ static void *get(size_t size, size_t alignment, bool *is_zero)
 
 SLOW void *alloc_malloc_slow(size_t size)
 {
-    void *block = size > MEDIUM_MAX ? large_again(heap_own(), size) : NULL;
-    return block ? block : get(size, GRANULE, &(bool){false});
+    life_check();
+    void *block = size <= MEDIUM_MAX ? from_class(class_of(size), &(bool){false}) : large_again(heap_own(), size);
+    return LIKELY(block != NULL) ? block : get(size, GRANULE, &(bool){false});
 }
 
 void *alloc_malloc(size_t size)

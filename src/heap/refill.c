@@ -126,24 +126,23 @@ static bool let_go(struct heap *heap, struct span *span, unsigned class)
     }
 }
 
-/* What is out, for comparing spans of a class: addresses are so much larger than spans that sums compare as counts do. */
-static uint64_t out_of(const struct span *span) { return span->pair.due == DUE_PARKED ? 0 : span->pair.due; }
-
-/* Of two that are three eighths full the emptier lasts longer; else the fuller, so that the other may become empty. (Figures: ../README.md.) */
-static bool is_dense(const struct span *span) { return out_of(span) >= span->capacity * 3 / 8 * heap_unit(span); }
-static bool is_better(const struct span *a, const struct span *b)
+/* Of spans that are three eighths full the emptier lasts longer; then the fuller, so that the other may become empty. (Figures: ../README.md.)
+ * What is due tells what is out: addresses are so much larger than spans that sums compare as counts do. */
+static uint64_t rank_of(const struct span *span, unsigned class)
 {
-    return is_dense(a) && is_dense(b) ? out_of(a) < out_of(b) : out_of(a) > out_of(b);
+    uint64_t out = span->pair.due == DUE_PARKED ? 0 : span->pair.due, unit = class < NSMALL ? (uintptr_t)span_address(span) : 1;
+    return out >= class_table[class].capacity * 3 / 8 * unit ? ~out : out;
 }
 
-/* The best of the first few. */
 static struct span *pick_available(struct heap *heap, unsigned class)
 {
     struct span *best = NULL;
+    uint64_t most = 0;
     int left = PICK;
     list_for_each (node, &heap->available[class]) {
         struct span *span = container_of(node, struct span, node);
-        if (!best || is_better(span, best)) best = span;
+        uint64_t rank = rank_of(span, class);
+        if (!best || rank > most) best = span, most = rank;
         if (--left == 0) break;
     }
     if (best) list_remove(&best->node);
