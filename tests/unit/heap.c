@@ -355,6 +355,24 @@ static void first_blocks_of_a_class_are_not_moved_by_realloc(void)
     }
 }
 
+static void *one_that_is_not_borrowed(size_t size)
+{
+    for (int i = 0; i < YOUNG + BORROWED; i++) alloc_malloc(size);
+    return alloc_malloc(size);
+}
+
+static void what_realloc_leaves_less_than_nearly_half_of_gets_a_smaller_block(void)
+{
+    for (unsigned class = 2; class < NCLASSES; class++) {
+        void *p = one_that_is_not_borrowed(class_table[class].size);
+        size_t usable = alloc_usable_size(p), size = usable / 32 * 15 - 1, less;
+        one_that_is_not_borrowed(size);
+        less = alloc_usable_size(p = alloc_realloc(p, size));
+        require(less < usable, "%zu bytes of %zu stay there\n", size, usable);
+        alloc_free(p);
+    }
+}
+
 static pthread_barrier_t meeting;
 
 static void *take_young_blocks(void *place)
@@ -449,7 +467,8 @@ UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(refills_last_and_what
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
           PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),
           PROMISE(few_blocks_of_many_classes_share_spans), PROMISE(first_blocks_of_a_class_are_as_aligned_as_all),
-          PROMISE(first_blocks_of_a_class_are_not_moved_by_realloc), PROMISE(first_blocks_of_two_threads_share_no_line),
+          PROMISE(what_realloc_leaves_less_than_nearly_half_of_gets_a_smaller_block), PROMISE(first_blocks_of_a_class_are_not_moved_by_realloc),
+          PROMISE(first_blocks_of_two_threads_share_no_line),
           PROMISE(a_class_that_can_borrow_nothing_has_its_own), PROMISE(destructors_that_run_last_may_allocate),
           PROMISE(live_block_that_holds_a_link_is_not_taken_for_free), PROMISE(tables_and_first_blocks_do_not_meet_in_the_cache),
           PROMISE(words_of_remote_bits_lie_apart_and_close),
