@@ -133,7 +133,7 @@ INLINE uint64_t heap_unit(const struct span *span)
 }
 
 /* What is due of a span that is let go; and of a current one, where it means nothing, but that once in so many frees something else is done. */
-enum { PATROL_EVERY = 1024 }; /* frees into a current span: a free is 0.1 % slower for it */
+enum { PATROL_EVERY = 1024 }; /* frees into a current span: a free is 0.1 % slower for it; without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6 */
 INLINE uint64_t heap_due_at_wake(const struct span *span) { return span_wake(span) * heap_unit(span) - 1; }
 INLINE uint64_t heap_due_while_current(const struct span *span) { return PATROL_EVERY * heap_unit(span); }
 
