@@ -82,7 +82,7 @@ void purge_note_take(size_t nslices, size_t nagain)
     totals->purged -= in_vain;
     set(&totals->shrunk, less(totals->shrunk, 16 * nslices));
     set(&totals->drained, less(totals->drained, 16 * nslices));
-    totals->least = min_size(totals->least, totals->dirty);
+    set(&totals->stale, min_size(totals->stale, totals->least = min_size(totals->least, totals->dirty)));
     note(nslices);
 }
 
@@ -146,7 +146,7 @@ static bool purge_one(struct aside *aside, size_t *done)
     spans.npurging--;
     dirty_purge(from, end - from);
     spans.totals.purged += aside->is_exchange ? 0 : end - from;
-    set(&spans.totals.stale, less(spans.totals.stale, end - from));
+    set(&spans.totals.stale, less(spans.totals.stale, end - from)), spans.totals.least = less(spans.totals.least, end - from);
     span->ndirty -= end - from;
     span_put_free(span);
     lock_drop(&spans.lock);
