@@ -55,7 +55,7 @@ static void *once(size_t size, size_t alignment, bool *is_zero)
 /* Out of memory: what is free but out of reach is fetched, and the request tried once more. */
 static COLD void *once_more(size_t size, size_t alignment, bool *is_zero)
 {
-    if (heap_own()) heap_drain(heap_own());
+    if (heap_own()) heap_drain(heap_own(), true);
     large_give_all_kept();
     void *block = once(size, alignment, is_zero);
     if (block) return block;

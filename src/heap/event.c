@@ -18,11 +18,11 @@
 
 static bool is_small(const struct span *span) { return span_desc(span)->class < NSMALL; }
 
-/* All blocks together: n * start + size * (0 + 1 + ... + n - 1). */
-static uint64_t weight_of_all(const struct span *span)
+/* All blocks together weigh n * start + size * (0 + 1 + ... + n - 1). */
+uint64_t heap_due(const struct span *span)
 {
     uint64_t n = span->capacity, spread = span_desc(span)->size * (n * (n - 1) / 2);
-    return n * heap_unit(span) + (is_small(span) ? spread : 0);
+    return n * heap_unit(span) + (is_small(span) ? spread : 0) - 1;
 }
 
 /* Frees that a FULL span's due has seen, in number and in weight. */
@@ -37,16 +37,6 @@ unsigned heap_nout(const struct span *span)
 
 /* --- taking in what other threads have freed --- */
 
-static bool is_block_of(const struct span *span, const struct block *block)
-{
-    return (uintptr_t)block - (uintptr_t)span_address(span) < span_nbytes(span) && desc_is_start(span_desc(span), block);
-}
-
-static void tell_overwritten(const char *entry, const struct block *block, size_t size)
-{
-    report_crime(entry, &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
-}
-
 /* Links the blocks of a word of bits in address order, the first on top; returns their weight. One that is not as free left it is
  * told and lost. The lines that this reads are those that the blocks' next owners want anyway, and it waits for all at once. */
 static uint64_t absorb_small(size_t size, struct pair *pair, char *first, uint64_t bits)
@@ -58,7 +48,7 @@ static uint64_t absorb_small(size_t size, struct pair *pair, char *first, uint64
         struct block *block = (struct block *)(void *)(first + k * size);
         bits ^= (uint64_t)1 << k;
         if (UNLIKELY(!block_is_sound(block))) {
-            tell_overwritten("malloc()", block, size);
+            report_crime("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
             continue;
         }
         block_link(block, head);
@@ -100,9 +90,8 @@ static uint64_t absorb(struct span *span, uint64_t taken)
 
 void heap_give(struct span *span)
 {
-    const struct desc *desc = span_desc(span);
-    size_t touched = ((size_t)desc->carved * desc->size + SLICE_SIZE - 1) >> SLICE_SHIFT;
-    limit_refund(limit_charge_of(span));
+    size_t carved = limit_charge_of(span), touched = (carved + SLICE_SIZE - 1) >> SLICE_SHIFT;
+    limit_refund(carved);
     span_blank(span);
     span_give(span, span->is_clean ? touched : span_nslices(span));
 }
@@ -115,7 +104,7 @@ static bool is_all_sound(struct span *span)
     char *block = span_address(span);
     for (unsigned k = 0; k < span->capacity; k++, block += size) {
         if (LIKELY(block_is_sound((struct block *)(void *)block))) continue;
-        tell_overwritten("free()", (struct block *)(void *)block, size);
+        report_crime("free()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
         return false;
     }
     return true;
@@ -132,8 +121,7 @@ void heap_take_in(struct span *span)
     if (remote_has(remote_load(span))) span->pair.due -= absorb(span, remote_take(span, false));
 }
 
-/* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. */
-static void retire(struct span *span)
+void heap_vacate(struct span *span)
 {
     heap_take_in(span);          /* what others have freed now was freed twice, and is told */
     span->pair.due = DUE_PARKED; /* says: nothing out, waiting to be taken off the stack */
@@ -148,7 +136,7 @@ static struct block *find_double(const struct span *span, struct block *head)
     struct block *slow = head, *fast = head;
     do {
         for (int step = 0; step < 2; step++) {
-            if (!fast || !is_block_of(span, fast) || !block_is_sound(fast)) return fast;
+            if (!fast || !desc_is_start(span_desc(span), fast) || !block_is_sound(fast)) return fast;
             fast = block_next(fast);
         }
         slow = block_next(slow);
@@ -171,10 +159,10 @@ static COLD void tell_double(struct span *span)
 static void make_available(struct heap *heap, struct span *span, uint64_t word)
 {
     uint64_t freed = weight_freed(span) + absorb(span, word);
-    span->pair.due = weight_of_all(span) - freed - 1;
+    span->pair.due = heap_due(span) - freed;
     span_set_state(span, SPAN_AVAILABLE);
     list_push_front(&heap->available[span_desc(span)->class], &span->node);
-    if (span->pair.due == UINT64_MAX) retire(span);
+    if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 
 SLOW void heap_event(void *block)
@@ -185,7 +173,7 @@ SLOW void heap_event(void *block)
     heap_enter(heap);
     if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
     else if (state == SPAN_CURRENT) heap->pairs[span_desc(span)->class].due = heap_due_while_current(span), heap->nslow |= PATROL_ROADS - 1;
-    else if (state == SPAN_AVAILABLE && LIKELY(span->pair.due == UINT64_MAX)) retire(span);
+    else if (state == SPAN_AVAILABLE && LIKELY(span->pair.due == UINT64_MAX)) heap_vacate(span);
     else if (state == SPAN_AVAILABLE) tell_double(span);
     heap_leave(heap);
     heap_patrol_now_and_then(heap);
@@ -194,7 +182,7 @@ SLOW void heap_event(void *block)
 static void drain_available(struct span *span)
 {
     heap_take_in(span);
-    if (span->pair.due == UINT64_MAX) retire(span);
+    if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 
 /* A span of the heap's own that was on its stack. */
@@ -207,7 +195,7 @@ static void welcome(struct heap *heap, struct span *span)
         return;
     } while (!atomic_compare_exchange_weak(&span->remote, &word, word & ~REMOTE_NOTIFIED));
     /* It had been taken back, for its own sake, and perhaps let go again; and nobody has freed any of it since this look. */
-    if (span_state(span) == SPAN_AVAILABLE && span->pair.due == DUE_PARKED) retire(span);
+    if (span_state(span) == SPAN_AVAILABLE && span->pair.due == DUE_PARKED) heap_vacate(span);
 }
 
 void heap_collect_woken(struct heap *heap)
@@ -233,12 +221,13 @@ void heap_draw_net(struct heap *heap, unsigned class)
     }
 }
 
-void heap_drain(struct heap *heap)
+void heap_drain(struct heap *heap, bool sheds)
 {
     heap_enter(heap);
     large_give_kept(heap);
     remote_flush(heap, NPENDING);
     heap_collect_woken(heap);
+    if (sheds) heap_shed(heap, true);
     for (unsigned class = 0; class < NCLASSES; class ++)
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
             next = node->next;
@@ -246,5 +235,3 @@ void heap_drain(struct heap *heap)
         }
     heap_leave(heap);
 }
-
-uint64_t heap_due(const struct span *span) { return weight_of_all(span) - 1; }

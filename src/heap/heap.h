@@ -158,10 +158,6 @@ struct heap *heap_at(size_t index);
 /* Whether this is the only thread there has ever been. */
 bool heap_is_alone(void);
 
-/* The shared heap, locked; and unlocked. */
-struct heap *heap_shared_take(void);
-void heap_shared_drop(void);
-
 /* The pool of heaps whose threads are gone: puts one in; takes one out, or NULL. Lock-free, any thread. */
 void heap_pool(struct heap *heap);
 struct heap *heap_unpool(void);
@@ -170,7 +166,7 @@ struct heap *heap_unpool(void);
  * zero. NULL: out of memory. */
 void *heap_refill(struct heap *heap, unsigned class, bool *is_zero);
 
-/* The same of the shared heap, by any thread. */
+/* The same of the shared heap, under its lock, by any thread. */
 void *heap_refill_shared(unsigned class, bool *is_zero);
 
 /* The free of `block`, which is the owner's, made `due` underflow. */
@@ -180,13 +176,20 @@ void heap_event(void *block);
 void heap_release(struct span *span);
 void heap_give(struct span *span);
 
+/* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. Owner only. */
+void heap_vacate(struct span *span);
+
+/* Gives back the current medium spans of which nothing is out, and half has been carved unless all are wanted: strings that grow together leave one
+ * in each class that they pass, cmake 5 % of its memory. Small ones do not know what is out as long as they are current. Owner only. */
+void heap_shed(struct heap *heap, bool all);
+
 /* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of an AVAILABLE span's
  * to its own pair; a little of what never crossed a threshold. */
 uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word);
 void heap_take_in(struct span *span);
 void heap_draw_net(struct heap *heap, unsigned class);
 
-/* What `due` of an available span is when these blocks are on its list; for the verifier. */
+/* What `due` of an available span is before any of its blocks has come back. */
 uint64_t heap_due(const struct span *span);
 
 /* Blocks of a full or available span that are out as far as its owner knows: those that others have freed are among them. */
@@ -195,8 +198,8 @@ unsigned heap_nout(const struct span *span);
 /* Spans that other threads have woken: makes them available, gives the empty ones back. */
 void heap_collect_woken(struct heap *heap);
 
-/* Everything that can be drained at once: kept, pending, woken, remote bits of available spans. */
-void heap_drain(struct heap *heap);
+/* Everything that can be drained at once: kept, pending, woken, remote bits of available spans; and what can be shed. */
+void heap_drain(struct heap *heap, bool sheds);
 
 /* trim.c, owner only. For malloc_trim: drains the heap, gives back what it keeps and the pages on which only free blocks of its spans lie; returns
  * the bytes of such pages. And a look at how much is dirty and, if it is time for one, at some spans. */

@@ -80,24 +80,26 @@ void heap_start(uint64_t secret)
     heap_pool(place(0));
 }
 
-struct heap *heap_shared_take(void)
-{
-    struct heap *shared = place(SHARED);
-    lock_take(&shared_lock);
-    thread.shared = 1;
-    if (UNLIKELY(atomic_load_explicit(&shared->state, memory_order_relaxed) != HEAP_SHARED)) init(shared, SHARED, HEAP_SHARED);
-    return shared;
-}
-
-void heap_shared_drop(void)
+static void drop_shared(void)
 {
     thread.shared = 0;
     lock_drop(&shared_lock);
 }
 
+void *heap_refill_shared(unsigned class, bool *is_zero)
+{
+    struct heap *shared = place(SHARED);
+    lock_take(&shared_lock);
+    thread.shared = 1;
+    if (UNLIKELY(atomic_load_explicit(&shared->state, memory_order_relaxed) != HEAP_SHARED)) init(shared, SHARED, HEAP_SHARED);
+    void *block = heap_refill(shared, class, is_zero);
+    drop_shared();
+    return block;
+}
+
 void heap_abandon(void)
 {
-    if (thread.shared) heap_shared_drop();
+    if (thread.shared) drop_shared();
     thread.state = THREAD_GONE;
     thread.heap = thread.own = 0;
 }
@@ -162,7 +164,7 @@ COLD void heap_retire(void)
     struct heap *heap = heap_own();
     heap_abandon(); /* from here every call of this thread is slow and uses the shared heap */
     if (!heap) return;
-    heap_drain(heap);
+    heap_drain(heap, false); /* its next thread will want what is current */
     heap_pool(heap);
 }
 

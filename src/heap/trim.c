@@ -43,7 +43,7 @@ static size_t trim_span(struct heap *heap, const struct span *span)
 size_t heap_trim(struct heap *heap)
 {
     size_t nbytes = 0;
-    heap_drain(heap);
+    heap_drain(heap, true);
     for (unsigned class = NSMALL; class < NCLASSES; class ++) {
         if (heap->current[class]) nbytes += trim_span(heap, heap->current[class]);
         list_for_each (node, &heap->available[class]) nbytes += trim_span(heap, container_of(node, struct span, node));

@@ -4,11 +4,8 @@ static uint64_t *dirty_of(size_t slice) { return &range.records[slice & ~(size_t
 static uint64_t *purged_of(size_t slice) { return &range.records[slice & ~(size_t)63].purged; }
 static size_t purged_end; /* none that lies behind it is purged: the records of a large fresh span need not be touched */
 
-/* Bits [low, high) of a word; 0 <= low < high <= 64. */
-static uint64_t mask(size_t low, size_t high) { return ~(uint64_t)0 >> (64 - (high - low)) << low; }
-
-/* How much of [from, end) lies in from's word, as a mask of it. */
-static uint64_t part(size_t from, size_t end) { return mask(from % 64, min_size(64, from % 64 + (end - from))); }
+/* Which bits of from's word lie in [from, end), which is not empty. */
+static uint64_t part(size_t from, size_t end) { return ~(uint64_t)0 >> (64 - min_size(64 - from % 64, end - from)) << from % 64; }
 
 static size_t next_word(size_t slice) { return (slice | 63) + 1; }
 

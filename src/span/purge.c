@@ -33,7 +33,9 @@ static const size_t STEP = 2 * MIB / SLICE_SIZE, BURST = 64 * MIB;
 static const uint64_t GRACE = (uint64_t)1 << 20, CALM = (uint64_t)1 << 23, CALM_LONG = (uint64_t)1 << 34,
                       CALM_MAX = (uint64_t)1 << 37, SECOND = (uint64_t)1 << 32;
 
-static size_t dirty_now(void) { return PEEK(spans.totals.dirty) << SLICE_SHIFT; }
+static struct span_totals *const totals = &spans.totals;
+
+static size_t dirty_now(void) { return PEEK(totals->dirty) << SLICE_SHIFT; }
 
 static void set(size_t *total, size_t n) { __atomic_store_n(total, n, __ATOMIC_RELAXED); }
 static size_t less(size_t n, size_t less) { return n - min_size(n, less); }
@@ -47,7 +49,6 @@ static uint64_t calm_left(const struct calm *calm)
 
 static size_t dirty_allowed(void)
 {
-    const struct span_totals *totals = &spans.totals;
     size_t live = PEEK(totals->live), peak = PEEK(totals->peak), shrunk = PEEK(totals->shrunk), drained = PEEK(totals->drained);
     size_t stale = PEEK(totals->stale);
     if (calm_left(&totals->purging)) shrunk = drained = stale = 0;
@@ -57,11 +58,7 @@ static size_t dirty_allowed(void)
     return max_size(options.dirty, max_size(live / 32, churn) << SLICE_SHIFT);
 }
 
-static void note(size_t nslices)
-{
-    struct span_totals *totals = &spans.totals;
-    set(&totals->peak, max_size(totals->live, less(totals->peak, nslices / 64)));
-}
+static void note(size_t nslices) { set(&totals->peak, max_size(totals->live, less(totals->peak, nslices / 64))); }
 
 /* Of `purged` slices so many. */
 static void regret(struct calm *calm, size_t nslices, size_t purged)
@@ -75,7 +72,6 @@ static void regret(struct calm *calm, size_t nslices, size_t purged)
 
 void purge_note_take(size_t nslices, size_t nagain)
 {
-    struct span_totals *totals = &spans.totals;
     size_t in_vain = min_size(nagain, totals->purged);
     if (in_vain) regret(&totals->purging, in_vain, totals->purged);
     if (nagain) regret(&totals->exchanging, 16 * nagain, 0);
@@ -88,7 +84,6 @@ void purge_note_take(size_t nslices, size_t nagain)
 
 void purge_note_give(size_t nslices)
 {
-    struct span_totals *totals = &spans.totals;
     set(&totals->shrunk, totals->shrunk + nslices);
     set(&totals->drained, totals->drained + min_size(nslices, totals->peak / 128));
     note(nslices);
@@ -145,8 +140,8 @@ static bool purge_one(struct aside *aside, size_t *done)
     lock_take(&spans.lock);
     spans.npurging--;
     dirty_purge(from, end - from);
-    spans.totals.purged += aside->is_exchange ? 0 : end - from;
-    set(&spans.totals.stale, less(spans.totals.stale, end - from)), spans.totals.least = less(spans.totals.least, end - from);
+    totals->purged += aside->is_exchange ? 0 : end - from;
+    set(&totals->stale, less(totals->stale, end - from)), totals->least = less(totals->least, end - from);
     span->ndirty -= end - from;
     span_put_free(span);
     lock_drop(&spans.lock);
@@ -184,7 +179,6 @@ static bool is_time(size_t dirty, size_t allowed)
 /* None has passed if the clock of this processor is behind. */
 static void grow_old(void)
 {
-    struct span_totals *totals = &spans.totals;
     uint64_t now = bits_ticks();
     if ((int64_t)(now - PEEK(totals->aged)) < (int64_t)SECOND) return;
     lock_take(&spans.lock);
@@ -219,6 +213,6 @@ COLD void purge_at_leisure(void) { purge_down_to(min_size(dirty_allowed(), limit
 
 void purge_in_exchange(size_t nclean)
 {
-    size_t dirty = PEEK(spans.totals.dirty), keep = max_size(PURGE_FLOOR, less(dirty, nclean));
-    if (dirty > keep && !calm_left(&spans.totals.exchanging)) purge_unless_refused(keep << SLICE_SHIFT, 0);
+    size_t dirty = PEEK(totals->dirty), keep = max_size(PURGE_FLOOR, less(dirty, nclean));
+    if (dirty > keep && !calm_left(&totals->exchanging)) purge_unless_refused(keep << SLICE_SHIFT, 0);
 }

@@ -163,13 +163,14 @@ static struct span *trim(struct span *span, size_t skip, size_t nslices)
 }
 
 /* Where in a free span of enough slices the wanted ones begin: at its first dirty slice, so that resident memory is used
- * first; but behind the last where little is dirty and the rest would do, for a large block that reads zero need not be
+ * first; but behind the last if the rest would do and clean ones are wanted, or little is dirty, for a large block that reads zero need not be
  * touched. Without room for the alignment there, at its start. */
-static size_t place(const struct span *span, size_t nslices, size_t alignment)
+static size_t place(const struct span *span, size_t nslices, size_t alignment, bool want_clean)
 {
     size_t index = span_index(span), n = span_nslices(span), room = n - nslices, skip = 0;
     if (span->ndirty) skip = dirty_first(index, n) - index;
-    if (span->ndirty && span->ndirty < nslices / 4 && dirty_end(index, n) - index <= room) skip = dirty_end(index, n) - index;
+    want_clean |= span->ndirty < nslices / 4;
+    if (span->ndirty && want_clean && dirty_end(index, n) - index <= room) skip = dirty_end(index, n) - index;
     size_t first_slice = range.base >> SLICE_SHIFT, aligned = round_up(first_slice + index + min_size(skip, room), alignment);
     if (aligned - first_slice - index > room) aligned = round_up(first_slice + index, alignment);
     return aligned - first_slice - index;
@@ -181,7 +182,7 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
     lock_take(&spans.lock);
     struct span *span = find_or_grow(nslices + alignment - 1, want_clean);
     if (span) {
-        span = trim(span, place(span, nslices, alignment), nslices);
+        span = trim(span, place(span, nslices, alignment, want_clean), nslices);
         span->is_clean = span->ndirty == 0;
         span_set_state(span, state);
         span_add_total(&spans.totals.live, nslices);
@@ -326,11 +327,12 @@ static enum span_state settle(struct span *span)
     return state;
 }
 
-/* A split or a join that went no further leaves one record inside a span that says more than INTERIOR. */
-static void scrap_inside(struct span *span, size_t nslices)
+/* The place inside a span of a record that says more than INTERIOR: a split or a join that went no further leaves one. 0: there is none. */
+static size_t stray_inside(const struct span *span)
 {
-    for (size_t i = 1; i < nslices; i++)
-        if (span_state(span + i) != SPAN_INTERIOR) span_set(span + i, SPAN_INTERIOR, 0);
+    for (size_t i = 1, n = span_nslices(span); i < n; i++)
+        if (span_state(span + i) != SPAN_INTERIOR) return i;
+    return 0;
 }
 
 void spans_repair(bool was_locked)
@@ -345,7 +347,7 @@ void spans_repair(bool was_locked)
         struct span *span = range.records + i;
         enum span_state state = settle(span);
         n = max_size(span_nslices(span), 1);
-        if (was_locked) scrap_inside(span, n);
+        for (size_t stray; was_locked && (stray = stray_inside(span)) != 0;) span_set(span + stray, SPAN_INTERIOR, 0);
         if (is_free(state)) run = run ? join(run, span) : span; /* so far in no bin, like it */
         if (is_free(state)) continue;
         if (run) publish_free(run);
@@ -364,13 +366,6 @@ static bool is_in_its_bin(const struct span *span)
     list_for_each (node, &of->list[bin])
         if (node == &span->node) return true;
     return false;
-}
-
-static bool is_scrapped_inside(const struct span *span, size_t nslices)
-{
-    for (size_t i = 1; i < nslices; i++)
-        if (span_state(span + i) != SPAN_INTERIOR) return false;
-    return true;
 }
 
 /* The law that a free span breaks, or NULL. */
@@ -393,7 +388,7 @@ size_t span_verify(void (*broken)(const char *law, const struct span *span))
         const char *law = NULL;
         n = span_nslices(span);
         if (n == 0 || state == SPAN_INTERIOR || i + n > range_limit()) return broken("spans tile the range", span), errors + 1;
-        if (!is_scrapped_inside(span, n)) law = "a record that is not a span's first says so";
+        if (stray_inside(span)) law = "a record that is not a span's first says so";
         if (is_free(state)) {
             sum.dirty += span->ndirty;
             sum.clean += n - span->ndirty;

@@ -2,13 +2,14 @@
  * Threads that come and go one after another hold no more than one does.
  *
  *     threads_in_turn [threads = 10000 at full size]
- * Each allocates 200 blocks of mixed sizes, frees them and exits. From the first hundredth on memory may grow by 256 KiB.
+ * Each allocates 200 blocks of mixed sizes, of one of 16 draws, frees them and exits. From the first hundredth on, when each draw has had its
+ * turn, memory may grow by 256 KiB.
  */
 #include "memory.h"
 
 #include <pthread.h>
 
-enum { NBLOCKS = 200, GROWN_MAX = 256 };
+enum { NBLOCKS = 200, NDRAWS = 16, GROWN_MAX = 256 };
 
 static void *thread(void *arg)
 {
@@ -31,8 +32,8 @@ int main(int argc, char **argv)
     watchdog(280);
     for (long i = 0; i < n; i++) {
         pthread_t one;
-        if (i == n / 100) before = anonymous_nbytes();
-        require(pthread_create(&one, NULL, thread, (void *)(uintptr_t)(i % 16)) == 0, "pthread_create\n");
+        if (i == (n / 100 > NDRAWS ? n / 100 : NDRAWS)) before = anonymous_nbytes();
+        require(pthread_create(&one, NULL, thread, (void *)(uintptr_t)(i % NDRAWS)) == 0, "pthread_create\n");
         pthread_join(one, NULL);
     }
     size_t after = anonymous_nbytes();

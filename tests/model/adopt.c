@@ -75,7 +75,7 @@ static void drain_all(void)
         uint32_t state = heap->state;
         if (state == HEAP_SHARED || state == HEAP_UNUSED) continue;
         thread.own = thread.heap = heap_identity(heap);
-        heap_drain(heap);
+        heap_drain(heap, false);
     }
     thread = before;
 }

@@ -12,7 +12,7 @@ static void *held[256]; /* by set_up, which alone may change it */
 
 static inline struct span *span_of(const void *block) { return range.records + range_index(block); }
 
-static inline void drain(void) { heap_drain(heap_own()); }
+static inline void drain(void) { heap_drain(heap_own(), false); }
 static inline void have_a_heap(void) { alloc_free(alloc_malloc(16)); }
 
 /* The first blocks of a class are the shared heap's, or of another class; from then on they are of the thread's own spans. */

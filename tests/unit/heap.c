@@ -62,6 +62,42 @@ static void spans_go_back_when_all_is_free(void)
     }
 }
 
+/* As strings do to which something is appended in turn. */
+static void what_grows_through_all_classes_leaves_few_spans_behind(void)
+{
+    enum { NSTRINGS = 100 };
+    int nleft = 0;
+    for (unsigned class = NSMALL; class < NCLASSES; class++)
+        for (int i = 0; i < NSTRINGS; i++) {
+            void *longer = alloc_malloc(class_table[class].size);
+            alloc_free(blocks[i]);
+            blocks[i] = longer;
+        }
+    for (unsigned class = NSMALL; class < NCLASSES; class++) {
+        const struct span *span = heap_own()->current[class];
+        uint32_t carved = span ? span_desc(span)->carved : 0;
+        nleft += carved >= class_table[class].capacity / 2 && heap_own()->pairs[class].bits == ~(uint64_t)0 >> (64 - carved);
+    }
+    require(nleft <= 2, "%d spans of which nothing is out\n", nleft);
+    sound();
+}
+
+static void first_blocks_of_a_medium_class_leave_dirty_memory_to_others(void)
+{
+    enum { SIZE = 5000, LARGE = 1 << 20 };
+    void *large = alloc_malloc(LARGE);
+    for (int i = 0; i < 100 && spans.totals.clean < 8; i++) alloc_malloc(LARGE); /* the range grows by more than is wanted, in the end */
+    memset(large, 1, LARGE);
+    alloc_free(large);
+    size_t dirty = spans.totals.dirty;
+    require(dirty >= LARGE / SLICE_SIZE, "%zu slices are dirty\n", dirty);
+    blocks[0] = alloc_malloc(SIZE);
+    require(spans.totals.dirty == dirty, "the first block took %zu dirty slices\n", dirty - spans.totals.dirty);
+    fill(many(SIZE), SIZE);
+    require(spans.totals.dirty == 0, "%zu dirty slices are left, for more than there were\n", spans.totals.dirty);
+    sound();
+}
+
 static uintptr_t start_of(const void *block) { return range.table[range_index(block)].start; }
 
 static void free_from(uintptr_t start, size_t nblocks, int n)
@@ -102,7 +138,7 @@ static void spans_go_back_when_other_threads_free(void)
         fill(n, SIZES[i]);
         in_thread(free_some, &(struct range_of_blocks){n, 1, 0});
         sound();
-        heap_drain(heap_own());
+        heap_drain(heap_own(), false);
         require(live_nbytes() <= before + 4 * span, "blocks of %zu: %zu bytes stay, %zu before\n", SIZES[i], live_nbytes(), before);
         sound();
     }
@@ -168,7 +204,7 @@ static void blocks_outlive_their_thread(void)
         free_some(&(struct range_of_blocks){many(size), 1, 0});
         sound();
     }
-    heap_drain(heap_own());
+    heap_drain(heap_own(), false);
     sound();
 }
 
@@ -462,7 +498,8 @@ static void fork_among_threads_leaves_a_sound_heap(void)
     sound();
 }
 
-UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone),
+UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_all_classes_leaves_few_spans_behind),
+          PROMISE(first_blocks_of_a_medium_class_leave_dirty_memory_to_others), PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone),
           PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
           PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),

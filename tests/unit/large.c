@@ -191,7 +191,7 @@ static void nothing_is_kept_when_something_else_is_wanted(void)
     for (int i = 0; i < 100; i++) get(30000, 3);
     require(count_kept() == 0, "blocks of a class\n");
     keep_one();
-    heap_drain(heap_own());
+    heap_drain(heap_own(), false);
     require(count_kept() == 0, "malloc_trim\n");
     sound();
 }

@@ -110,6 +110,20 @@ static void trim_and_reuse(size_t asked, uint64_t *random)
 
 static void trim_gives_back_the_pages_of_free_blocks(void) { of_each_size("trim_gives_back_the_pages_of_free_blocks", trim_and_reuse); }
 
+static void trim_and_leave_nothing(size_t asked, uint64_t *random)
+{
+    (void)random;
+    alloc_free(alloc_malloc(1));
+    size_t before = spans.totals.live;
+    get_all(asked);
+    for (int i = 0; i < NBLOCKS; i++) alloc_free(block[i]), is_live[i] = false;
+    trim();
+    require(spans.totals.live <= before, "%zu bytes: %zu slices stay, %zu before\n", asked, spans.totals.live, before);
+    sound();
+}
+
+static void trim_gives_back_spans_that_hold_nothing(void) { of_each_size("trim_gives_back_spans_that_hold_nothing", trim_and_leave_nothing); }
+
 static uint64_t *shared_random;
 
 /* A thread's first blocks of a class come from spans that all share. */
@@ -261,4 +275,5 @@ static void a_look_begins_inside_a_span(void)
 }
 
 UNIT_MAIN(PROMISE(what_rests_is_given_back), PROMISE(what_has_just_been_freed_stays), PROMISE(a_look_begins_inside_a_span),
-          PROMISE(trim_gives_back_the_pages_of_free_blocks), PROMISE(trim_leaves_the_blocks_of_other_threads_alone))
+          PROMISE(trim_gives_back_the_pages_of_free_blocks), PROMISE(trim_gives_back_spans_that_hold_nothing),
+          PROMISE(trim_leaves_the_blocks_of_other_threads_alone))
