@@ -209,6 +209,5 @@ void *alloc_memalign(size_t alignment, size_t size)
     if (alignment > SIZE_MAX / 2 + 1) return errno = EINVAL, NULL;
     if (!is_power_of_two(alignment)) alignment = (size_t)2 << log2_floor(alignment);
     void *block = alignment <= PAGE && size <= MEDIUM_MAX ? block_pop_class(class_of_aligned(size, alignment)) : NULL;
-    if (block) return block;
-    return get(size, alignment, &(bool){false});
+    return block ? block : get(size, alignment, &(bool){false});
 }

@@ -10,9 +10,9 @@ extern char _end[] HIDDEN;
 static struct evidence inside_span(const void *p, const struct span *span)
 {
     const struct desc *desc = span_desc(span);
-    size_t offset = (uintptr_t)p - (uintptr_t)span_address(span), size = PEEK(desc->size);
+    size_t offset = (uintptr_t)p - (uintptr_t)span_blocks(span), size = PEEK(desc->size);
     if (!size) return (struct evidence){CRIME_UNUSED, p, NULL, 0}; /* another thread is making it */
-    const char *block = span_address(span) + offset / size * size;
+    const char *block = span_blocks(span) + offset / size * size;
     if (offset / size >= desc->carved) return (struct evidence){CRIME_NEVER, p, p, size};
     if (block != p) return (struct evidence){CRIME_INTERIOR, p, block, size};
     return (struct evidence){CRIME_DOUBLE, p, p, size};

@@ -4,8 +4,7 @@
  * the last block came back, so it is given back. CURRENT: so many frees, after which the heap is patrolled (trim.c). What other
  * threads have freed wakes its span instead (remote.h); where that is too little, refills draw it in, a few spans at a time.
  *
- * What a free takes off `due` is its weight: the block's address in a small span, 1 in a medium one. With start the
- * span's address (far above the size of a span) and n blocks of it,
+ * By weight (span.h), with start the span's address, far above the size of a span, and n blocks of it,
  *
  *      due = n * start - 1             underflows at the n-th free, whichever blocks they are
  *      due = sum of addresses - 1      underflows when all of these blocks have come, and is then exactly -1; if it
@@ -73,7 +72,7 @@ uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word)
 {
     uint64_t bits = remote_take_bits(span, word);
     size_t size = span_desc(span)->size;
-    return is_small(span) ? absorb_small(size, pair, span_address(span) + word * 64 * size, bits)
+    return is_small(span) ? absorb_small(size, pair, span_blocks(span) + word * 64 * size, bits)
                           : absorb_medium(span, pair, bits);
 }
 
@@ -90,10 +89,10 @@ static uint64_t absorb(struct span *span, uint64_t taken)
 
 void heap_give(struct span *span)
 {
-    size_t carved = limit_charge_of(span), touched = (carved + SLICE_SIZE - 1) >> SLICE_SHIFT;
+    size_t carved = limit_charge_of(span), end = (size_t)(span_blocks(span) - span_address(span)) + carved;
     limit_refund(carved);
     span_blank(span);
-    span_give(span, span->is_clean ? touched : span_nslices(span));
+    span_give(span, span->is_clean ? (end + SLICE_SIZE - 1) >> SLICE_SHIFT : span_nslices(span));
 }
 
 /* Whether every block of a small span is as free left it: what was written into freed blocks meanwhile is told before they are
@@ -101,7 +100,7 @@ void heap_give(struct span *span)
 static bool is_all_sound(struct span *span)
 {
     size_t size = span_desc(span)->size;
-    char *block = span_address(span);
+    char *block = span_blocks(span);
     for (unsigned k = 0; k < span->capacity; k++, block += size) {
         if (LIKELY(block_is_sound((struct block *)(void *)block))) continue;
         report_crime("free()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});

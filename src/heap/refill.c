@@ -64,7 +64,7 @@ static bool carve(struct heap *heap, struct span *span, bool *is_zero)
         __atomic_store_n(&span->capacity, done, __ATOMIC_RELAXED);
     if (done == span->capacity) return false;
     struct pair *pair = &heap->pairs[desc->class];
-    char *from = span_address(span) + (size_t)done * desc->size;
+    char *from = span_blocks(span) + (size_t)done * desc->size;
     if (desc->class < NSMALL)
         pair->head = done ? link_run(from, n, desc->size, NULL) : link_first(from, n, desc->size, desc->class);
     else pair_set_bits(pair, (((uint64_t)1 << n) - 1) << done);
@@ -88,7 +88,7 @@ INLINE void turn(struct heap *heap, struct span *span, struct pair *pair, uint64
 static void make_current(struct heap *heap, struct span *span, unsigned class)
 {
     struct pair *pair = &heap->pairs[class];
-    if (class >= NSMALL) *heap_place(pair) = (struct place){span_address(span), class_table[class].size};
+    if (class >= NSMALL) *heap_place(pair) = (struct place){span_blocks(span), class_table[class].size};
     heap->current[class] = span;
     turn(heap, span, pair, span->pair.bits, heap_due_while_current(span));
     span_set_state(span, SPAN_CURRENT);

@@ -131,7 +131,7 @@ COLD void remote_tell_twice(const struct span *span, unsigned word, uint64_t twi
 {
     size_t size = span_desc(span)->size;
     for (; twice; twice &= twice - 1) {
-        const char *block = span_address(span) + (word * 64 + bits_lowest(twice)) * size;
+        const char *block = span_blocks(span) + (word * 64 + bits_lowest(twice)) * size;
         report_crime("free()", &(struct evidence){CRIME_DOUBLE, block, block, size});
     }
 }
@@ -167,7 +167,7 @@ static void make_room(struct heap *heap)
 static bool gather(struct heap *heap, struct span *span, unsigned k)
 {
     uint32_t size = span_desc(span)->size;
-    uintptr_t key = remote_key((uintptr_t)span_address(span), k);
+    uintptr_t key = remote_key((uintptr_t)span_blocks(span), k);
     struct pending *way = remote_way(heap, span_desc(span)->class, key);
     make_room(heap);
     if (way->key != key) {
@@ -181,7 +181,7 @@ static bool gather(struct heap *heap, struct span *span, unsigned k)
 
 bool remote_is_gathered(struct heap *heap, const struct span *span, unsigned k)
 {
-    uintptr_t key = remote_key((uintptr_t)span_address(span), k);
+    uintptr_t key = remote_key((uintptr_t)span_blocks(span), k);
     const struct pending *way = remote_way(heap, span_desc(span)->class, key);
     return way->key == key && way->bits >> k % 64 & 1;
 }

@@ -1,11 +1,8 @@
 /* remote.h - frees by threads that do not own the span.
  *
- * A block freed by another thread is a bit in a table beside the records, 512 bytes a slice, and nobody's list; the owner turns the
- * bits back into blocks when it needs some. So one atomic operation frees up to 64 blocks, finds whichever of them is free already, and
+ * A block freed by another thread, block k of its span, is bit k of the span's in a table beside the records (span.h), 512 bytes a slice, and on
+ * nobody's list; the owner turns the bits back into blocks when it needs some. So one atomic operation frees up to 64 blocks, finds whichever of them is free already, and
  * the owner knows the addresses of all of them at once: it does not wait for one block's line to learn of the next one.
- *
- *      base - 176 GiB                           base - 48 GiB
- *      | 64 words of bits, 512 B a slice |      | struct span ...         bit k of a span: its block k, freed by another thread
  *
  * What the pusher and the owner have to tell each other is the span's word `remote`, changed by atomic operations (plainly only when its life
  * begins, and by the owner as long as the process has one thread):

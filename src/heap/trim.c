@@ -17,12 +17,12 @@ static const uint64_t REST = (uint64_t)1 << 34, TURN = (uint64_t)1 << 20;
 
 static size_t discard(const struct span *span, uint64_t bits)
 {
-    size_t size = span_desc(span)->size, nbytes = 0;
+    size_t size = span_desc(span)->size, nbytes = 0, blocks = (uintptr_t)span_blocks(span);
     while (bits) {
         unsigned first = (unsigned)bits_lowest(bits), end = first;
         for (; end < MEDIUM_CAPACITY && bits >> end & 1; end++) bits ^= (uint64_t)1 << end;
-        size_t from = round_up(first * size, PAGE), to = end * size / PAGE * PAGE;
-        if (from < to && os_discard(span_address(span) + from, to - from)) nbytes += to - from;
+        size_t from = round_up(blocks + first * size, PAGE), to = (blocks + end * size) / PAGE * PAGE;
+        if (from < to && os_discard((void *)from, to - from)) nbytes += to - from;
     }
     return nbytes;
 }

@@ -48,7 +48,7 @@ extern const uint8_t class_of_granules_x2[MEDIUM_MAX / GRANULE + 1] HIDDEN;
 INLINE unsigned class_of(size_t size) { return class_of_granules_x2[(size + GRANULE - 1) / GRANULE] / 2U; }
 
 /* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, GRANULE to PAGE); an ALIGNED
- * one only if the next does not do. size at most MEDIUM_MAX. Spans start at a slice, so a block size that is a multiple is enough. */
+ * one only if the next does not do. size at most MEDIUM_MAX. Block 0 is as aligned as they are, so a block size that is a multiple is enough. */
 unsigned class_of_aligned(size_t size, size_t alignment);
 
 /* Whether offset is the start of one of the first n blocks, by one multiplication and one comparison (after Lemire, Kaser,
@@ -58,6 +58,10 @@ unsigned class_of_aligned(size_t size, size_t alignment);
 INLINE bool class_is_start(size_t offset, uint64_t reciprocal, uint64_t bound) { return offset * reciprocal < bound; }
 
 INLINE uint64_t class_bound(unsigned class, uint64_t n) { return n * (class_table[class].reciprocal * class_table[class].size); }
+
+/* Where block 0 of a span is, from its start, given its place. What is left over of a span lies in part before its blocks, in each span another part,
+ * so that the blocks of several do not all begin in the same few sets of the caches (Bonwick: The slab allocator, 1994); none in one of small blocks. */
+size_t class_offset(unsigned class, size_t place);
 
 /* offset / size, likewise. */
 INLINE unsigned class_quotient(size_t offset, uint64_t reciprocal)

@@ -40,14 +40,10 @@ static struct {
 static void draw_base(void)
 {
     uintptr_t base = FALLBACK + 2 * TIB * hole.ndraws++;
-    if (hole.high > hole.low && hole.high - hole.low > 6 * TIB) {
-        /* The lower half of the hole, a TiB from its ends: room to grow upward, and the mmap area grows down to us last. */
-        uintptr_t from = hole.low + TIB, room = (hole.high - hole.low) / 2 - TIB;
-        base = from + hole.random % room;
-    }
-    base &= ~(2 * MIB - 1);
-    if (RANGE_BASE_FORCED) base = RANGE_BASE_FORCED;
-    range.base = base;
+    /* The lower half of the hole, a TiB from its ends: room to grow upward, and the mmap area grows down to us last. */
+    if (hole.high > hole.low && hole.high - hole.low > 6 * TIB)
+        base = hole.low + TIB + hole.random % ((hole.high - hole.low) / 2 - TIB);
+    range.base = base = RANGE_BASE_FORCED ? RANGE_BASE_FORCED : base & ~(2 * MIB - 1);
     range.table = (struct desc *)(base - DESC_DISTANCE) + BEFORE;
     range.records = (struct span *)(base - RECORD_DISTANCE) + BEFORE;
     range.remote = (remote_table *)(base - REMOTE_DISTANCE);

@@ -264,8 +264,9 @@ void span_blank(struct span *span)
 void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pair *pair)
 {
     struct desc *desc = span_desc(span);
+    uintptr_t start = (uintptr_t)span_address(span) + class_offset(class, span_index(span));
     for (size_t n = span_nslices(span); n--; desc++) {
-        desc->start = (uintptr_t)span_address(span);
+        __atomic_store_n(&desc->start, start, __ATOMIC_RELAXED);
         __atomic_store_n(&desc->pair, pair, __ATOMIC_RELEASE);
         desc->reciprocal = class_table[class].reciprocal;
         __atomic_store_n(&desc->size, class_table[class].size, __ATOMIC_RELAXED);

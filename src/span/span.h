@@ -80,7 +80,7 @@ enum { OWNER_NONE = 0, OWNER_MEDIUM = 1, OWNER_LARGE = 2 };
 
 struct desc {
     uintptr_t owner;   /* PEEK */
-    uintptr_t start;   /* address of the span */
+    uintptr_t start;   /* PEEK. address of its block 0, in the first slice (class_offset) */
     struct pair *pair; /* where this span's {list, countdown} is now */
     uint64_t reciprocal;
     uint64_t bound;  /* PEEK. what class_is_start admits: blocks that have ever been carved, none in a blank desc */
@@ -180,9 +180,9 @@ INLINE bool range_has(const void *p) { return range_index(p) < range_limit(); }
 INLINE size_t span_index(const struct span *span) { return (size_t)(span - range.records); }
 INLINE char *span_address(const struct span *span) { return (char *)(range.base + (span_index(span) << SLICE_SHIFT)); }
 INLINE struct desc *span_desc(const struct span *span) { return range.table + span_index(span); }
+INLINE char *span_blocks(const struct span *span) { return (char *)PEEK(span_desc(span)->start); }
 INLINE struct span *span_of_start(uintptr_t start) { return range.records + ((start - range.base) >> SLICE_SHIFT); }
 
-INLINE uint64_t span_word(enum span_state state, size_t nslices) { return (uint64_t)nslices << 8 | state; }
 INLINE enum span_state word_state(uint64_t word) { return (enum span_state)(word & 0xff); }
 INLINE size_t word_nslices(uint64_t word) { return word >> 8; }
 INLINE enum span_state span_state(const struct span *span)
@@ -212,7 +212,7 @@ INLINE unsigned desc_index(const struct desc *desc, const void *p)
 INLINE size_t span_nbytes(const struct span *span) { return span_nslices(span) << SLICE_SHIFT; }
 INLINE void span_set(struct span *span, enum span_state state, size_t nslices)
 {
-    atomic_store_explicit(&span->word, span_word(state, nslices), memory_order_release);
+    atomic_store_explicit(&span->word, (uint64_t)nslices << 8 | state, memory_order_release);
 }
 INLINE void span_set_state(struct span *span, enum span_state state) { span_set(span, state, span_nslices(span)); }
 

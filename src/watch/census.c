@@ -12,7 +12,7 @@ void census_break(void) { lock_break(&taken); }
 
 static size_t offset_of(const struct census *census, const void *block)
 {
-    return (uintptr_t)block - (uintptr_t)span_address(census->span);
+    return (uintptr_t)block - (uintptr_t)census->blocks;
 }
 
 /* False: not the start of a block of the span, or marked before. */
@@ -63,7 +63,7 @@ static void count_small(struct census *census, const struct pair *pair)
 {
     census->nlocal = mark_list(census, __atomic_load_n(&pair->head, __ATOMIC_RELAXED));
     for (unsigned k = 0; k < census->class->capacity; k++)
-        if (census_is_free(census, k)) census->weight += (uintptr_t)span_address(census->span) + k * census->class->size;
+        if (census_is_free(census, k)) census->weight += (uintptr_t)census->blocks + k * census->class->size;
 }
 
 static void count_medium(struct census *census, const struct pair *pair)
@@ -77,6 +77,7 @@ void census_count(struct census *census, const struct span *span)
     const struct pair *pair = __atomic_load_n(&desc->pair, __ATOMIC_ACQUIRE); /* NULL: the span is being made */
     unsigned index = __atomic_load_n(&desc->class, __ATOMIC_RELAXED);
     *census = (struct census){.span = span, .index = index, .class = &class_table[index]};
+    census->blocks = span_address(span) + class_offset(index, span_index(span)); /* what desc says may be another life's */
     if (pair && index < NSMALL) count_small(census, pair);
     if (pair && index >= NSMALL) count_medium(census, pair);
     for (unsigned word = 0; word < nwords(census); word++)

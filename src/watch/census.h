@@ -12,6 +12,7 @@ struct census {
     const struct span *span;
     unsigned index; /* of the class */
     const struct class *class;
+    char *blocks;         /* where the first is */
     uint64_t is_free[64]; /* bit k: block k is free; capacity is at most 4096 */
     unsigned nlocal;      /* in the span's own or its heap's pair */
     uint64_t weight;      /* of those, as event.c weighs them */

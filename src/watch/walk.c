@@ -30,7 +30,7 @@ static int visit_blocks(const struct span *span, size_t nslices, struct census *
     size_t size = census->class->size;
     bool is_known = census->nbroken == 0 && span_state(span) != SPAN_LOST;
     for (unsigned k = 0; k < census->class->capacity; k++) {
-        struct mspace_item item = {MSPACE_BLOCK, MSPACE_UNKNOWN, span_address(span) + k * size, size};
+        struct mspace_item item = {MSPACE_BLOCK, MSPACE_UNKNOWN, census->blocks + k * size, size};
         if (is_known) item.state = census_is_free(census, k) ? MSPACE_FREE : MSPACE_LIVE;
         int stop = visit(&item, argument);
         if (stop) return stop;
@@ -113,7 +113,7 @@ static const char *law_broken(const struct census *census)
     switch (span_state(span)) {
     case SPAN_CURRENT:
         if (heap->current[class] != span || desc->pair != &heap->pairs[class]) return "a current span is its heap's";
-        if (class < NSMALL || heap_place(&heap->pairs[class])->base == span_address(span)) return NULL;
+        if (class < NSMALL || heap_place(&heap->pairs[class])->base == census->blocks) return NULL;
         return "a current medium span's place is known";
     case SPAN_AVAILABLE:
         if (!is_on(&heap->available[class], &span->node)) return "an available span is on its heap's list";

@@ -43,10 +43,10 @@ static int look(const struct mspace_item *item, void *argument)
     if (item->kind == MSPACE_SPAN) {
         require(address >= view->end_of_span, "a span at %p, behind one that ends at %p\n", item->address, (void *)view->end_of_span);
         view->end_of_span = address + item->size;
-        view->end_of_block = address;
+        view->end_of_block = NULL; /* the first begins a little behind it */
         return 0;
     }
-    require(address == view->end_of_block, "a block at %p, behind one that ends at %p\n", item->address, (void *)view->end_of_block);
+    require(!view->end_of_block || address == view->end_of_block, "a block at %p, behind one that ends at %p\n", item->address, (void *)view->end_of_block);
     view->end_of_block = address + item->size;
     require(view->end_of_block <= view->end_of_span, "a block at %p ends outside its span\n", item->address);
     if (view->nstaying == NSTAYING || address != staying[view->nstaying]) return 0;

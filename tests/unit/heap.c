@@ -484,6 +484,21 @@ static void tables_and_first_blocks_do_not_meet_in_the_cache(void)
     alloc_free(blocks[0]);
 }
 
+/* The rows of a matrix, say: 64 sets of lines, of 8 and more. */
+static void first_lines_of_large_rows_fit_into_the_first_level_cache(void)
+{
+    enum { NROWS = 512, WAYS = 12 };
+    for (size_t size = 2 * KIB; size <= 16 * KIB; size *= 2)
+        for (size_t every = 1; every <= 2; every++) {
+            size_t nlines[64] = {0}, nmore = 0;
+            fill(every * NROWS, size);
+            for (size_t i = 0; i < every * NROWS; i += every) nlines[(uintptr_t)blocks[i] / CACHE_LINE % 64]++;
+            for (int set = 0; set < 64; set++) nmore += nlines[set] > WAYS ? nlines[set] - WAYS : 0;
+            require(nmore <= NROWS / 16, "of %d blocks of %zu bytes %zu begin where %d others do\n", NROWS, size, nmore, WAYS);
+            free_some(&(struct range_of_blocks){every * NROWS, 1, 0});
+        }
+}
+
 static void fork_among_threads_leaves_a_sound_heap(void)
 {
     pthread_t threads[3];
@@ -508,5 +523,5 @@ UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_al
           PROMISE(first_blocks_of_two_threads_share_no_line),
           PROMISE(a_class_that_can_borrow_nothing_has_its_own), PROMISE(destructors_that_run_last_may_allocate),
           PROMISE(live_block_that_holds_a_link_is_not_taken_for_free), PROMISE(tables_and_first_blocks_do_not_meet_in_the_cache),
-          PROMISE(words_of_remote_bits_lie_apart_and_close),
+          PROMISE(words_of_remote_bits_lie_apart_and_close), PROMISE(first_lines_of_large_rows_fit_into_the_first_level_cache),
           PROMISE(fork_among_threads_leaves_a_sound_heap))
