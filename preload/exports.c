@@ -9,6 +9,7 @@
  * thread that is not ready, that forwards, or that is inside the guard has no heap, so the fast paths test for none of it. */
 #include "exports.h"
 #include "../src/api/life.h"
+#include "../src/guard/diagnose.h"
 #include "../src/heap/large.h"
 #include "../src/watch/watch.h"
 #include "boot.h"
@@ -57,8 +58,10 @@ static SLOW void *malloc_slow(size_t size)
 /* Who judges a pointer that is neither in the heap range nor in the boot arena: the next definition, or NULL, we do. */
 static COLD const struct next *judge_of(const void *p)
 {
+    bool is_certain; /* that it is nobody's: on the stack, in this library, misaligned, not canonical */
     if (next_has_all()) return next_get();
-    return !alloc_is_certainly_wrong(p) && next_may_own(p) ? next_get() : NULL;
+    diagnose_outside(&process, p, &is_certain);
+    return !is_certain && next_may_own(p) ? next_get() : NULL;
 }
 
 static COLD void free_foreign(const char *entry, void *p)

@@ -185,13 +185,6 @@ SLOW void alloc_event(void *p)
     heap_event(p);
 }
 
-COLD bool alloc_is_certainly_wrong(const void *p)
-{
-    bool is_certain;
-    diagnose_outside(&process, p, &is_certain);
-    return is_certain;
-}
-
 COLD void alloc_report_foreign(const char *entry, const void *p) { tell(entry, diagnose_outside(&process, p, &(bool){false})); }
 
 void alloc_free(void *p)

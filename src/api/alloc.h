@@ -54,9 +54,6 @@ INLINE size_t alloc_size_of(const void *p)
 /* NULL and ENOMEM. */
 void *alloc_refuse(void);
 
-/* Whether a pointer outside the heap range is certainly nobody's: on the stack, in this library, misaligned, not canonical. */
-bool alloc_is_certainly_wrong(const void *p);
-
 /* Tells of a pointer that nobody gave us; returns when on_error lets it. */
 void alloc_report_foreign(const char *entry, const void *p);
 

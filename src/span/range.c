@@ -124,9 +124,13 @@ static size_t map_with_tables(size_t at, size_t step, size_t need, enum os_answe
  * Where the system makes huge pages unasked (THP=always), the part that is to have ordinary ones says so, or cat would hold 2 MB.
  *
  * Where a huge page has to be made by moving others, or by a host that has let go of the memory, it takes milliseconds: so the first
- * of each step is touched, which is about to be used anyway, and when that stalls no more are asked for until the range is twice as big. */
+ * of each step is touched, which is about to be used anyway, and when that stalls no more are asked for until the range is twice as big.
+ * A block of more than twice all that has been touched is as often a reserve as an array (sort takes 648 MB, and writes into 20): nothing is
+ * touched for it, and its last 32nd is on ordinary pages. */
 
-static bool *is_huge(size_t slice) { return &range.records[slice & ~(STEP - 1)].is_huge; }
+/* Whether they have been asked for where a slice is: bits for 64 steps in the record of the first, so that a block may lie there untouched. */
+static uint64_t *huge_of(size_t slice) { return &range.records[slice & ~(64 * STEP - 1)].huge; }
+static bool is_huge(size_t slice) { return PEEK(*huge_of(slice)) >> slice / STEP % 64 & 1; }
 
 /* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks whole. */
 static size_t touched_nbytes(void)
@@ -154,7 +158,7 @@ static void advise(size_t from, size_t end, bool wants_huge)
 static void ask(size_t from, size_t end)
 {
     advise(from, end, true);
-    for (size_t at = from; at < end; at += STEP) *is_huge(at) = true;
+    for (size_t at = from; at < end; at += STEP) __atomic_fetch_or(huge_of(at), (uint64_t)1 << at / STEP % 64, __ATOMIC_RELAXED);
 }
 
 /* Where ordinary pages end: before that none are huge, even where the system makes them unasked. Under a limit, which counts what is
@@ -169,8 +173,10 @@ static void ask_for_huge(size_t from, size_t end, size_t nslices)
     from = max_size(round_up(from, STEP), border());
     if (from + STEP > end) return;
     if (from < next_try) return advise(from, end, false);
-    size_t wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT;
-    if (touched_nbytes() + wanted < (live + wanted) / 4 * 3) return advise(from, end, false);
+    size_t wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT, touched = touched_nbytes();
+    size_t last = (end - 1 - nslices / 32) / STEP * STEP;
+    if (touched + wanted < (live + wanted) / 4 * 3) return advise(from, end, false);
+    if (wanted > 2 * (touched + 2 * MIB)) return ask(from, last), advise(last, end, false);
     ask(from, from + STEP);
     if (stalls(from)) next_try = 2 * end;
     else ask(from + STEP, end);
@@ -180,7 +186,7 @@ void range_advise_again(size_t from, size_t n)
 {
     for (size_t at = from, end; at < from + n; at = end) {
         end = min_size(from + n, round_up(at + 1, STEP));
-        if (*is_huge(at) || at < border()) advise(at, end, *is_huge(at));
+        if (is_huge(at) || at < border()) advise(at, end, is_huge(at));
     }
 }
 

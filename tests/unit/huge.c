@@ -47,6 +47,20 @@ static void big_heaps_are_advised_in_few_runs(void)
     require(seen.n <= 7, "%u mappings: 128 MiB doubles twice to 512\n", seen.n);
 }
 
+/* As sort(1) has one: what nobody writes into costs nothing, and what is written at its ends a few pages. */
+static void a_large_reserve_costs_what_is_written_into_it(void)
+{
+    enum { SIZE = 1 << 30, WRITTEN = 8 << 20, SPARE = 512 << 10 };
+    alloc_malloc(1);
+    size_t before = resident_nbytes();
+    char *reserve = alloc_malloc(SIZE);
+    memset(reserve, 1, WRITTEN);
+    memset(reserve + SIZE - WRITTEN, 1, WRITTEN);
+    size_t after = resident_nbytes();
+    require(after - before <= 2 * WRITTEN + SPARE, "%zu bytes for %d\n", after - before, 2 * WRITTEN);
+    require(!has_huge_pages() || look().nadvised > 0, "nothing of it is on huge pages\n");
+}
+
 static void moved_ranges_come_back_as_they_were(void)
 {
     if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
@@ -66,4 +80,5 @@ static void moved_ranges_come_back_as_they_were(void)
             before.n, before.nadvised);
 }
 
-UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_few_runs), PROMISE(moved_ranges_come_back_as_they_were))
+UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_few_runs),
+          PROMISE(a_large_reserve_costs_what_is_written_into_it), PROMISE(moved_ranges_come_back_as_they_were))
