@@ -28,12 +28,9 @@ enum {
 /* Links [from, from + n blocks) in address order before `next`, the first on top. */
 static struct block *link_run(char *from, unsigned n, size_t size, struct block *next)
 {
-    bool fills = options.mode == MODE_HARDENED;
-    struct block *block;
-    for (char *at = from + (size_t)n * size; n--; next = block) {
-        block = (struct block *)(void *)(at -= size);
-        block_link(block, next);
-        if (UNLIKELY(fills)) fill_free(block, size);
+    for (char *at = from + (size_t)n * size; at != from; next = (struct block *)(void *)at) {
+        at -= size;
+        block_link((struct block *)(void *)at, next);
     }
     return next;
 }
@@ -44,6 +41,12 @@ static struct block *link_first(char *from, unsigned n, size_t size, unsigned cl
 {
     unsigned nbefore = n * (class * 5 % 16) / 16;
     return link_run(from + nbefore * size, n - nbefore, size, link_run(from, nbefore, size, NULL));
+}
+
+/* Hardened mode: blocks begin as free leaves them. */
+static COLD void fill_run(char *from, unsigned n, size_t size)
+{
+    while (n--) fill_free(from + n * size, size);
 }
 
 /* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero: calloc need not touch them. */
@@ -65,6 +68,7 @@ static bool carve(struct heap *heap, struct span *span, bool *is_zero)
     if (done == span->capacity) return false;
     struct pair *pair = &heap->pairs[desc->class];
     char *from = span_blocks(span) + (size_t)done * desc->size;
+    if (desc->class < NSMALL && UNLIKELY(options.mode == MODE_HARDENED)) fill_run(from, n, desc->size);
     if (desc->class < NSMALL)
         pair->head = done ? link_run(from, n, desc->size, NULL) : link_first(from, n, desc->size, desc->class);
     else pair_set_bits(pair, (((uint64_t)1 << n) - 1) << done);
