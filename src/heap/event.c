@@ -171,7 +171,7 @@ SLOW void heap_event(void *block)
     enum span_state state = span_state(span);
     heap_enter(heap);
     if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
-    else if (state == SPAN_CURRENT) heap->pairs[span_desc(span)->class].due = heap_due_while_current(span), heap->nslow |= PATROL_ROADS - 1;
+    else if (state == SPAN_CURRENT) heap->pairs[span_desc(span)->class].due = heap_due_while_current(span), heap_patrol_at_next(heap);
     else if (state == SPAN_AVAILABLE && LIKELY(span->pair.due == UINT64_MAX)) heap_vacate(span);
     else if (state == SPAN_AVAILABLE) tell_double(span);
     heap_leave(heap);

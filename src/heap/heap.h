@@ -214,6 +214,7 @@ INLINE void heap_patrol_now_and_then(struct heap *heap)
     if (UNLIKELY(!heap)) purge_if_due();
     else if (UNLIKELY(++heap->nslow % PATROL_ROADS == 0)) heap_patrol(heap);
 }
+INLINE void heap_patrol_at_next(struct heap *heap) { heap->nslow |= PATROL_ROADS - 1; }
 
 /* Undoes what a fork left of other threads' heaps; `own` is spared, but nothing is kept in any: spans_repair, which must be next, frees that.
  * are_all_gone false: one of them may be in use. One thread at a time, before any other takes a slow rung (src/api/life.c). */

@@ -1,7 +1,6 @@
 #include "map.h"
 #include "sys.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>

@@ -153,8 +153,7 @@ static size_t purge_since(size_t keep, uint64_t start, bool is_exchange)
 {
     struct aside aside = {.is_exchange = is_exchange};
     size_t done = 0;
-    while (dirty_now() > keep && (!start || bits_ticks() - start < GRACE) && purge_one(&aside, &done)) {
-    }
+    while (dirty_now() > keep && (!start || bits_ticks() - start < GRACE) && purge_one(&aside, &done)) continue;
     put_back(&aside);
     return done << SLICE_SHIFT;
 }

@@ -182,7 +182,7 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
     lock_take(&spans.lock);
     struct span *span = find_or_grow(nslices + alignment - 1, want_clean);
     if (span) {
-        span = trim(span, place(span, nslices, alignment, want_clean), nslices);
+        span = trim(span, place(span, nslices, alignment, want_clean && state != SPAN_LARGE), nslices);
         span->is_clean = span->ndirty == 0;
         span_set_state(span, state);
         span_add_total(&spans.totals.live, nslices);

@@ -335,7 +335,19 @@ static void a_pointer_into_a_span_that_is_being_made_is_told(void)
     give(span, 0);
 }
 
-UNIT_MAIN(PROMISE(span_take_splits_and_gives_join), PROMISE(span_take_prefers_dirty_memory), PROMISE(span_remembers_what_was_touched),
+/* And what is clean behind it is for blocks, when their heap wants little. */
+static void span_dirty_in_part_gives_large_blocks_what_is_dirty(void)
+{
+    struct span *all = take(16, 1, false), *dirty = all;
+    give(all, 4);
+    require(take(2, 1, true) == dirty, "a large block that wants clean memory got it beside dirty memory\n");
+    struct span *blocks = span_take(2, 1, SPAN_AVAILABLE, true);
+    require(blocks && blocks->is_clean && span_index(blocks) == span_index(dirty) + 4, "blocks got what is dirty\n");
+    span_give(blocks, 0);
+}
+
+UNIT_MAIN(PROMISE(span_take_splits_and_gives_join), PROMISE(span_take_prefers_dirty_memory),
+          PROMISE(span_dirty_in_part_gives_large_blocks_what_is_dirty), PROMISE(span_remembers_what_was_touched),
           PROMISE(span_extends_into_a_free_neighbour_only), PROMISE(span_cut_returns_the_tail), PROMISE(span_containing_finds_the_first_record),
           PROMISE(a_pointer_into_a_span_that_is_being_made_is_told),
           PROMISE(span_take_aligns), PROMISE(span_too_large_is_refused), PROMISE(spans_repair_rebuilds_everything_from_the_records),
