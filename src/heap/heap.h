@@ -133,7 +133,7 @@ INLINE uint64_t heap_unit(const struct span *span)
 }
 
 /* What is due of a span that is let go; and of a current one, where it means nothing, but that once in so many frees something else is done. */
-enum { PATROL_EVERY = 1024 }; /* frees into a current span: a free is 0.1 % slower for it; without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6 */
+enum { PATROL_EVERY = 1024 }; /* frees into a current span: 0.1 % of a free; without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6 */
 INLINE uint64_t heap_due_at_wake(const struct span *span) { return span_wake(span) * heap_unit(span) - 1; }
 INLINE uint64_t heap_due_while_current(const struct span *span) { return PATROL_EVERY * heap_unit(span); }
 
@@ -180,7 +180,8 @@ void heap_give(struct span *span);
 void heap_vacate(struct span *span);
 
 /* Gives back the current medium spans of which nothing is out, and half has been carved unless all are wanted: strings that grow together leave one
- * in each class that they pass, cmake 5 % of its memory. Small ones do not know what is out as long as they are current. Owner only. */
+ * in each class that they pass, cmake 5 % of its memory. Small ones do not know what is out as long as they are current. One
+ * that stands on a stack of woken spans stays on its list: it has been full, so it is carved whole, as the law wants. Owner only. */
 void heap_shed(struct heap *heap, bool all);
 
 /* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of an AVAILABLE span's

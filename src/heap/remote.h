@@ -1,8 +1,8 @@
 /* remote.h - frees by threads that do not own the span.
  *
  * A block freed by another thread, block k of its span, is bit k of the span's in a table beside the records (span.h), 512 bytes a slice, and on
- * nobody's list; the owner turns the bits back into blocks when it needs some. So one atomic operation frees up to 64 blocks, finds whichever of them is free already, and
- * the owner knows the addresses of all of them at once: it does not wait for one block's line to learn of the next one.
+ * nobody's list; the owner turns the bits back into blocks when it needs some. So one atomic operation frees up to 64 blocks, finds whichever of
+ * them is free already, and the owner knows the addresses of all at once: it does not wait for one block's line to learn of the next one.
  *
  * What the pusher and the owner have to tell each other is the span's word `remote`, changed by atomic operations (plainly only when its life
  * begins, and by the owner as long as the process has one thread):

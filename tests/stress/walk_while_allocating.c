@@ -31,7 +31,7 @@ static void *fill_and_empty(void *arg)
 }
 
 struct view {
-    char *end_of_span, *end_of_block;
+    char *span, *end_of_span, *end_of_block;
     int nstaying; /* seen */
 };
 
@@ -43,10 +43,12 @@ static int look(const struct mspace_item *item, void *argument)
     if (item->kind == MSPACE_SPAN) {
         require(address >= view->end_of_span, "a span at %p, behind one that ends at %p\n", item->address, (void *)view->end_of_span);
         view->end_of_span = address + item->size;
-        view->end_of_block = NULL; /* the first begins a little behind it */
+        view->span = address;
+        view->end_of_block = NULL;
         return 0;
     }
-    require(!view->end_of_block || address == view->end_of_block, "a block at %p, behind one that ends at %p\n", item->address, (void *)view->end_of_block);
+    if (view->end_of_block) require(address == view->end_of_block, "a block at %p, behind one that ends at %p\n", item->address, (void *)view->end_of_block);
+    else require((size_t)(address - view->span) < item->size, "the first block at %p, of a span at %p\n", item->address, (void *)view->span);
     view->end_of_block = address + item->size;
     require(view->end_of_block <= view->end_of_span, "a block at %p ends outside its span\n", item->address);
     if (view->nstaying == NSTAYING || address != staying[view->nstaying]) return 0;
@@ -74,7 +76,7 @@ int main(int argc, char **argv)
         require(pthread_create(&threads[i], NULL, fill_and_empty, seed) == 0, "pthread_create\n");
     }
     for (long n = scaled(NWALKS); n--;) {
-        struct view view = {NULL, NULL, 0};
+        struct view view = {.end_of_span = NULL};
         int stop = mspace_walk(look, &view);
         require(stop == 0, "a walk gives %d\n", stop);
         require(view.nstaying == NSTAYING, "%d of %d blocks are seen\n", view.nstaying, NSTAYING);

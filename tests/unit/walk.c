@@ -21,7 +21,7 @@ static void fill(void)
 /* --- the order --- */
 
 struct view {
-    char *span_end, *block_end; /* of the last block, NULL before the first of a span */
+    char *span, *span_end, *block_end; /* the last of each, NULL before the first block of a span */
     size_t nspans, nlive, live, nunknown, nforeign;
 };
 
@@ -32,12 +32,14 @@ static int look(const struct mspace_item *item, void *argument)
     if (item->kind == MSPACE_SPAN) {
         require(address == view->span_end, "spans tile the range: one at %p, where %p is expected\n", (void *)address, (void *)view->span_end);
         view->span_end = address + item->size;
+        view->span = address;
         view->block_end = NULL;
         view->nspans++;
         view->nforeign += item->state == MSPACE_FOREIGN;
         return 0;
     }
-    require(!view->block_end || address == view->block_end, "blocks follow each other inside their span\n");
+    if (view->block_end) require(address == view->block_end, "blocks follow each other inside their span\n");
+    else require(address == view->span || (item->size > SMALL_MAX && address < view->span + item->size), "the first block lies far inside its span\n");
     view->block_end = address + item->size;
     require(view->block_end <= view->span_end, "a block ends outside its span\n");
     view->nunknown += item->state == MSPACE_UNKNOWN;
