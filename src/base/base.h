@@ -1,7 +1,6 @@
 /* base.h - the dialect of C in which the rest is written.
  *
- * ASSERT is for our own mistakes and vanishes in release builds; corruption and bad callers are never
- * asserted but judged (src/guard) and told in one sentence (src/os/report.c). */
+ * Corruption and bad callers are never asserted but judged (src/guard) and told in one sentence (src/os/report.c). */
 #ifndef MSPACE_BASE_H
 #define MSPACE_BASE_H
 
@@ -21,12 +20,6 @@
 #define GIB ((size_t)1 << 30)
 
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
-#ifdef MSPACE_DEBUG
-#define ASSERT(x) ((x) ? (void)0 : __builtin_trap())
-#else
-#define ASSERT(x) ((void)sizeof(x))
-#endif
 
 /* Keeps the compiler, not the processor, from moving memory accesses across it: enough against what
  * interrupts this thread (a signal) or photographs it (a fork), on x86-64 where stores stay in order;

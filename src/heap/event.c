@@ -70,7 +70,8 @@ static uint64_t absorb_medium(struct span *span, struct pair *pair, uint64_t bit
 
 uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word)
 {
-    uint64_t bits = remote_take_bits(span, word);
+    _Atomic(uint64_t) *posted = remote_word(span, word);
+    uint64_t bits = atomic_load(posted) ? atomic_exchange_explicit(posted, 0, memory_order_acquire) : 0;
     size_t size = span_desc(span)->size;
     return is_small(span) ? absorb_small(size, pair, span_blocks(span) + word * 64 * size, bits)
                           : absorb_medium(span, pair, bits);

@@ -145,7 +145,6 @@ void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignmen
 {
     size_t nbytes = pages_for(size);
     struct span *span = heap && !before && alignment <= SLICE_SIZE ? take_kept(heap, slices_for(nbytes)) : NULL;
-    *is_zero = false;
     if (span) return publish(span, nbytes, heap);
     large_give_kept(heap);
     if (!limit_charge(nbytes, true)) return NULL;

@@ -16,7 +16,7 @@ INLINE struct span *large_of(const void *p)
 }
 
 /* size at most PTRDIFF_MAX, alignment a power of two; before: of the smaller block that has outgrown its place, else 0, and then one of this
- * size that `heap`, NULL none, keeps. NULL: out of memory. */
+ * size that `heap`, NULL none, keeps. *is_zero, false so far, is set if it reads zero. NULL: out of memory. */
 void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignment, bool *is_zero);
 
 /* The block that the calling thread, whose heap this is, freed last, if it has that size and was its own. NULL: not so. */

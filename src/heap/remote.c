@@ -157,19 +157,14 @@ void remote_flush(struct heap *heap, unsigned nwords)
     for (; nwords && heap->room != PENDING_MAX; nwords--) post_next(heap);
 }
 
-/* A whole round is enough, unless the count is wrong: a block freed twice, whose span has become another's. */
-static void make_room(struct heap *heap)
-{
-    for (int left = NPENDING; heap->room < ROOM_MIN && left; left--) post_next(heap);
-    if (UNLIKELY(heap->room < ROOM_MIN)) heap->room = PENDING_MAX;
-}
-
 static bool gather(struct heap *heap, struct span *span, unsigned k)
 {
     uint32_t size = span_desc(span)->size;
     uintptr_t key = remote_key((uintptr_t)span_blocks(span), k);
     struct pending *way = remote_way(heap, span_desc(span)->class, key);
-    make_room(heap);
+    for (int left = NPENDING; heap->room < ROOM_MIN && left; left--) post_next(heap);
+    /* A whole round is enough, unless the count is wrong: a block freed twice, whose span has become another's. */
+    if (UNLIKELY(heap->room < ROOM_MIN)) heap->room = PENDING_MAX;
     if (way->key != key) {
         post(heap, way);
         way->key = key;

@@ -112,13 +112,6 @@ void remote_tell_twice(const struct span *span, unsigned word, uint64_t twice);
 /* Makes the span owned, and says that its bits are about to be taken: all of them, or the count is wrong. Returns the word as it was. Owner only. */
 uint64_t remote_take(struct span *span, bool off_stack);
 
-/* Takes one of the words of bits. Owner only. */
-INLINE uint64_t remote_take_bits(struct span *span, unsigned word)
-{
-    _Atomic(uint64_t) *bits = remote_word(span, word);
-    return atomic_load(bits) ? atomic_exchange_explicit(bits, 0, memory_order_acquire) : 0;
-}
-
 /* Makes an owned span FULL, unless there are bits: then false. Owner only; the span must be ready to vanish. */
 bool remote_let_go(struct span *span);
 

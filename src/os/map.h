@@ -13,10 +13,8 @@ enum os_answer {
     OS_REFUSED, /* no memory, a limit, a sandbox */
 };
 
-/* Maps fresh zeroed memory at exactly `address`, by a plain hint. */
+/* Maps fresh zeroed memory at exactly `address`, by a plain hint; gives addresses back. */
 enum os_answer os_map_here(void *address, size_t nbytes);
-
-/* Gives addresses back. */
 void os_unmap(void *address, size_t nbytes);
 
 /* Asks for huge pages there, or for none. Refusal is harmless. */

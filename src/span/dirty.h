@@ -2,9 +2,7 @@
  *
  * A slice is dirty from the moment that a span which may have been written to is given back until its pages are given back to the system, whoever
  * holds it in between; so free spans of both kinds can be joined, and the reuse of one tells exactly what of it reads zero. A purged one is so until
- * it is taken: that is what the purge has cost (purge.c). The words lie in the records, two in every 64th, where they are mapped already:
- *
- *      records   | 0 [words] | 1 | 2 | ... | 63 | 64 [words] | 65 | ...
+ * it is taken: that is what the purge has cost (purge.c). The words lie in the records, two in every 64th, where they are mapped already.
  *
  * Lock: spans.lock. Set before the span is free, cleared after the pages are gone: what a fork photographs is dirty rather
  * too often than too seldom. */

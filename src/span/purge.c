@@ -106,15 +106,6 @@ struct aside {
     bool is_exchange; /* what is purged meanwhile is */
 };
 
-static void put_back(struct aside *aside)
-{
-    if (!aside->n) return;
-    lock_take(&spans.lock);
-    spans.npurging -= aside->n;
-    while (aside->n) span_put_free(aside->spans[--aside->n]);
-    lock_drop(&spans.lock);
-}
-
 /* Purges the last dirty run of a span, or 2 MiB of it, with the span out of reach and the lock free meanwhile: blocks are
  * taken from the other end. Adds the slices purged to *done. False: there are none, or the kernel refuses. */
 static bool purge_one(struct aside *aside, size_t *done)
@@ -154,7 +145,11 @@ static size_t purge_since(size_t keep, uint64_t start, bool is_exchange)
     struct aside aside = {.is_exchange = is_exchange};
     size_t done = 0;
     while (dirty_now() > keep && (!start || bits_ticks() - start < GRACE) && purge_one(&aside, &done)) continue;
-    put_back(&aside);
+    if (!aside.n) return done << SLICE_SHIFT;
+    lock_take(&spans.lock);
+    spans.npurging -= aside.n;
+    while (aside.n) span_put_free(aside.spans[--aside.n]);
+    lock_drop(&spans.lock);
     return done << SLICE_SHIFT;
 }
 

@@ -93,26 +93,21 @@ static enum os_answer grow_tables(size_t need)
     return answer == OS_DONE ? grow_table(range.remote, sizeof *range.remote / REMOTE_SLICES, &nremotes, need) : answer;
 }
 
-/* Maps the slices [at, at + step), or fewer but at least `need`. Returns their number; 0 and why in *answer. */
+/* Maps the slices [at, at + step), or fewer but at least `need`, and the tables for them. Returns their number; 0 and why in *answer. The tables
+ * come last: of what is refused they would keep a hundredth, and a malloc of 300 GiB took the other 3 of an RLIMIT_AS of 4. */
 static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *answer)
 {
-    while ((*answer = os_map_here((void *)(range.base + (at << SLICE_SHIFT)), step << SLICE_SHIFT)) != OS_DONE) {
+    void *start = (void *)(range.base + (at << SLICE_SHIFT));
+    for (size_t less;; step = less) {
+        less = max_size(step / 2, need);
+        *answer = os_map_here(start, step << SLICE_SHIFT);
+        if (*answer == OS_DONE) {
+            if ((*answer = grow_tables(at + step)) == OS_DONE) return step;
+            os_unmap(start, step << SLICE_SHIFT);
+            less = need;
+        }
         if (step == need) return 0;
-        step = max_size(step / 2, need);
     }
-    return step;
-}
-
-/* The same, and the tables for them. These come last: of what is refused they would keep a hundredth, and a malloc of 300 GiB took the
- * other 3 of an RLIMIT_AS of 4. */
-static size_t map_with_tables(size_t at, size_t step, size_t need, enum os_answer *answer)
-{
-    for (size_t n; (n = map_slices(at, step, need, answer)) != 0; step = need) {
-        if ((*answer = grow_tables(at + n)) == OS_DONE) return n;
-        os_unmap((void *)(range.base + (at << SLICE_SHIFT)), n << SLICE_SHIFT);
-        if (n == need) break;
-    }
-    return 0;
 }
 
 /* --- huge pages ---
@@ -138,7 +133,7 @@ static size_t touched_nbytes(void)
     size_t nbytes = 0;
     span_for_each (span) {
         enum span_state state = span_state(span);
-        nbytes += state == SPAN_LARGE || state == SPAN_KEPT ? span_nbytes(span) : limit_charge_of(span);
+        nbytes += state == SPAN_LARGE || state == SPAN_KEPT ? span_nslices(span) << SLICE_SHIFT : limit_charge_of(span);
     }
     return nbytes;
 }
@@ -199,7 +194,7 @@ static size_t grow(size_t nslices, size_t *first, enum os_answer *answer)
         *answer = OS_REFUSED;
         if (nslices > SLICES_MAX || limit + skipped > SLICES_MAX - nslices) return 0;
         step = min_size(step, SLICES_MAX - limit - skipped);
-        size_t n = map_with_tables(limit + skipped, step, nslices, answer);
+        size_t n = map_slices(limit + skipped, step, nslices, answer);
         if (n) {
             ask_for_huge(limit + skipped, limit + skipped + n, nslices);
             if (skipped) span_set(range.records + limit, SPAN_HOLE, skipped);

@@ -220,25 +220,18 @@ void span_give_clean(struct span *span)
 /* The last block of all has room for as long as the range can grow; a smaller one does better in dirty memory (../README.md). */
 static const size_t GROWS_RANGE = 16 * MIB / SLICE_SIZE;
 
-/* Slices of a span and of the free one behind it. */
-static size_t room_of(const struct span *span)
-{
-    const struct span *right = free_right_of(span);
-    return span_nslices(span) + (right ? span_nslices(right) : 0);
-}
-
 bool span_extend(struct span *span, size_t nslices)
 {
     lock_take(&spans.lock);
-    size_t have = span_nslices(span), room = room_of(span);
-    if (room < nslices && nslices >= GROWS_RANGE && span_index(span) + room == range_limit() && grow(nslices - room))
-        room = room_of(span);
-    bool fits = room >= nslices;
+    size_t end = span_index(span) + span_nslices(span), more = nslices - span_nslices(span);
+    struct span *right = free_right_of(span);
+    size_t room = right ? span_nslices(right) : 0;
+    if (room < more && nslices >= GROWS_RANGE && end + room == range_limit() && grow(more - room)) right = free_right_of(span);
+    bool fits = right && span_nslices(right) >= more;
     if (fits) {
-        struct span *right = trim(bin_remove(free_right_of(span)), 0, nslices - have);
-        join(span, right);
-        span_add_total(&spans.totals.live, nslices - have);
-        purge_note_take(nslices - have, dirty_retake(span_index(span) + have, nslices - have));
+        join(span, trim(bin_remove(right), 0, more));
+        span_add_total(&spans.totals.live, more);
+        purge_note_take(more, dirty_retake(end, more));
     }
     lock_drop(&spans.lock);
     return fits;

@@ -209,7 +209,6 @@ INLINE unsigned desc_index(const struct desc *desc, const void *p)
 #define span_for_each(each)                                                                                                      \
     for (struct span *each = range.records; span_index(each) < range_limit(); each += max_size(span_nslices(each), 1))
 
-INLINE size_t span_nbytes(const struct span *span) { return span_nslices(span) << SLICE_SHIFT; }
 INLINE void span_set(struct span *span, enum span_state state, size_t nslices)
 {
     atomic_store_explicit(&span->word, (uint64_t)nslices << 8 | state, memory_order_release);
@@ -222,15 +221,13 @@ INLINE void span_set_state(struct span *span, enum span_state state) { span_set(
  * what is resident: bench_vector double 0.3 of the time, 0.6 of the memory. NULL: out of memory. Any thread. */
 struct span *span_take(size_t nslices, size_t alignment, enum span_state state, bool want_clean);
 
-/* Gives a span back of which the first ntouched slices have been written to since it was taken. Its descs must be blank
- * again. Any thread that owns it. */
+/* Gives a span back of which the first ntouched slices have been written to since it was taken; or all of which reads zero. Its descs must be
+ * blank again. Any thread that owns it. */
 void span_give(struct span *span, size_t ntouched);
+void span_give_clean(struct span *span);
 
 /* Grows a span in use to nslices into a free right neighbour or, at the end of the range, into what this grows by; or returns false. */
 bool span_extend(struct span *span, size_t nslices);
-
-/* Gives a span back all of which reads zero. */
-void span_give_clean(struct span *span);
 
 /* Cuts a span in use down to nslices and gives the tail back. */
 void span_cut(struct span *span, size_t nslices);
