@@ -9,6 +9,7 @@
  *        available a span that has been current before and has had frees since
  *        woken     spans that other threads' frees made worth a look
  *        adopt     a span of a thread that is gone, the last that went
+ *        claim     a medium span of the shared heap's
  *        fresh     a span from the page level
  *
  * Law: every span but a current one is carved whole. */
@@ -116,14 +117,23 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
     return true;
 }
 
+/* No longer: what is left in the heap's pair becomes the span's. */
+static void set_aside(struct heap *heap, struct span *span, unsigned class, uint64_t due)
+{
+    struct pair *pair = &heap->pairs[class];
+    uint64_t bits = pair->bits;
+    pair_set_bits(pair, 0);
+    turn(heap, span, &span->pair, bits, due);
+    heap->current[class] = NULL;
+}
+
 /* The current span is exhausted: everything that is the owner's is put in order, and then it is let go. False: frees
  * arrived in between, and it is current again. */
 static bool let_go(struct heap *heap, struct span *span, unsigned class)
 {
     for (;;) {
-        turn(heap, span, &span->pair, 0, heap_due_at_wake(span));
+        set_aside(heap, span, class, heap_due_at_wake(span));
         span_set_state(span, SPAN_FULL);
-        heap->current[class] = NULL;
         if (remote_let_go(span)) return true;
         make_current(heap, span, class);
         if (refill_remote(heap, span, class)) return false; /* else SOME came late, of bits that had been taken */
@@ -153,18 +163,37 @@ static struct span *pick_available(struct heap *heap, unsigned class)
     return best;
 }
 
-/* A span of the class out of a heap whose thread is gone; it changes owner. A notifier still in flight posts it to either heap;
+/* A span with free blocks of another heap, which is the caller's too; it changes owner. A notifier still in flight posts it to either heap;
  * the wrong one posts it on (heap_collect_woken). */
+static struct span *take_over(struct heap *from, struct heap *heap, unsigned class, bool also_current)
+{
+    heap_collect_woken(from);
+    struct span *span = pick_available(from, class);
+    if (!span && also_current && (span = from->current[class])) set_aside(from, span, class, DUE_PARKED);
+    if (span) span_hand_over(span, heap_owner(heap, class));
+    return span;
+}
+
+/* One out of a heap whose thread is gone, but for what its next thread will want. */
 static struct span *adopt(struct heap *heap, unsigned class)
 {
     struct heap *gone = heap_unpool();
     if (!gone) return NULL;
     heap_enter(gone);
-    heap_collect_woken(gone);
-    struct span *span = pick_available(gone, class);
-    if (span) span_hand_over(span, heap_owner(heap, class));
+    struct span *span = take_over(gone, heap, class, false);
     heap_leave(gone);
     heap_pool(gone);
+    return span;
+}
+
+/* A medium one of the shared heap's: when those who are young have grown up, nobody would want what is free in it. (bench_threads 0.90 of its
+ * memory, bench_tail 0.96.) No small one: blocks of two threads would be on a line. */
+static struct span *claim(struct heap *heap, unsigned class)
+{
+    if (class < NSMALL || PEEK(heap->state) == HEAP_SHARED) return NULL;
+    remote_flush(heap, NPENDING); /* the heap's own frees of its blocks are among them */
+    struct span *span = take_over(heap_take_shared(), heap, class, true);
+    heap_drop_shared();
     return span;
 }
 
@@ -172,13 +201,10 @@ void heap_shed(struct heap *heap, bool all)
 {
     for (unsigned class = NSMALL; class < NCLASSES; class ++) {
         struct span *span = heap->current[class];
-        struct pair *pair = &heap->pairs[class];
-        uint64_t bits = pair->bits;
+        uint64_t bits = heap->pairs[class].bits;
         if (!bits || bits != ~(uint64_t)0 >> (64 - span_desc(span)->carved)) continue;
         if (!all && span_desc(span)->carved < span->capacity / 2) continue;
-        pair_set_bits(pair, 0);
-        turn(heap, span, &span->pair, bits, DUE_PARKED);
-        heap->current[class] = NULL;
+        set_aside(heap, span, class, DUE_PARKED);
         span_set_state(span, SPAN_AVAILABLE);
         list_push_front(&heap->available[class], &span->node);
         heap_vacate(span);
@@ -196,7 +222,7 @@ static bool is_growing(void)
  * inside malloc. (bench_zeroed -7 % of its memory.) */
 static struct span *fresh(struct heap *heap, unsigned class)
 {
-    bool want_clean = class >= NSMALL && heap->nfirst[class] < YOUNG + BORROWED;
+    bool want_clean = class >= NSMALL && heap->nfirst[class] < heap_nyoung(class) + BORROWED;
     large_give_kept(heap);
     if (is_growing()) heap_shed(heap, false);
     struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, want_clean);
@@ -214,7 +240,7 @@ static struct span *next_span(struct heap *heap, unsigned class)
     struct span *span = pick_available(heap, class);
     if (span) return span;
     heap_collect_woken(heap);
-    if ((span = pick_available(heap, class)) || (span = adopt(heap, class))) return span;
+    if ((span = pick_available(heap, class)) || (span = adopt(heap, class)) || (span = claim(heap, class))) return span;
     return fresh(heap, class);
 }
 
@@ -274,8 +300,9 @@ static unsigned lender(unsigned class)
 SLOW void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
 {
     uint8_t *nfirst = &heap->nfirst[class];
+    unsigned nyoung = heap_nyoung(class);
     void *block = NULL;
-    if (UNLIKELY(*nfirst < YOUNG + BORROWED) && !heap->pairs[class].bits)
-        block = (*nfirst)++ < YOUNG ? heap_refill_shared(max_size(class, ON_A_LINE), is_zero) : pop(heap, lender(class), is_zero);
+    if (UNLIKELY(*nfirst < nyoung + BORROWED) && !heap->pairs[class].bits)
+        block = (*nfirst)++ < nyoung ? heap_refill_shared(max_size(class, ON_A_LINE), is_zero) : pop(heap, lender(class), is_zero);
     return block ? block : pop(heap, class, is_zero);
 }

@@ -66,8 +66,10 @@ static void init(struct heap *heap, size_t index, enum heap_state state)
 {
     heap->index = (uint32_t)index;
     heap->room = PENDING_MAX;
-    for (unsigned class = 0; class < NCLASSES; class ++) list_init(&heap->available[class]);
-    if (index < NSTATIC) __builtin_memset(heap->nfirst, YOUNG, sizeof heap->nfirst); /* a lone thread shares with nobody */
+    for (unsigned class = 0; class < NCLASSES; class ++) {
+        list_init(&heap->available[class]);
+        if (index < NSTATIC) heap->nfirst[class] = (uint8_t)heap_nyoung(class); /* a lone thread shares with nobody */
+    }
     atomic_store_explicit(&heap->state, state, memory_order_release);
 }
 
@@ -80,7 +82,16 @@ void heap_start(uint64_t secret)
     heap_pool(place(0));
 }
 
-static void drop_shared(void)
+struct heap *heap_take_shared(void)
+{
+    struct heap *shared = place(SHARED);
+    lock_take(&shared_lock);
+    thread.shared = 1;
+    if (UNLIKELY(PEEK(shared->state) != HEAP_SHARED)) init(shared, SHARED, HEAP_SHARED);
+    return shared;
+}
+
+void heap_drop_shared(void)
 {
     thread.shared = 0;
     lock_drop(&shared_lock);
@@ -88,18 +99,14 @@ static void drop_shared(void)
 
 void *heap_refill_shared(unsigned class, bool *is_zero)
 {
-    struct heap *shared = place(SHARED);
-    lock_take(&shared_lock);
-    thread.shared = 1;
-    if (UNLIKELY(atomic_load_explicit(&shared->state, memory_order_relaxed) != HEAP_SHARED)) init(shared, SHARED, HEAP_SHARED);
-    void *block = heap_refill(shared, class, is_zero);
-    drop_shared();
+    void *block = heap_refill(heap_take_shared(), class, is_zero);
+    heap_drop_shared();
     return block;
 }
 
 void heap_abandon(void)
 {
-    if (thread.shared) drop_shared();
+    if (thread.shared) heap_drop_shared();
     thread.state = THREAD_GONE;
     thread.heap = thread.own = 0;
 }

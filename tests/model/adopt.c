@@ -193,6 +193,13 @@ static void check_kept(void)
     if (is_anything_kept()) broken("what was kept is lost");
 }
 
+/* HOME, 0, 1 and 2 have heaps; 0's first two blocks are of a span of the shared heap's, which it takes over when it wants more. */
+static void set_up_shared(void)
+{
+    set_up_heaps();
+    as(0, hold_two_and_grow_up);
+}
+
 /* Each of the three is in one place, or free. */
 static void check_home(void)
 {
@@ -242,6 +249,7 @@ static const struct scene SCENES[] = {
     {SCENE(heaps_come_and_go), .set_up = set_up_pool, .run = {begin, come_and_go, begin}, .check = heaps_are_distinct},
     {SCENE(heaps_are_made_at_once), .set_up = set_up_few, .run = {begin, NULL, begin}, .check = heaps_are_distinct},
     {SCENE(young_heaps_share), .set_up = set_up_heaps, .run = {take_and_drop, take_and_drop}, .check = check},
+    {SCENE(a_shared_span_is_claimed_while_others_use_it), .set_up = set_up_shared, .run = {take_and_drop, drop_0, take_and_drop}, .check = check},
     {SCENE(large_blocks_come_and_go), .set_up = set_up_heaps, .run = {take_and_drop_large, take_and_drop_large}, .check = check},
     {SCENE(what_is_kept_is_wanted_by_all), .set_up = set_up_kept, .run = {take_and_drop_large, large_give_all_kept, large_give_all_kept}, .check = check_kept},
     {SCENE(what_others_free_is_kept_for_its_home), .set_up = set_up_home, .run = {drop_and_take_large, drop_large_1, drop_large_2}, .check = check_home},

@@ -120,6 +120,13 @@ static void set_up_owner(void)
     as(2, grow_up_medium);
 }
 
+/* 0 has grown up beside a span of the shared heap's, in which there is room. */
+static void set_up_shared(void)
+{
+    set_up_heaps();
+    as(0, hold_two_and_grow_up);
+}
+
 static void drop_0_and_1(void) { drop_0(), drop_1(); }
 static void take_and_drop_large(void) { drop(take(LARGE)); }
 
@@ -160,6 +167,7 @@ static const struct scene SCENES[] = {
     {SCENE(in_the_middle_of_an_exit_and_an_adoption), .set_up = set_up_owner, .run = {leave, NULL, take_and_drop}, .check = check, .child = child},
     {SCENE(in_the_middle_of_an_exit_and_a_free), .set_up = set_up_owner, .run = {leave, drop_0}, .check = check, .child = child},
     {SCENE(in_the_middle_of_young_refills), .set_up = set_up_heaps, .run = {take_and_drop, take_and_drop_small}, .check = check, .child = child},
+    {SCENE(in_the_middle_of_a_claim), .set_up = set_up_shared, .run = {take_and_drop, take_and_drop}, .check = check, .child = child},
     {SCENE(in_the_middle_of_small_blocks), .set_up = set_up_small, .run = {take_and_drop_two_small, take_and_drop_small}, .check = check, .child = child},
     {SCENE(in_the_middle_of_large_blocks), .set_up = set_up_exhausted, .run = {take_and_drop_large, take_and_drop_large}, .check = check, .child = child},
     {SCENE(in_the_middle_of_what_is_kept), .set_up = set_up_kept, .run = {drop_9, drop_10}, .check = check, .child = child},

@@ -15,14 +15,9 @@ static inline struct span *span_of(const void *block) { return range.records + r
 static inline void drain(void) { heap_drain(heap_own(), false); }
 static inline void have_a_heap(void) { alloc_free(alloc_malloc(16)); }
 
-/* The first blocks of a class are the shared heap's, or of another class; from then on they are of the thread's own spans. */
-static inline void grow_up(size_t size)
-{
-    void *young[YOUNG + BORROWED];
-    unsigned n = size <= SMALL_MAX ? YOUNG + BORROWED : YOUNG;
-    for (unsigned i = 0; i < n; i++) young[i] = alloc_malloc(size);
-    for (unsigned i = 0; i < n; i++) alloc_free(young[i]);
-}
+/* The first blocks of a class are the shared heap's, the next of another class or of clean memory; but not those
+ * of a heap that has grown up. */
+static inline void grow_up(size_t size) { have_a_heap(), heap_own()->nfirst[class_of(size)] = UINT8_MAX; }
 
 /* The next n blocks. A thread's first span is let go, and FULL, when it wants one more than CAPACITY. */
 static inline void hold(unsigned from, unsigned n)
@@ -30,6 +25,7 @@ static inline void hold(unsigned from, unsigned n)
     for (unsigned i = from; i < from + n; i++) held[i] = take(SIZE);
 }
 static inline void own_a_span(void) { grow_up(SIZE), hold(0, CAPACITY); }
+static inline void hold_two_and_grow_up(void) { hold(0, 2), grow_up(SIZE); } /* of the shared heap's */
 static inline void own_two_spans(void) { own_a_span(), hold(CAPACITY, CAPACITY); }
 
 static inline void own_three_spans(void) { own_two_spans(), hold(2 * CAPACITY, CAPACITY); }

@@ -111,6 +111,49 @@ static void first_blocks_of_two_threads_share_no_line(void)
             require((uintptr_t)blocks[i] / CACHE_LINE != (uintptr_t)blocks[k] / CACHE_LINE, "%p and %p\n", blocks[i], blocks[k]);
 }
 
+/* A string that grows and is dropped, a few times, say; and all threads are there at once. */
+static void *pass_through_medium_classes(void *unused)
+{
+    for (int i = 0; i < 8; i++) /* 16 of a class at most: what is asked of one for aligned blocks is of another */
+        for (unsigned class = NSMALL; class < NCLASSES; class++) alloc_free(alloc_malloc(class_table[class].size));
+    pthread_barrier_wait(&meeting);
+    return unused;
+}
+
+static void few_medium_blocks_of_many_threads_share_spans(void)
+{
+    enum { NTHREADS = 8 };
+    pthread_t threads[NTHREADS];
+    alloc_malloc(1);
+    pthread_barrier_init(&meeting, NULL, NTHREADS);
+    for (int i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, pass_through_medium_classes, NULL) == 0, "no thread\n");
+    for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL);
+    size_t nspans = 0;
+    span_for_each (span) nspans += span_state(span) == SPAN_CURRENT && span_desc(span)->class >= NSMALL;
+    require(nspans <= NCLASSES - NSMALL, "%zu spans for %d classes\n", nspans, NCLASSES - NSMALL);
+    sound();
+}
+
+/* Its first two are left, and nobody else will ask for any. */
+static void *grow_up_beside(void *unused)
+{
+    enum { SIZE = 5000 };
+    fill(YOUNG_MEDIUM, SIZE);
+    size_t before = spans.totals.live;
+    free_some(&(struct range_of_blocks){YOUNG_MEDIUM, 1, 2});
+    alloc_malloc(SIZE);
+    require(spans.totals.live == before, "%zu slices more, though the shared heap had room\n", spans.totals.live - before);
+    return unused;
+}
+
+static void what_young_heaps_have_left_goes_to_who_has_grown_up(void)
+{
+    alloc_malloc(1);
+    in_thread(grow_up_beside, NULL);
+    free_some(&(struct range_of_blocks){2, 1, 0});
+    sound();
+}
+
 static void *leave_half(void *unused)
 {
     size_t n = many(500);
@@ -188,6 +231,8 @@ UNIT_MAIN(PROMISE(first_blocks_of_a_medium_class_leave_dirty_memory_to_others),
           PROMISE(first_blocks_of_a_class_are_not_moved_by_realloc),
           PROMISE(what_realloc_leaves_less_than_nearly_half_of_gets_a_smaller_block),
           PROMISE(first_blocks_of_two_threads_share_no_line),
+          PROMISE(few_medium_blocks_of_many_threads_share_spans),
+          PROMISE(what_young_heaps_have_left_goes_to_who_has_grown_up),
           PROMISE(a_class_that_can_borrow_nothing_has_its_own),
           PROMISE(tables_and_first_blocks_do_not_meet_in_the_cache),
           PROMISE(first_lines_of_large_rows_fit_into_the_first_level_cache))

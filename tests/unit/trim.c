@@ -130,8 +130,8 @@ static uint64_t *shared_random;
 static void *come_and_go(void *asked)
 {
     size = (size_t)asked;
-    for (int i = 0; i < YOUNG; i++) get(i);
-    for (int i = 0; i < YOUNG; i++) alloc_free(block[i]);
+    for (int i = 0; i < YOUNG_MEDIUM; i++) get(i);
+    for (int i = 0; i < YOUNG_MEDIUM; i++) alloc_free(block[i]);
     get_all((size_t)asked);
     free_most(shared_random);
     return NULL;
