@@ -88,6 +88,11 @@ INLINE struct place *heap_place(struct pair *pair)
 
 enum heap_state { HEAP_UNUSED, HEAP_OWNED, HEAP_POOLED, HEAP_SHARED, HEAP_LOST };
 
+/* The first thread's heap and the shared one; all others are mapped. */
+enum { SHARED = 1, NSTATIC = 2 };
+extern struct heap heaps_static[NSTATIC] HIDDEN;
+INLINE bool heap_is_shared(const struct heap *heap) { return heap == &heaps_static[SHARED]; }
+
 extern const struct heap heap_empty;
 extern uint64_t heap_secret HIDDEN;
 

@@ -13,8 +13,6 @@
 #include "../os/options.h"
 #include "remote.h"
 
-enum { NSTATIC = 2, SHARED = 1 };
-
 static const uintptr_t TABLE_DISTANCE = 16 * GIB + 0x1c * PAGE; /* above the records, which end 32 GiB above; in pages see range.c */
 static const size_t TABLE_STEP = 64 * KIB, HEAPS_MAX = 1 << 20;
 
@@ -26,7 +24,7 @@ uint64_t heap_secret;
 size_t heap_kept_most;
 __thread struct thread thread;
 
-static struct heap static_heaps[NSTATIC];
+struct heap heaps_static[NSTATIC];
 static struct lock shared_lock;
 static struct {
     struct lock lock;      /* rank 2, beside the page level's: never both */
@@ -38,7 +36,7 @@ static _Atomic(uint64_t) pool; /* version << 32 | index + 1 of the top, 0 empty 
 
 static struct heap *place(size_t index)
 {
-    if (index < NSTATIC) return &static_heaps[index];
+    if (index < NSTATIC) return &heaps_static[index];
     return (struct heap *)(table.start + (index - NSTATIC) * sizeof(struct heap));
 }
 

@@ -18,6 +18,15 @@ static void set_up_owner(void)
     as(0, own_two_spans);
 }
 
+/* And 0 has gathered a block of HOME's. */
+static void drop_last(void) { drop(held[255]); }
+static void set_up_gathered(void)
+{
+    set_up_owner();
+    held[255] = take(16);
+    as(0, drop_last);
+}
+
 static void grow_up_medium(void) { grow_up(SIZE); }
 
 static void drop_4(void) { drop(held[4]); }
@@ -237,7 +246,7 @@ static void check_lock(void)
 
 static const struct scene SCENES[] = {
     {SCENE(an_owner_exits_while_another_frees), .set_up = set_up_owner, .run = {leave, drop_0}, .check = check},
-    {SCENE(an_owner_exits_while_another_begins), .set_up = set_up_owner, .run = {leave, NULL, take_over}, .check = check},
+    {SCENE(an_owner_exits_while_another_begins), .set_up = set_up_gathered, .run = {leave, NULL, take_over}, .check = check},
     {SCENE(an_owner_exits_and_goes_on), .set_up = set_up_owner, .run = {leave_late, drop_0}, .check = check},
     {SCENE(a_span_is_adopted_while_another_frees), .set_up = set_up_gone, .run = {NULL, drop_0, take_and_drop}, .check = check},
     {SCENE(a_span_with_room_is_adopted_while_another_frees), .set_up = set_up_gone_with_some, .run = {NULL, drop_4, take_and_drop}, .check = check},
