@@ -73,7 +73,7 @@ static bool parse_size(struct word value, size_t *field)
     for (; value.length; value.start++, value.length--) {
         unsigned digit = (unsigned)value.start[0] - '0';
         if (digit > 9 && (value.start[0] != '.' || power || !ndigits)) break;
-        if (n > SIZE_MAX >> 34) return false; /* so that neither the digits nor G can overflow */
+        if (max_size(n, power) > SIZE_MAX >> 34) return false; /* so that neither the digits nor G can overflow */
         if (digit <= 9) n = n * 10 + digit, power *= 10, ndigits++;
         else power = 1;
     }
