@@ -190,7 +190,7 @@ static struct span *adopt(struct heap *heap, unsigned class)
  * memory, bench_tail 0.96.) No small one: blocks of two threads would be on a line. */
 static struct span *claim(struct heap *heap, unsigned class)
 {
-    if (class < NSMALL || heap_is_shared(heap)) return NULL;
+    if (class < NSMALL || heap_is_alone() || heap_is_shared(heap)) return NULL;
     struct span *span = take_over(heap_take_shared(), heap, class, true);
     heap_drop_shared();
     return span;
