@@ -82,7 +82,7 @@ void heap_start(uint64_t secret)
 
 struct heap *heap_take_shared(void)
 {
-    struct heap *shared = place(SHARED);
+    struct heap *shared = &heaps_static[SHARED];
     lock_take(&shared_lock);
     thread.shared = 1;
     if (UNLIKELY(PEEK(shared->state) != HEAP_SHARED)) init(shared, SHARED, HEAP_SHARED);
@@ -199,7 +199,7 @@ bool heaps_have_vanished;
 static void repair_shared(void)
 {
     if (!lock_break(&shared_lock)) return;
-    struct heap *shared = place(SHARED);
+    struct heap *shared = &heaps_static[SHARED];
     lose(shared);
     __builtin_memset(shared->pairs, 0, sizeof shared->pairs);
     __builtin_memset(shared->current, 0, sizeof shared->current);
