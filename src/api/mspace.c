@@ -31,14 +31,6 @@ EXPORT int mspacer(void *block)
     return 0;
 }
 
-EXPORT size_t mspace_verify(void)
-{
-    life_check();
-    return watch_verify();
-}
+EXPORT size_t mspace_verify(void) { return life_check(), watch_verify(); }
 
-EXPORT int mspace_walk(mspace_visitor *visit, void *argument)
-{
-    life_check();
-    return watch_walk(visit, argument);
-}
+EXPORT int mspace_walk(mspace_visitor *visit, void *argument) { return life_check(), watch_walk(visit, argument); }

@@ -22,8 +22,7 @@ INLINE void list_insert(struct list *node, struct list *prev, struct list *next)
 {
     node->prev = prev;
     node->next = next;
-    prev->next = node;
-    next->prev = node;
+    prev->next = next->prev = node;
 }
 
 INLINE void list_push_front(struct list *head, struct list *node) { list_insert(node, head, head->next); }

@@ -155,13 +155,14 @@ static COLD void tell_double(struct span *span)
     span->pair.due = DUE_PARKED;
 }
 
-/* A FULL span, taken back with `word`. */
+/* A FULL span, taken back with `word`. A medium one, of few blocks, waits in line until more of them are free: to be taken for each anew was a fifth of
+ * the time. Small ones so held 1.3 of the memory (figures: ../README.md). */
 static void make_available(struct heap *heap, struct span *span, uint64_t word)
 {
     uint64_t freed = weight_freed(span) + absorb(span, word);
     span->pair.due = heap_due(span) - freed;
     span_set_state(span, SPAN_AVAILABLE);
-    list_push_front(&heap->available[span_desc(span)->class], &span->node);
+    (is_small(span) ? list_push_front : list_push_back)(&heap->available[span_desc(span)->class], &span->node);
     if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 

@@ -63,10 +63,11 @@ static unsigned batch(const struct span *span)
 static bool carve(struct heap *heap, struct span *span, bool *is_zero)
 {
     const struct desc *desc = span_desc(span);
-    unsigned done = desc->carved, n = batch(span);
-    if (done && UNLIKELY(!limit_charge((size_t)n * desc->size, false))) /* fresh() has charged the first */
-        __atomic_store_n(&span->capacity, done, __ATOMIC_RELAXED);
+    unsigned done = desc->carved, n;
     if (done == span->capacity) return false;
+    n = batch(span);
+    if (done && UNLIKELY(!limit_charge((size_t)n * desc->size, false))) /* fresh() has charged the first */
+        return __atomic_store_n(&span->capacity, done, __ATOMIC_RELAXED), false;
     struct pair *pair = &heap->pairs[desc->class];
     char *from = span_blocks(span) + (size_t)done * desc->size;
     if (desc->class < NSMALL && UNLIKELY(options.mode == MODE_HARDENED)) fill_run(from, n, desc->size);
@@ -106,13 +107,9 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
     struct pair *pair = &heap->pairs[class];
     unsigned nwords = remote_nwords(span);
     while (!pair->bits) {
-        if (span->swept < nwords) {
-            heap_absorb(span, pair, span->swept++);
-            continue;
-        }
-        if (!remote_has(remote_load(span))) return false;
-        remote_take(span, false);
-        span->swept = 0;
+        if (span->swept < nwords) heap_absorb(span, pair, span->swept++);
+        else if (!remote_has(remote_load(span))) return false;
+        else remote_take(span, false), span->swept = 0;
     }
     return true;
 }
@@ -293,7 +290,7 @@ static void *pop(struct heap *heap, unsigned class, bool *is_zero)
 static unsigned lender(unsigned class)
 {
     size_t size = class_table[class].size, power = (size_t)2 << log2_floor(size - 1);
-    return class < NSMALL && size > OFTEN_USED ? class_of_aligned(power, power) : class;
+    return class < NSMALL && size > OFTEN_USED ? class_least(power) : class;
 }
 
 SLOW void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)

@@ -165,10 +165,7 @@ static bool gather(struct heap *heap, struct span *span, unsigned k)
     for (int left = NPENDING; heap->room < ROOM_MIN && left; left--) post_next(heap);
     /* A whole round is enough, unless the count is wrong: a block freed twice, whose span has become another's. */
     if (UNLIKELY(heap->room < ROOM_MIN)) heap->room = PENDING_MAX;
-    if (way->key != key) {
-        post(heap, way);
-        way->key = key;
-    }
+    if (way->key != key) post(heap, way), way->key = key;
     if (bits_test_and_set(&way->bits, k % 64)) return false;
     heap->room -= size;
     return true;

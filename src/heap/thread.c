@@ -146,10 +146,7 @@ static struct heap *add(void)
     lock_take(&table.lock);
     size_t index = atomic_load_explicit(&table.count, memory_order_relaxed);
     bool fits = index < HEAPS_MAX && map_place(index);
-    if (fits) {
-        init(place(index), index, HEAP_OWNED);
-        set_count(index + 1);
-    }
+    if (fits) init(place(index), index, HEAP_OWNED), set_count(index + 1);
     lock_drop(&table.lock);
     return fits ? place(index) : NULL;
 }

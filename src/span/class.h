@@ -47,6 +47,13 @@ extern const uint8_t class_of_granules_x2[MEDIUM_MAX / GRANULE + 1] HIDDEN;
 /* Class of a request of at most MEDIUM_MAX bytes. */
 INLINE unsigned class_of(size_t size) { return class_of_granules_x2[(size + GRANULE - 1) / GRANULE] / 2U; }
 
+/* The same, but one for aligned requests if that is large enough. size at least 1. */
+INLINE unsigned class_least(size_t size)
+{
+    unsigned class = class_of(size);
+    return class - (class && class_table[class - 1].size >= size);
+}
+
 /* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, GRANULE to PAGE); an ALIGNED
  * one only if the next does not do. size at most MEDIUM_MAX. Block 0 is as aligned as they are, so a block size that is a multiple is enough. */
 unsigned class_of_aligned(size_t size, size_t alignment);

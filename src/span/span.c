@@ -153,13 +153,10 @@ static struct span *find_or_grow(size_t nslices, bool want_clean)
 /* Trims a free span that is in no bin to [skip, skip + nslices) and returns the rest to the bins. */
 static struct span *trim(struct span *span, size_t skip, size_t nslices)
 {
-    if (skip) {
-        struct span *kept = split(span, skip);
-        publish_free(span);
-        span = kept;
-    }
-    if (span_nslices(span) > nslices) publish_free(split(span, nslices));
-    return span;
+    struct span *taken = skip ? split(span, skip) : span;
+    if (skip) publish_free(span);
+    if (span_nslices(taken) > nslices) publish_free(split(taken, nslices));
+    return taken;
 }
 
 /* Where in a free span of enough slices the wanted ones begin: at its first dirty slice, so that resident memory is used
@@ -245,10 +242,12 @@ void span_cut(struct span *span, size_t nslices)
     lock_drop(&spans.lock);
 }
 
+#define desc_for_each(each, span)                                                                                                \
+    for (struct desc *each = span_desc(span), *end = each + span_nslices(span); each != end; each++)
+
 void span_blank(struct span *span)
 {
-    struct desc *desc = span_desc(span);
-    for (size_t n = span_nslices(span); n--; desc++) {
+    desc_for_each (desc, span) {
         __atomic_store_n(&desc->owner, OWNER_NONE, __ATOMIC_RELAXED);
         __atomic_store_n(&desc->bound, 0, __ATOMIC_RELAXED);
     }
@@ -256,9 +255,8 @@ void span_blank(struct span *span)
 
 void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pair *pair)
 {
-    struct desc *desc = span_desc(span);
     uintptr_t start = (uintptr_t)span_address(span) + class_offset(class, span_index(span));
-    for (size_t n = span_nslices(span); n--; desc++) {
+    desc_for_each (desc, span) {
         __atomic_store_n(&desc->start, start, __ATOMIC_RELAXED);
         __atomic_store_n(&desc->pair, pair, __ATOMIC_RELEASE);
         desc->reciprocal = class_table[class].reciprocal;
@@ -271,9 +269,8 @@ void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pa
 
 void span_carve(struct span *span, uint32_t carved)
 {
-    struct desc *desc = span_desc(span);
-    uint64_t bound = class_bound(desc->class, carved);
-    for (size_t n = span_nslices(span); n--; desc++) {
+    uint64_t bound = class_bound(span_desc(span)->class, carved);
+    desc_for_each (desc, span) {
         __atomic_store_n(&desc->carved, carved, __ATOMIC_RELAXED);
         __atomic_store_n(&desc->bound, bound, __ATOMIC_RELEASE);
     }
@@ -281,14 +278,12 @@ void span_carve(struct span *span, uint32_t carved)
 
 void span_hand_over(struct span *span, uintptr_t owner)
 {
-    struct desc *desc = span_desc(span);
-    for (size_t n = span_nslices(span); n--; desc++) __atomic_store_n(&desc->owner, owner, __ATOMIC_RELEASE);
+    desc_for_each (desc, span) __atomic_store_n(&desc->owner, owner, __ATOMIC_RELEASE);
 }
 
 void span_repoint(struct span *span, struct pair *pair)
 {
-    struct desc *desc = span_desc(span);
-    for (size_t n = span_nslices(span); n--; desc++) __atomic_store_n(&desc->pair, pair, __ATOMIC_RELEASE);
+    desc_for_each (desc, span) __atomic_store_n(&desc->pair, pair, __ATOMIC_RELEASE);
 }
 
 struct span *span_containing(size_t index)
