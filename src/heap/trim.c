@@ -22,7 +22,9 @@ static size_t discard(const struct span *span, uint64_t bits)
         unsigned first = (unsigned)bits_lowest(bits), end = first;
         for (; end < MEDIUM_CAPACITY && bits >> end & 1; end++) bits ^= (uint64_t)1 << end;
         size_t from = round_up(blocks + first * size, PAGE), to = (blocks + end * size) / PAGE * PAGE;
-        if (from < to && os_discard((void *)from, to - from)) nbytes += to - from;
+        if (from >= to || !os_discard((void *)from, to - from)) continue;
+        range_forgo_huge(range_index((void *)from));
+        nbytes += to - from;
     }
     return nbytes;
 }
@@ -61,10 +63,8 @@ static bool is_trimmed_by(const struct heap *heap, const struct span *span)
 static void look(struct heap *heap, struct span *span, uint64_t now)
 {
     uint64_t bits = span_desc(span)->pair->bits;
-    if (bits != span->seen) {
-        span->seen = bits;
-        span->seen_since = now;
-    } else if (span->seen_since && (int64_t)(now - span->seen_since) > (int64_t)REST) {
+    if (bits != span->seen) span->seen = bits, span->seen_since = now;
+    else if (span->seen_since && (int64_t)(now - span->seen_since) > (int64_t)REST) {
         span->seen_since = 0;                                                       /* until something comes or goes */
         if (__builtin_popcountl(bits) >= span->capacity / 4) trim_span(heap, span); /* less is not worth a huge page */
     }

@@ -112,10 +112,7 @@ static bool purge_one(struct aside *aside, size_t *done)
 {
     lock_take(&spans.lock);
     struct span *span = span_take_dirtiest();
-    if (!span) {
-        lock_drop(&spans.lock);
-        return false;
-    }
+    if (!span) return lock_drop(&spans.lock), false;
     size_t index = span_index(span), span_end = index + span_nslices(span), end = dirty_end(index, span_end - index),
            from = end - 1;
     while (from > index && from % STEP && dirty_count(from - 1, 1)) from--; /* to the start of a huge page, not further */
@@ -125,6 +122,7 @@ static bool purge_one(struct aside *aside, size_t *done)
 
     bool is_done = os_discard((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
     if (is_done) discard_bits(from, end, span_end);
+    if (is_done && !aside->is_exchange && (from / STEP * STEP < index || round_up(end, STEP) > span_end)) range_forgo_huge(from);
     if (!is_done || !seam_heal(from, end, span_end)) return aside->spans[aside->n++] = span, aside->n < ASIDE_MAX;
 
     lock_take(&spans.lock);

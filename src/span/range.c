@@ -177,6 +177,13 @@ static void ask_for_huge(size_t from, size_t end, size_t nslices)
     else ask(from + STEP, end);
 }
 
+void range_forgo_huge(size_t slice)
+{
+    uint64_t *huge = huge_of(slice), bits = is_huge(slice) ? __atomic_exchange_n(huge, 0, __ATOMIC_RELAXED) : 0;
+    for (size_t at = slice & ~(64 * STEP - 1); bits; at += STEP, bits >>= 1)
+        if (bits & 1) advise(at, at + STEP, false);
+}
+
 void range_advise_again(size_t from, size_t n)
 {
     for (size_t at = from, end; at < from + n; at = end) {

@@ -170,6 +170,10 @@ size_t range_grow(size_t nslices, size_t *first);
 /* In a child of fork, if the lock was held: what the tables have got and nobody knows of goes. */
 void range_repair(void);
 
+/* No more huge pages where some of a slice has been given back, nor in the 128 MiB around it: the system would sooner or later
+ * fill up again each that is held in part (khugepaged). Any thread. */
+void range_forgo_huge(size_t slice);
+
 /* Asks for huge pages where they had been asked for, of slices [from, from + n) that have been mapped anew. Any thread. */
 void range_advise_again(size_t from, size_t n);
 

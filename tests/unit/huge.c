@@ -80,5 +80,34 @@ static void moved_ranges_come_back_as_they_were(void)
             before.n, before.nadvised);
 }
 
+/* 64 MiB that have been asked for, free and purged; in them 10 MB of blocks, of which every 16th stays, and what that leaves free goes back. */
+static void ask_and_leave_some(size_t size, void (*give_back)(void))
+{
+    static void *blocks[5000];
+    size_t n = 10000000 / size;
+    options.huge = 0;
+    alloc_free(alloc_malloc(64 << 20));
+    purge_down_to(0);
+    require(look().nadvised > 0, "nothing was asked for, or it was forgone with nothing held\n");
+    for (size_t i = 0; i < n; i++) memset(blocks[i] = alloc_malloc(size), 1, size);
+    for (size_t i = 0; i < n; i++)
+        if (i % 16) alloc_free(blocks[i]);
+    give_back();
+    require(look().nadvised == 0, "where %zu bytes stay and others went the system may put a huge page\n", size);
+}
+
+static void trim_blocks(void) { require(heap_trim(heap_own()) > 0, "nothing was trimmed\n"); }
+static void purge_spans(void) { require(purge_down_to(0) > 0, "nothing was purged\n"); }
+
+/* khugepaged would: of 144 MB that were left of 908, 26 MB on pages once huge, 166 were held after half a minute. */
+static void what_is_given_back_in_part_is_not_filled_up_again(void)
+{
+    if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
+    for (int run = 0; !unit_argument && run < 2; run++)
+        require(unit_run("what_is_given_back_in_part_is_not_filled_up_again", run ? "spans" : "blocks") == 0, "run %d\n", run);
+    if (unit_argument) ask_and_leave_some(unit_argument[0] == 's' ? 100000 : 10000, unit_argument[0] == 's' ? purge_spans : trim_blocks);
+}
+
 UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_few_runs),
-          PROMISE(a_large_reserve_costs_what_is_written_into_it), PROMISE(moved_ranges_come_back_as_they_were))
+          PROMISE(a_large_reserve_costs_what_is_written_into_it), PROMISE(moved_ranges_come_back_as_they_were),
+          PROMISE(what_is_given_back_in_part_is_not_filled_up_again))
