@@ -210,6 +210,19 @@ static void realloc_grows_in_place_into_a_free_neighbour(void)
     sound();
 }
 
+/* A program that reads into a large buffer, and makes it as small as what it has read, asks for the next; who grows does not. */
+static void a_buffer_that_is_made_small_is_kept_for_the_next(void)
+{
+    void *buffer = alloc_malloc(S);
+    alloc_realloc(buffer, 700);
+    require(count_kept() == 1, "it was given back to the page level\n");
+    require(alloc_malloc(S) == buffer, "the next is another\n");
+    alloc_malloc(S); /* right behind it */
+    alloc_realloc(buffer, 2 * S);
+    require(count_kept() == 0, "kept though outgrown\n");
+    sound();
+}
+
 /* Somebody else takes what is behind it after each step: a quarter more each time is log(128 / 8) / log(1.25) = 12.4 moves. */
 static void realloc_by_steps_moves_seldom(void)
 {
@@ -370,7 +383,7 @@ UNIT_MAIN(PROMISE(large_usable_size_is_whole_pages), PROMISE(large_is_freed_once
           PROMISE(what_is_kept_is_half_a_megabyte), PROMISE(what_is_kept_is_shared_by_all_threads), PROMISE(what_another_thread_frees_is_kept_for_its_home),
           PROMISE(nothing_is_kept_when_something_else_is_wanted),
           PROMISE(realloc_grows_in_place_into_a_free_neighbour),
-          PROMISE(realloc_by_steps_moves_seldom),
+          PROMISE(realloc_by_steps_moves_seldom), PROMISE(a_buffer_that_is_made_small_is_kept_for_the_next),
           PROMISE(realloc_to_less_than_half_returns_the_tail), PROMISE(realloc_moves_pages_and_keeps_their_contents),
           PROMISE(realloc_of_a_big_block_is_never_twice_resident), PROMISE(the_last_block_grows_in_place),
           PROMISE(realloc_moves_within_its_budget), PROMISE(realloc_never_moves_pages_under_mremap_0),
