@@ -144,7 +144,7 @@ static char contents[4096] __attribute__((aligned(4096))); /* for good: lists po
 
 static struct word read_file(const char *path)
 {
-    long fd = os_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0), n;
+    long fd = os_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, 0, 0), n;
     size_t length = 0;
     if (fd < 0) return (struct word){NULL, 0};
     while ((n = os_call(SYS_read, fd, (long)(contents + length), (long)(sizeof contents - length), 0, 0, 0)) > 0)

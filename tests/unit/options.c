@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 static struct options defaults;
 
@@ -258,6 +259,10 @@ static void bad_files_change_nothing(void)
     require(options.dirty == 7, "what stands behind a file that is not there\n");
     READ("MSPACE_CONF=file=.,dirty=7");
     require(options.dirty == 7, "behind a folder\n");
+    require(mkfifo(FILE_NAME, 0600) == 0, "mkfifo: errno %d\n", errno);
+    READ(FILE_AND(",dirty=7")); /* and comes back */
+    unlink(FILE_NAME);
+    require(options.dirty == 7, "behind a pipe that nobody writes into\n");
     memset(text, 'x', sizeof text - 1);
     memcpy(text, "MSPACE_CONF=file=", 17);
     READ(text);
