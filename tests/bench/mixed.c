@@ -1,10 +1,12 @@
 /*
- * mixed: a single-threaded program's small objects, 8 bytes to 4 KiB, in one of two orders of death.
- *     mixed random|pareto [ops = 20000000] [live = 20000] [seed = 1]
+ * mixed: a single-threaded program's small objects, 8 bytes to 4 KiB, in one of two orders of death; or its buffers, or aligned ones.
+ *     mixed random|pareto|buffers|aligned [ops = 20000000] [live = 20000] [seed = 1]
  * random: each op frees a block chosen at random among `live` ones and allocates another: lives are geometric, every place in the heap
  *         is as likely as any other.
  * pareto: most blocks die young, a few live very long (P(life > t) ~ 1/t, at most 65,535 ops): what real traces look like. Blocks wait
  *         in a wheel of lists, threaded through the blocks, for the op at which they die.
+ * buffers: as random, of 64 bytes to 20 KiB, each size as likely as any other.
+ * aligned: as random, by posix_memalign, at 64, 128, ... 4096 bytes.
  * One op is one malloc and one free. Sizes and lives are drawn beforehand.
  */
 #include "bench.h"
@@ -18,10 +20,10 @@ struct dying {
 static uint32_t sizes[NDRAWN], lives[NDRAWN];
 static struct dying *wheel[NDRAWN]; /* wheel[t % NDRAWN]: blocks that die at op t */
 
-static void draw(uint64_t random, uint32_t live)
+static void draw(uint64_t random, uint32_t live, bool are_buffers)
 {
     for (int i = 0; i < NDRAWN; i++) {
-        sizes[i] = bench_small_size(&random);
+        sizes[i] = are_buffers ? 64 + random_below(&random, (20 << 10) - 63) : bench_small_size(&random);
         lives[i] = live != 0 ? random_below(&random, live) : 65535 / (1 + random_below(&random, 65535));
     }
 }
@@ -35,6 +37,16 @@ static void run_random(long nops, void **slots)
         free(*slot);
         *slot = malloc(size);
         bench_touch(*slot, size);
+    }
+}
+
+static void run_aligned(long nops, void **slots)
+{
+    for (long i = 0; i < nops; i++) {
+        uint32_t size = sizes[i % NDRAWN], place = lives[(i + i / NDRAWN * 7919) % NDRAWN];
+        free(slots[place]);
+        require(posix_memalign(&slots[place], (size_t)64 << (place ^ size) % 7, size) == 0, "out of memory\n");
+        bench_touch(slots[place], size);
     }
 }
 
@@ -56,13 +68,17 @@ static void run_pareto(long nops)
 
 int main(int argc, char **argv)
 {
-    bool is_pareto = argc > 1 && strcmp(argv[1], "pareto") == 0;
+    const char *kind = argc > 1 ? argv[1] : "random";
+    char name[32];
+    bool is_pareto = strcmp(kind, "pareto") == 0;
     long nops = bench_argument(argc, argv, 2, 20000000), live = bench_argument(argc, argv, 3, 20000);
     void **slots = map_zeroed((size_t)live * sizeof *slots);
-    draw((uint64_t)bench_argument(argc, argv, 4, 1), is_pareto ? 0 : (uint32_t)live);
+    draw((uint64_t)bench_argument(argc, argv, 4, 1), is_pareto ? 0 : (uint32_t)live, strcmp(kind, "buffers") == 0);
     uint64_t start = now_ns();
     if (is_pareto) run_pareto(nops);
+    else if (strcmp(kind, "aligned") == 0) run_aligned(nops, slots);
     else run_random(nops, slots);
-    bench_report(is_pareto ? "mixed-pareto" : "mixed-random", now_ns() - start, (uint64_t)nops);
+    snprintf(name, sizeof name, "mixed-%s", kind);
+    bench_report(name, now_ns() - start, (uint64_t)nops);
     return 0;
 }
