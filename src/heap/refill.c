@@ -63,9 +63,9 @@ static unsigned batch(const struct span *span)
 static bool carve(struct heap *heap, struct span *span, bool *is_zero)
 {
     const struct desc *desc = span_desc(span);
-    unsigned done = desc->carved, n;
+    unsigned done = desc->carved;
     if (done == span->capacity) return false;
-    n = batch(span);
+    unsigned n = batch(span);
     if (done && UNLIKELY(!limit_charge((size_t)n * desc->size, false))) /* fresh() has charged the first */
         return __atomic_store_n(&span->capacity, done, __ATOMIC_RELAXED), false;
     struct pair *pair = &heap->pairs[desc->class];

@@ -70,13 +70,14 @@ int main(int argc, char **argv)
 {
     const char *kind = argc > 1 ? argv[1] : "random";
     char name[32];
-    bool is_pareto = strcmp(kind, "pareto") == 0;
+    bool is_pareto = strcmp(kind, "pareto") == 0, are_buffers = strcmp(kind, "buffers") == 0, are_aligned = strcmp(kind, "aligned") == 0;
+    require(is_pareto || are_buffers || are_aligned || strcmp(kind, "random") == 0, "usage: mixed random|pareto|buffers|aligned [OPS] [LIVE] [SEED]\n");
     long nops = bench_argument(argc, argv, 2, 20000000), live = bench_argument(argc, argv, 3, 20000);
     void **slots = map_zeroed((size_t)live * sizeof *slots);
-    draw((uint64_t)bench_argument(argc, argv, 4, 1), is_pareto ? 0 : (uint32_t)live, strcmp(kind, "buffers") == 0);
+    draw((uint64_t)bench_argument(argc, argv, 4, 1), is_pareto ? 0 : (uint32_t)live, are_buffers);
     uint64_t start = now_ns();
     if (is_pareto) run_pareto(nops);
-    else if (strcmp(kind, "aligned") == 0) run_aligned(nops, slots);
+    else if (are_aligned) run_aligned(nops, slots);
     else run_random(nops, slots);
     snprintf(name, sizeof name, "mixed-%s", kind);
     bench_report(name, now_ns() - start, (uint64_t)nops);

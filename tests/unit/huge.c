@@ -103,9 +103,9 @@ static void purge_spans(void) { require(purge_down_to(0) > 0, "nothing was purge
 static void what_is_given_back_in_part_is_not_filled_up_again(void)
 {
     if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
-    for (int run = 0; !unit_argument && run < 2; run++)
-        require(unit_run("what_is_given_back_in_part_is_not_filled_up_again", run ? "spans" : "blocks") == 0, "run %d\n", run);
-    if (unit_argument) ask_and_leave_some(unit_argument[0] == 's' ? 100000 : 10000, unit_argument[0] == 's' ? purge_spans : trim_blocks);
+    if (unit_argument) return ask_and_leave_some(10000, trim_blocks); /* in a process of its own */
+    require(unit_run("what_is_given_back_in_part_is_not_filled_up_again", "blocks") == 0, "blocks inside spans\n");
+    ask_and_leave_some(100000, purge_spans);
 }
 
 UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_few_runs),
