@@ -22,7 +22,7 @@
 enum {
     CARVE = 4 << 10, /* bytes: one page, so that a class used twice costs one fault; 16 KiB gained nothing and held 9 % more, */
     CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64 */
-    PICK = 4,              /* available spans looked at for the best */
+    PICK = 4,              /* available small spans looked at for the best */
     NET_EVERY = 16,        /* spans looked for after which the net is drawn: remote frees that crossed no threshold */
 };
 
@@ -42,12 +42,6 @@ static struct block *link_first(char *from, unsigned n, size_t size, unsigned cl
 {
     unsigned nbefore = n * (class * 5 % 16) / 16;
     return link_run(from + nbefore * size, n - nbefore, size, link_run(from, nbefore, size, NULL));
-}
-
-/* Hardened mode: blocks begin as free leaves them. */
-static COLD void fill_run(char *from, unsigned n, size_t size)
-{
-    while (n--) fill_free(from + n * size, size);
 }
 
 /* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero: calloc need not touch them. */
@@ -70,7 +64,8 @@ static bool carve(struct heap *heap, struct span *span, bool *is_zero)
         return __atomic_store_n(&span->capacity, done, __ATOMIC_RELAXED), false;
     struct pair *pair = &heap->pairs[desc->class];
     char *from = span_blocks(span) + (size_t)done * desc->size;
-    if (desc->class < NSMALL && UNLIKELY(options.mode == MODE_HARDENED)) fill_run(from, n, desc->size);
+    if (desc->class < NSMALL && UNLIKELY(options.mode == MODE_HARDENED)) /* blocks begin as free leaves them */
+        for (unsigned k = 0; k < n; k++) fill_free(from + (size_t)k * desc->size, desc->size);
     if (desc->class < NSMALL)
         pair->head = done ? link_run(from, n, desc->size, NULL) : link_first(from, n, desc->size, desc->class);
     else pair_set_bits(pair, (((uint64_t)1 << n) - 1) << done);
@@ -137,22 +132,18 @@ static bool let_go(struct heap *heap, struct span *span, unsigned class)
     }
 }
 
-/* Of spans that are three eighths full the emptier lasts longer; then the fuller, so that the other may become empty. (Figures: ../README.md.)
- * What is due tells what is out: addresses are so much larger than spans that sums compare as counts do. */
-static uint64_t rank_of(const struct span *span, unsigned class)
-{
-    uint64_t out = span->pair.due == DUE_PARKED ? 0 : span->pair.due, unit = class < NSMALL ? (uintptr_t)span_address(span) : 1;
-    return out >= class_table[class].capacity * 3 / 8 * unit ? ~out : out;
-}
-
+/* Of medium spans that which has waited longest. Of small ones that are three eighths full the emptier lasts longer; then the fuller, so that the
+ * other may become empty. (Figures: ../README.md.) What is due tells what is out: addresses are so much larger than spans that sums compare as counts. */
 static struct span *pick_available(struct heap *heap, unsigned class)
 {
     struct span *best = NULL;
     uint64_t most = 0;
-    int left = PICK;
+    int left = class < NSMALL ? PICK : 1;
     list_for_each (node, &heap->available[class]) {
         struct span *span = container_of(node, struct span, node);
-        uint64_t rank = rank_of(span, class);
+        uint64_t out = span->pair.due == DUE_PARKED ? 0 : span->pair.due;
+        bool is_fuller = out >= class_table[class].capacity * 3 / 8 * (uintptr_t)span_address(span);
+        uint64_t rank = is_fuller ? ~out : out;
         if (!best || rank > most) best = span, most = rank;
         if (--left == 0) break;
     }
@@ -240,9 +231,15 @@ static struct span *next_span(struct heap *heap, unsigned class)
     return fresh(heap, class);
 }
 
-static bool fill_from(struct heap *heap, struct span *span, unsigned class, bool *is_zero)
+/* The current span is exhausted. A medium one that has served goes to the end of the line, where a free is no event, and is let go if none has come
+ * when it is its turn (figures: ../README.md). False: it is current again. */
+static bool leave(struct heap *heap, struct span *span, unsigned class, bool has_served)
 {
-    return refill_remote(heap, span, class) || carve(heap, span, is_zero) || !let_go(heap, span, class);
+    if (class < NSMALL || !has_served || list_is_empty(&heap->available[class])) return let_go(heap, span, class);
+    set_aside(heap, span, class, heap_due(span));
+    span_set_state(span, SPAN_AVAILABLE);
+    list_push_back(&heap->available[class], &span->node);
+    return true;
 }
 
 /* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: it was woken for
@@ -250,13 +247,14 @@ static bool fill_from(struct heap *heap, struct span *span, unsigned class, bool
 static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
-    while (!span || !fill_from(heap, span, class, is_zero)) {
+    for (bool has_served = true;; has_served = false) {
+        if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero))) return true;
+        if (span && !leave(heap, span, class, has_served)) return true;
         if (++heap->nsought % NET_EVERY == 0) heap_draw_net(heap, class);
         if (!(span = next_span(heap, class))) return false;
         if (class >= NSMALL) heap_take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
         make_current(heap, span, class);
     }
-    return true;
 }
 
 static void *pop_small(struct heap *heap, unsigned class, bool *is_zero)

@@ -72,6 +72,44 @@ static void refills_last_and_what_is_nearly_empty_is_left_alone(void)
     sound();
 }
 
+static enum span_state state_at(uintptr_t start) { return span_state(span_of_start(start)); }
+
+static bool is_next_from(uintptr_t start, size_t size) { return start_of(alloc_malloc(size)) == start; }
+
+/* Two full spans with a free block each. The first, used up, waits behind the second, and has not been full if a block of it is freed
+ * meanwhile; then it has none when it is its turn. */
+static void medium_span_used_up_waits_in_line_for_a_free(void)
+{
+    enum { SIZE = 4096 };
+    size_t capacity = class_table[class_of(SIZE)].capacity, n = 4 * capacity;
+    fill(n, SIZE);
+    uintptr_t one = start_of(blocks[0]), other = start_of(blocks[capacity]);
+    free_from(one, n, 1);
+    free_from(other, n, 1);
+    require(is_next_from(one, SIZE) && is_next_from(other, SIZE), "the free blocks are not found\n");
+    require(state_at(one) == SPAN_AVAILABLE, "one does not wait behind the other\n");
+    free_from(one, n, 1);
+    require(is_next_from(one, SIZE), "the block that has been freed meanwhile is not found\n");
+    require(!is_next_from(one, SIZE) && state_at(one) == SPAN_FULL && state_at(other) == SPAN_FULL, "those without are not let go\n");
+    sound();
+}
+
+/* As of servers with buffers of all sizes. */
+static void medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most(void)
+{
+    enum { NLIVE = 2000, NROUNDS = 100 };
+    uint64_t random = 1;
+    size_t used = 0;
+    for (int i = 0; i < NLIVE * NROUNDS; i++) {
+        void **block = &blocks[random_below(&random, NLIVE)];
+        alloc_free(*block);
+        *block = alloc_malloc(1024 + random_below(&random, 19 << 10));
+    }
+    for (int i = 0; i < NLIVE; i++) used += alloc_size_of(blocks[i]);
+    require(live_nbytes() <= used / 2 * 3, "%zu bytes for %zu in use\n", live_nbytes(), used);
+    sound();
+}
+
 static void spans_go_back_when_other_threads_free(void)
 {
     alloc_malloc(1);
@@ -296,7 +334,8 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 }
 
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_all_classes_leaves_few_spans_behind),
-          PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone),
+          PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone), PROMISE(medium_span_used_up_waits_in_line_for_a_free),
+          PROMISE(medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most),
           PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
           PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),
