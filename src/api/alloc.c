@@ -196,11 +196,18 @@ void alloc_free(void *p)
 }
 
 /* memalign(3) as glibc has it: an alignment that is no power of two is rounded up to one. */
-void *alloc_memalign(size_t alignment, size_t size)
+static SLOW void *memalign_slow(size_t alignment, size_t size)
 {
     if (alignment <= GRANULE) return alloc_malloc(size);
     if (alignment > SIZE_MAX / 2 + 1) return errno = EINVAL, NULL;
     if (!is_power_of_two(alignment)) alignment = (size_t)2 << log2_floor(alignment);
-    void *block = alignment <= PAGE && size <= MEDIUM_MAX ? block_pop_class(class_of_aligned(size, alignment)) : NULL;
-    return block ? block : get(size, alignment, &(bool){false});
+    return get(max_size(size, 1), alignment, &(bool){false});
+}
+
+void *alloc_memalign(size_t alignment, size_t size)
+{
+    bool is_plain = is_power_of_two(alignment) && alignment >= ALIGNMENT_MIN && alignment <= PAGE && size - 1 < MEDIUM_MAX;
+    unsigned class = LIKELY(is_plain) ? PEEK(*class_place(size, alignment)) : 0;
+    void *block = LIKELY(class) ? block_pop_class(class) : NULL;
+    return LIKELY(block != NULL) ? block : memalign_slow(alignment, size);
 }

@@ -198,20 +198,14 @@ void heap_shed(struct heap *heap, bool all)
     }
 }
 
-/* Whether there is about as much in use as ever of late, so that what is taken now will be resident beside all that is. */
-static bool is_growing(void)
-{
-    size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak);
-    return live >= peak - peak / 16;
-}
-
 /* For the first blocks of a medium class clean memory: dirty memory would be held by a span that may need little of it. Small ones would fault
  * inside malloc. (bench_zeroed -7 % of its memory.) */
 static struct span *fresh(struct heap *heap, unsigned class)
 {
     bool want_clean = class >= NSMALL && heap->nfirst[class] < heap_nyoung(class) + BORROWED;
+    size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak);
     large_give_kept(heap);
-    if (is_growing()) heap_shed(heap, false);
+    if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be resident beside all that has been of late */
     struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, want_clean);
     if (!span) return NULL;
     remote_begin(span, class_table[class].capacity);

@@ -25,20 +25,15 @@ size_t class_offset(unsigned class, size_t place)
     return class < NSMALL ? 0 : ((uint32_t)place * UINT32_C(2654435769) * (uint64_t)(left / step + 1) >> 32) * step;
 }
 
-/* From the smallest class that is large enough; an ALIGNED one only if the next does not do. Ends at a power of two, 9 steps at most. */
-static unsigned search(unsigned class, size_t alignment)
-{
-    if (class_of(class_table[class].size) != class && class_table[class + 1].size % alignment == 0) return class + 1;
-    while (class_table[class].size % alignment != 0) class ++;
-    return class;
-}
+uint8_t class_of_units[2 * MEDIUM_MAX / ALIGNMENT_MIN + 1] __attribute__((aligned(PAGE)));
 
-/* What has been found is remembered, for an alignment and a class: 15 ns of 50 where both differ from call to call. */
+/* From the smallest class that is large enough; an ALIGNED one only if the next does not do. Ends at a power of two, 9 steps at most. */
 unsigned class_of_aligned(size_t size, size_t alignment)
 {
-    static uint8_t found[9][NCLASSES] __attribute__((aligned(PAGE))); /* from GRANULE to PAGE; 0: not looked for */
-    unsigned class = class_least(round_up(max_size(size, 1), alignment));
-    uint8_t *known = &found[log2_floor(alignment / GRANULE)][class], answer = __atomic_load_n(known, __ATOMIC_RELAXED);
-    if (UNLIKELY(!answer)) __atomic_store_n(known, answer = (uint8_t)search(class, alignment), __ATOMIC_RELAXED);
-    return answer;
+    if (alignment <= GRANULE) return class_of(size);
+    unsigned class = class_least(round_up(size, alignment));
+    if (class_of(class_table[class].size) != class && class_table[class + 1].size % alignment == 0) class ++;
+    while (class_table[class].size % alignment != 0) class ++;
+    __atomic_store_n(class_place(size, alignment), (uint8_t)class, __ATOMIC_RELAXED);
+    return class;
 }

@@ -23,6 +23,7 @@
 
 enum {
     GRANULE = 16,
+    ALIGNMENT_MIN = 2 * GRANULE, /* less than that every block has */
     NSMALL = 32, /* classes of listed blocks */
     NCLASSES = 78,
     SMALL_MAX = 960, /* bytes, in all three */
@@ -54,9 +55,16 @@ INLINE unsigned class_least(size_t size)
     return class - (class && class_table[class - 1].size >= size);
 }
 
-/* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, GRANULE to PAGE); an ALIGNED
- * one only if the next does not do. size at most MEDIUM_MAX. Block 0 is as aligned as they are, so a block size that is a multiple is enough. */
+/* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, at most PAGE); an ALIGNED one only
+ * if the next does not do. size from 1 to MEDIUM_MAX. Block 0 is as aligned as they are, so a block size that is a multiple is enough. */
 unsigned class_of_aligned(size_t size, size_t alignment);
+
+/* Where that is remembered, from ALIGNMENT_MIN on: for each alignment from PAGE down, each number of such units. PEEK; 0: not asked for. */
+extern uint8_t class_of_units[2 * MEDIUM_MAX / ALIGNMENT_MIN + 1] HIDDEN;
+INLINE uint8_t *class_place(size_t size, size_t alignment)
+{
+    return &class_of_units[(MEDIUM_MAX + size + alignment - 1) >> log2_floor(alignment)];
+}
 
 /* Whether offset is the start of one of the first n blocks, by one multiplication and one comparison (after Lemire, Kaser,
  * Kurz: Faster remainder by direct computation, 2019). With e = reciprocal * size mod 2^64, the product for the start of
