@@ -52,8 +52,7 @@ static unsigned batch(const struct span *span)
     return (unsigned)min_size(span->capacity - desc->carved, max_size(1, nbytes / desc->size));
 }
 
-/* Blocks of the current span that never were blocks. Those that the limit does not allow never will be: a span that is let go is carved
- * whole. *is_zero: they read zero. */
+/* Blocks of the current span that never were blocks; those that the limit does not allow never will be. *is_zero: they read zero. */
 static bool carve(struct heap *heap, struct span *span, bool *is_zero)
 {
     const struct desc *desc = span_desc(span);
@@ -120,9 +119,15 @@ static void set_aside(struct heap *heap, struct span *span, unsigned class, uint
 }
 
 /* The current span is exhausted: everything that is the owner's is put in order, and then it is let go. False: frees
- * arrived in between, and it is current again. */
-static bool let_go(struct heap *heap, struct span *span, unsigned class)
+ * arrived in between, and it is current again. Or it waits for frees at the end of the line, where they are no event (figures: ../README.md). */
+static bool let_go(struct heap *heap, struct span *span, unsigned class, bool waits)
 {
+    if (waits) {
+        set_aside(heap, span, class, heap_due(span));
+        span_set_state(span, SPAN_AVAILABLE);
+        list_push_back(&heap->available[class], &span->node);
+        return true;
+    }
     for (;;) {
         set_aside(heap, span, class, heap_due_at_wake(span));
         span_set_state(span, SPAN_FULL);
@@ -225,25 +230,13 @@ static struct span *next_span(struct heap *heap, unsigned class)
     return fresh(heap, class);
 }
 
-/* The current span is exhausted. A medium one that has served goes to the end of the line, where a free is no event, and is let go if none has come
- * when it is its turn (figures: ../README.md). False: it is current again. */
-static bool leave(struct heap *heap, struct span *span, unsigned class, bool has_served)
-{
-    if (class < NSMALL || !has_served || list_is_empty(&heap->available[class])) return let_go(heap, span, class);
-    set_aside(heap, span, class, heap_due(span));
-    span_set_state(span, SPAN_AVAILABLE);
-    list_push_back(&heap->available[class], &span->node);
-    return true;
-}
-
-/* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: it was woken for
- * nothing if the count was too high. */
+/* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: one may be woken for nothing. */
 static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
-    for (bool has_served = true;; has_served = false) {
-        if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero))) return true;
-        if (span && !leave(heap, span, class, has_served)) return true;
+    bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]);
+    for (;; waits = false) {
+        if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero) || !let_go(heap, span, class, waits))) return true;
         if (++heap->nsought % NET_EVERY == 0) heap_draw_net(heap, class);
         if (!(span = next_span(heap, class))) return false;
         if (class >= NSMALL) heap_take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
@@ -263,18 +256,10 @@ static void *pop_small(struct heap *heap, unsigned class, bool *is_zero)
     return NULL;
 }
 
-static void *pop_medium(struct heap *heap, unsigned class, bool *is_zero)
-{
-    struct pair *pair = &heap->pairs[class];
-    if (!pair->bits && !fill(heap, class, is_zero)) return NULL;
-    uint64_t k = bits_lowest(pair->bits);
-    pair_set_bits(pair, pair->bits & (pair->bits - 1));
-    return heap_place(pair)->base + k * class_table[class].size;
-}
-
 static void *pop(struct heap *heap, unsigned class, bool *is_zero)
 {
-    return class < NSMALL ? pop_small(heap, class, is_zero) : pop_medium(heap, class, is_zero);
+    if (class < NSMALL) return pop_small(heap, class, is_zero);
+    return heap->pairs[class].bits || fill(heap, class, is_zero) ? block_pop_medium(&heap->pairs[class]) : NULL;
 }
 
 /* Of most small classes most programs have a few blocks at a time, and a span of its own for each costs a page: ls has 151 page faults, not
@@ -285,7 +270,7 @@ static unsigned lender(unsigned class)
     return class < NSMALL && size > OFTEN_USED ? class_least(power) : class;
 }
 
-SLOW void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
+static SLOW void *climb(struct heap *heap, unsigned class, bool *is_zero)
 {
     uint8_t *nfirst = &heap->nfirst[class];
     unsigned nyoung = heap_nyoung(class);
@@ -293,4 +278,17 @@ SLOW void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
     if (UNLIKELY(*nfirst < nyoung + BORROWED) && !heap->pairs[class].bits)
         block = (*nfirst)++ < nyoung ? heap_refill_shared(max_size(class, ON_A_LINE), is_zero) : pop(heap, lender(class), is_zero);
     return block ? block : pop(heap, class, is_zero);
+}
+
+/* First of all what is spare (event.c). */
+void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
+{
+    struct list *first = heap->available[class].next;
+    struct span *span = container_of(first, struct span, node);
+    bool is_spare = class >= NSMALL && !heap->pairs[class].bits && first != &heap->available[class] && span_state(span) == SPAN_FULL;
+    if (!is_spare) return climb(heap, class, is_zero);
+    list_remove(first);
+    uint64_t k = bits_lowest(span->pair.bits);
+    pair_set_bits(&span->pair, 0);
+    return span_blocks(span) + k * class_table[class].size;
 }
