@@ -169,7 +169,7 @@ static void make_available(struct heap *heap, struct span *span, uint64_t word)
     if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 
-/* A FULL medium span of which its owner has one block back, and that may be all, stays so, in front of those in line: where most blocks are of one
+/* A FULL medium span of which its owner has one block back, and knows of no other, stays so, in front of those in line: where most blocks are of one
  * size, nearly every malloc finds the one that was freed last. */
 static bool is_spare(struct span *span)
 {
