@@ -196,8 +196,8 @@ void heap_vacate(struct span *span);
  * that stands on a stack of woken spans stays on its list: it has been full, so it is carved whole, as the law wants. Owner only. */
 void heap_shed(struct heap *heap, bool all);
 
-/* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of an AVAILABLE span's
- * to its own pair; a little of what never crossed a threshold. */
+/* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of one that is AVAILABLE, or FULL and becomes
+ * so, to its own pair; a little of what never crossed a threshold. */
 uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word);
 void heap_take_in(struct span *span);
 void heap_draw_net(struct heap *heap, unsigned class);

@@ -118,16 +118,18 @@ static void set_aside(struct heap *heap, struct span *span, unsigned class, uint
     heap->current[class] = NULL;
 }
 
-/* The current span is exhausted: everything that is the owner's is put in order, and then it is let go. False: frees
- * arrived in between, and it is current again. Or it waits for frees at the end of the line, where they are no event (figures: ../README.md). */
-static bool let_go(struct heap *heap, struct span *span, unsigned class, bool waits)
+/* It waits at the end of the line, where frees are no event. */
+static void line_up(struct heap *heap, struct span *span, unsigned class, uint64_t due)
 {
-    if (waits) {
-        set_aside(heap, span, class, heap_due(span));
-        span_set_state(span, SPAN_AVAILABLE);
-        list_push_back(&heap->available[class], &span->node);
-        return true;
-    }
+    set_aside(heap, span, class, due);
+    span_set_state(span, SPAN_AVAILABLE);
+    list_push_back(&heap->available[class], &span->node);
+}
+
+/* The current span is exhausted: everything that is the owner's is put in order, and then it is let go. False: frees
+ * arrived in between, and it is current again. */
+static bool let_go(struct heap *heap, struct span *span, unsigned class)
+{
     for (;;) {
         set_aside(heap, span, class, heap_due_at_wake(span));
         span_set_state(span, SPAN_FULL);
@@ -196,9 +198,7 @@ void heap_shed(struct heap *heap, bool all)
         uint64_t bits = heap->pairs[class].bits;
         if (!bits || bits != ~(uint64_t)0 >> (64 - span_desc(span)->carved)) continue;
         if (!all && span_desc(span)->carved < span->capacity / 2) continue;
-        set_aside(heap, span, class, DUE_PARKED);
-        span_set_state(span, SPAN_AVAILABLE);
-        list_push_front(&heap->available[class], &span->node);
+        line_up(heap, span, class, DUE_PARKED);
         heap_vacate(span);
     }
 }
@@ -210,7 +210,7 @@ static struct span *fresh(struct heap *heap, unsigned class)
     bool want_clean = class >= NSMALL && heap->nfirst[class] < heap_nyoung(class) + BORROWED;
     size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak);
     large_give_kept(heap);
-    if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be resident beside all that has been of late */
+    if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be the peak */
     struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, want_clean);
     if (!span) return NULL;
     remote_begin(span, class_table[class].capacity);
@@ -234,9 +234,11 @@ static struct span *next_span(struct heap *heap, unsigned class)
 static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
-    bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]);
+    bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]); /* once, then it is let go (../README.md) */
     for (;; waits = false) {
-        if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero) || !let_go(heap, span, class, waits))) return true;
+        if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero))) return true;
+        if (span && waits) line_up(heap, span, class, heap_due(span));
+        else if (span && !let_go(heap, span, class)) return true;
         if (++heap->nsought % NET_EVERY == 0) heap_draw_net(heap, class);
         if (!(span = next_span(heap, class))) return false;
         if (class >= NSMALL) heap_take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
@@ -285,8 +287,8 @@ void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct list *first = heap->available[class].next;
     struct span *span = container_of(first, struct span, node);
-    bool is_spare = class >= NSMALL && !heap->pairs[class].bits && first != &heap->available[class] && span_state(span) == SPAN_FULL;
-    if (!is_spare) return climb(heap, class, is_zero);
+    if (class < NSMALL || heap->pairs[class].bits || first == &heap->available[class] || span_state(span) != SPAN_FULL)
+        return climb(heap, class, is_zero);
     list_remove(first);
     uint64_t k = bits_lowest(span->pair.bits);
     pair_set_bits(&span->pair, 0);
