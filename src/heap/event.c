@@ -169,12 +169,12 @@ static void make_available(struct heap *heap, struct span *span, uint64_t word)
     if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 
-/* A FULL medium span of which its owner has one block back, and knows of no other, stays so, in front of those in line: where most blocks are of one
+/* A FULL medium span of which its owner has one block back, and knows of no other, stays so as long as there is one thread, in front of the line: where most are of one
  * size, nearly every malloc finds the one that was freed last. */
 static bool is_spare(struct span *span)
 {
     uint64_t bits = span->pair.bits;
-    return !(bits & (bits - 1)) && span->capacity > 1 && !remote_has(remote_load(span));
+    return heap_is_alone() && !(bits & (bits - 1)) && span->capacity > 1 && !remote_has(remote_load(span));
 }
 
 static SLOW void react(struct heap *heap, struct span *span, enum span_state state)
