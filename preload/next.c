@@ -1,6 +1,7 @@
 #include "next.h"
 #include "../src/api/life.h"
 #include "../src/os/options.h"
+#include "../src/os/sys.h"
 #include "deepbind.h"
 #include "exports.h"
 #include "guard.h"
@@ -10,6 +11,8 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
 
 /* Defined by the run-time of an instrumented program that brings an allocator: of AddressSanitizer, LeakSanitizer, ThreadSanitizer, MemorySanitizer. */
 extern int __sanitizer_get_ownership(const volatile void *p) __attribute__((weak));
@@ -56,9 +59,22 @@ bool next_has_all(void)
     return UNLIKELY(known == UNDECIDED) ? decide() : known == FORWARDS;
 }
 
+/* The break area, where libc's own malloc begins: from the end of the program's data to the break as it is now. Where its last segment ends, its
+ * headers tell: PT_PHDR how far it was loaded from where it was linked. */
+static bool is_in_break(const void *pointer)
+{
+    const ElfW(Phdr) *header = (const void *)getauxval(AT_PHDR);
+    uintptr_t p = (uintptr_t)pointer, shift = 0, end = 0;
+    for (size_t i = 0, n = getauxval(AT_PHNUM); i < n; i++) {
+        if (header[i].p_type == PT_PHDR) shift = (uintptr_t)header - header[i].p_vaddr;
+        if (header[i].p_type == PT_LOAD) end = max_size(end, header[i].p_vaddr + header[i].p_memsz);
+    }
+    return p >= shift + end && p < (uintptr_t)os_call(SYS_brk, 0, 0, 0, 0, 0, 0);
+}
+
 /* Blocks of libc's malloc reach us from code that bound to it directly, and from before we were there: from its break
  * area, and from anywhere if this library came late or an object was opened so as to bind to libc. */
-bool next_may_own(const void *p) { return life_came_late || deepbind_is_kept() || os_is_in_break(p); }
+bool next_may_own(const void *p) { return life_came_late || deepbind_is_kept() || is_in_break(p); }
 
 COLD const struct next *next_get(void)
 {

@@ -72,14 +72,21 @@ static COLD void *new_out_of_memory(size_t size, size_t second, size_t third, en
     return NULL;
 }
 
-static COLD void *new_slow(size_t size, size_t second, size_t third, enum cxx_operator op, const void *caller)
+/* The operators are somebody else's to serve. */
+static COLD void *new_elsewhere(size_t size, size_t second, size_t third, enum cxx_operator op, const void *caller)
+{
+    union cxx_next next = cxx_next(op);
+    if (next.address) return next.take(size, second, third);
+    void *block = cxx_elsewhere(size, is_aligned(op) ? second : 0);
+    return block ? block : new_out_of_memory(size, second, third, op, caller);
+}
+
+static SLOW void *new_slow(size_t size, size_t second, size_t third, enum cxx_operator op, const void *caller)
 {
     size_t alignment = is_aligned(op) ? second : 0;
     if (UNLIKELY(guard_is_inside())) return boot_or_shared(size, max_size(alignment, GRANULE));
-    bool serves = cxx_decide();
-    union cxx_next next = cxx_next(op);
-    if (!serves && next.address) return next.take(size, second, third);
-    void *block = !serves ? cxx_elsewhere(size, alignment) : alignment ? alloc_memalign(alignment, size) : alloc_malloc_slow(size);
+    if (UNLIKELY(!PEEK(cxx_serves)) && !cxx_decide()) return new_elsewhere(size, second, third, op, caller);
+    void *block = alignment ? alloc_memalign(alignment, size) : alloc_malloc_slow(size);
     return LIKELY(block != NULL) ? block : new_out_of_memory(size, second, third, op, caller);
 }
 

@@ -24,14 +24,10 @@ uint64_t heap_due(const struct span *span)
     return n * heap_unit(span) + (is_small(span) ? spread : 0) - 1;
 }
 
-/* Frees that a FULL span's due has seen, in number and in weight. */
-static uint64_t weight_freed(const struct span *span) { return heap_due_at_wake(span) - span->pair.due; }
-static unsigned count_freed(const struct span *span) { return (unsigned)(weight_freed(span) / heap_unit(span)); }
-
-unsigned heap_nout(const struct span *span)
+/* Of a FULL span, what its owner has freed. */
+static uint64_t weight_freed(const struct span *span)
 {
-    if (span_state(span) == SPAN_FULL) return span->capacity - count_freed(span);
-    return span->pair.due == DUE_PARKED ? 0 : (unsigned)((span->pair.due + 1) / heap_unit(span));
+    return is_small(span) ? heap_due_at_wake(span) - span->pair.due : (unsigned)__builtin_popcountl(span->pair.bits);
 }
 
 /* --- taking in what other threads have freed --- */
@@ -116,9 +112,18 @@ void heap_release(struct span *span)
     else heap_give(span);
 }
 
+/* A FULL span, whose word has been taken, is its owner's again. */
+static void take_back(struct span *span, uint64_t word)
+{
+    uint64_t freed = weight_freed(span);
+    span->pair.due = heap_due(span) - freed - absorb(span, word);
+    span_set_state(span, SPAN_AVAILABLE);
+}
+
 void heap_take_in(struct span *span)
 {
-    if (remote_has(remote_load(span))) span->pair.due -= absorb(span, remote_take(span, false));
+    if (span_state(span) == SPAN_FULL) take_back(span, remote_take(span, false));
+    else if (remote_has(remote_load(span))) span->pair.due -= absorb(span, remote_take(span, false));
 }
 
 void heap_vacate(struct span *span)
@@ -155,22 +160,25 @@ static COLD void tell_double(struct span *span)
     span->pair.due = DUE_PARKED;
 }
 
-/* A FULL span, taken back with `word`. A medium one, of few blocks, waits in line until more of them are free: to be taken for each anew was a fifth of
- * the time. Small ones so held 1.3 of the memory (figures: ../README.md). */
+/* A medium span waits in line until more of its few blocks are free; small ones so held 1.3 of the memory (figures: ../README.md). */
 static void make_available(struct heap *heap, struct span *span, uint64_t word)
 {
-    uint64_t freed = weight_freed(span) + absorb(span, word);
-    span->pair.due = heap_due(span) - freed;
-    span_set_state(span, SPAN_AVAILABLE);
+    take_back(span, word);
+    list_remove(&span->node);
     (is_small(span) ? list_push_front : list_push_back)(&heap->available[span_desc(span)->class], &span->node);
     if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 
-SLOW void heap_event(void *block)
+/* A FULL medium span of which its owner has one block back, and knows of no other, stays so, in front of those in line: where most blocks are of one
+ * size, nearly every malloc finds the one that was freed last. */
+static bool is_spare(struct span *span)
 {
-    struct span *span = span_of_start(range.table[range_index(block)].start);
-    struct heap *heap = heap_of_span(span);
-    enum span_state state = span_state(span);
+    uint64_t bits = span->pair.bits;
+    return !(bits & (bits - 1)) && span->capacity > 1 && !remote_has(remote_load(span));
+}
+
+static SLOW void react(struct heap *heap, struct span *span, enum span_state state)
+{
     heap_enter(heap);
     if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
     else if (state == SPAN_CURRENT) heap->pairs[span_desc(span)->class].due = heap_due_while_current(span), heap_patrol_at_next(heap);
@@ -178,6 +186,19 @@ SLOW void heap_event(void *block)
     else if (state == SPAN_AVAILABLE) tell_double(span);
     heap_leave(heap);
     heap_patrol_now_and_then(heap);
+}
+
+SLOW void heap_event(void *block)
+{
+    const struct desc *desc = range.table + range_index(block);
+    struct span *span = span_of_start(desc->start);
+    struct heap *heap = heap_of_owner(desc->owner);
+    enum span_state state = span_state(span);
+    if (state != SPAN_FULL || desc->class < NSMALL || !is_spare(span)) return react(heap, span, state);
+    heap_enter(heap);
+    span->pair.due = 0;
+    list_push_front(&heap->available[desc->class], &span->node);
+    heap_leave(heap);
 }
 
 static void drain_available(struct span *span)
@@ -191,7 +212,7 @@ static void welcome(struct heap *heap, struct span *span)
 {
     uint64_t word = atomic_load(&span->remote);
     do {
-        if (span_state(span) != SPAN_FULL || !(count_freed(span) || remote_has(word))) continue;
+        if (span_state(span) != SPAN_FULL || !(weight_freed(span) || remote_has(word))) continue;
         make_available(heap, span, remote_take(span, true));
         return;
     } while (!atomic_compare_exchange_weak(&span->remote, &word, word & ~REMOTE_NOTIFIED));

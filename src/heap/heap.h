@@ -20,7 +20,9 @@
  *      span_take -> CURRENT -> FULL -> AVAILABLE -> CURRENT ...        AVAILABLE -> span_give
  *                 carve      exhausted   some frees     list empty        all free
  *                                  \-> all blocks freed by other threads: the last of them gives it back
- */
+ *
+ * One of medium blocks is FULL, in front of the list, as long as its owner has one of them back (event.c); and used up it goes to the end of the list
+ * before it is FULL again (refill.c). */
 #ifndef MSPACE_HEAP_H
 #define MSPACE_HEAP_H
 
@@ -131,7 +133,7 @@ INLINE uintptr_t heap_owner(const struct heap *heap, unsigned class)
 enum { FREES_TO_WAKE = 16 };
 INLINE unsigned span_wake(const struct span *span)
 {
-    return (unsigned)max_size(1, min_size(PEEK(span->capacity) / 16, FREES_TO_WAKE));
+    return PEEK(span->capacity) > MEDIUM_CAPACITY ? (unsigned)min_size(PEEK(span->capacity) / 16, FREES_TO_WAKE) : 1;
 }
 
 /* The least that a free of one of the span's blocks takes off `due` (event.c). */
@@ -194,17 +196,14 @@ void heap_vacate(struct span *span);
  * that stands on a stack of woken spans stays on its list: it has been full, so it is carved whole, as the law wants. Owner only. */
 void heap_shed(struct heap *heap, bool all);
 
-/* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of an AVAILABLE span's
- * to its own pair; a little of what never crossed a threshold. */
+/* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of one that is AVAILABLE, or FULL and becomes
+ * so, to its own pair; a little of what never crossed a threshold. */
 uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word);
 void heap_take_in(struct span *span);
 void heap_draw_net(struct heap *heap, unsigned class);
 
 /* What `due` of an available span is before any of its blocks has come back. */
 uint64_t heap_due(const struct span *span);
-
-/* Blocks of a full or available span that are out as far as its owner knows: those that others have freed are among them. */
-unsigned heap_nout(const struct span *span);
 
 /* Spans that other threads have woken: makes them available, gives the empty ones back. */
 void heap_collect_woken(struct heap *heap);
@@ -217,8 +216,7 @@ void heap_drain(struct heap *heap, bool sheds);
 size_t heap_trim(struct heap *heap);
 void heap_patrol(struct heap *heap);
 
-/* The end of a slow road, `heap` NULL if there is none. Not a look each time: the clock, and a line that all threads write, are 1.19 of larson's time
- * with 16 threads. */
+/* The end of a slow road, `heap` NULL if there is none. Not a look each time: with 16 threads the clock, and a line of all, are 1.19 of larson. */
 enum { PATROL_ROADS = 16 };
 INLINE void heap_patrol_now_and_then(struct heap *heap)
 {

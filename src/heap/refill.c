@@ -52,8 +52,7 @@ static unsigned batch(const struct span *span)
     return (unsigned)min_size(span->capacity - desc->carved, max_size(1, nbytes / desc->size));
 }
 
-/* Blocks of the current span that never were blocks. Those that the limit does not allow never will be: a span that is let go is carved
- * whole. *is_zero: they read zero. */
+/* Blocks of the current span that never were blocks; those that the limit does not allow never will be. *is_zero: they read zero. */
 static bool carve(struct heap *heap, struct span *span, bool *is_zero)
 {
     const struct desc *desc = span_desc(span);
@@ -117,6 +116,14 @@ static void set_aside(struct heap *heap, struct span *span, unsigned class, uint
     pair_set_bits(pair, 0);
     turn(heap, span, &span->pair, bits, due);
     heap->current[class] = NULL;
+}
+
+/* It waits at the end of the line, where frees are no event. */
+static void line_up(struct heap *heap, struct span *span, unsigned class, uint64_t due)
+{
+    set_aside(heap, span, class, due);
+    span_set_state(span, SPAN_AVAILABLE);
+    list_push_back(&heap->available[class], &span->node);
 }
 
 /* The current span is exhausted: everything that is the owner's is put in order, and then it is let go. False: frees
@@ -191,9 +198,7 @@ void heap_shed(struct heap *heap, bool all)
         uint64_t bits = heap->pairs[class].bits;
         if (!bits || bits != ~(uint64_t)0 >> (64 - span_desc(span)->carved)) continue;
         if (!all && span_desc(span)->carved < span->capacity / 2) continue;
-        set_aside(heap, span, class, DUE_PARKED);
-        span_set_state(span, SPAN_AVAILABLE);
-        list_push_front(&heap->available[class], &span->node);
+        line_up(heap, span, class, DUE_PARKED);
         heap_vacate(span);
     }
 }
@@ -205,7 +210,7 @@ static struct span *fresh(struct heap *heap, unsigned class)
     bool want_clean = class >= NSMALL && heap->nfirst[class] < heap_nyoung(class) + BORROWED;
     size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak);
     large_give_kept(heap);
-    if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be resident beside all that has been of late */
+    if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be the peak */
     struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, want_clean);
     if (!span) return NULL;
     remote_begin(span, class_table[class].capacity);
@@ -225,25 +230,15 @@ static struct span *next_span(struct heap *heap, unsigned class)
     return fresh(heap, class);
 }
 
-/* The current span is exhausted. A medium one that has served goes to the end of the line, where a free is no event, and is let go if none has come
- * when it is its turn (figures: ../README.md). False: it is current again. */
-static bool leave(struct heap *heap, struct span *span, unsigned class, bool has_served)
-{
-    if (class < NSMALL || !has_served || list_is_empty(&heap->available[class])) return let_go(heap, span, class);
-    set_aside(heap, span, class, heap_due(span));
-    span_set_state(span, SPAN_AVAILABLE);
-    list_push_back(&heap->available[class], &span->node);
-    return true;
-}
-
-/* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: it was woken for
- * nothing if the count was too high. */
+/* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: one may be woken for nothing. */
 static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
-    for (bool has_served = true;; has_served = false) {
+    bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]); /* once, then it is let go (../README.md) */
+    for (;; waits = false) {
         if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero))) return true;
-        if (span && !leave(heap, span, class, has_served)) return true;
+        if (span && waits) line_up(heap, span, class, heap_due(span));
+        else if (span && !let_go(heap, span, class)) return true;
         if (++heap->nsought % NET_EVERY == 0) heap_draw_net(heap, class);
         if (!(span = next_span(heap, class))) return false;
         if (class >= NSMALL) heap_take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
@@ -263,18 +258,10 @@ static void *pop_small(struct heap *heap, unsigned class, bool *is_zero)
     return NULL;
 }
 
-static void *pop_medium(struct heap *heap, unsigned class, bool *is_zero)
-{
-    struct pair *pair = &heap->pairs[class];
-    if (!pair->bits && !fill(heap, class, is_zero)) return NULL;
-    uint64_t k = bits_lowest(pair->bits);
-    pair_set_bits(pair, pair->bits & (pair->bits - 1));
-    return heap_place(pair)->base + k * class_table[class].size;
-}
-
 static void *pop(struct heap *heap, unsigned class, bool *is_zero)
 {
-    return class < NSMALL ? pop_small(heap, class, is_zero) : pop_medium(heap, class, is_zero);
+    if (class < NSMALL) return pop_small(heap, class, is_zero);
+    return heap->pairs[class].bits || fill(heap, class, is_zero) ? block_pop_medium(&heap->pairs[class]) : NULL;
 }
 
 /* Of most small classes most programs have a few blocks at a time, and a span of its own for each costs a page: ls has 151 page faults, not
@@ -285,7 +272,7 @@ static unsigned lender(unsigned class)
     return class < NSMALL && size > OFTEN_USED ? class_least(power) : class;
 }
 
-SLOW void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
+static SLOW void *climb(struct heap *heap, unsigned class, bool *is_zero)
 {
     uint8_t *nfirst = &heap->nfirst[class];
     unsigned nyoung = heap_nyoung(class);
@@ -293,4 +280,17 @@ SLOW void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
     if (UNLIKELY(*nfirst < nyoung + BORROWED) && !heap->pairs[class].bits)
         block = (*nfirst)++ < nyoung ? heap_refill_shared(max_size(class, ON_A_LINE), is_zero) : pop(heap, lender(class), is_zero);
     return block ? block : pop(heap, class, is_zero);
+}
+
+/* First of all what is spare (event.c). */
+void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
+{
+    struct list *first = heap->available[class].next;
+    struct span *span = container_of(first, struct span, node);
+    if (class < NSMALL || heap->pairs[class].bits || first == &heap->available[class] || span_state(span) != SPAN_FULL)
+        return climb(heap, class, is_zero);
+    list_remove(first);
+    uint64_t k = bits_lowest(span->pair.bits);
+    pair_set_bits(&span->pair, 0);
+    return span_blocks(span) + k * class_table[class].size;
 }

@@ -11,6 +11,7 @@ enum outcome { PUSHED, WAKES, RETIRES, RIPENS };
 static bool are_all_set(struct span *span)
 {
     unsigned capacity = __atomic_load_n(&span->capacity, __ATOMIC_ACQUIRE), last = (capacity - 1) / 64;
+    if (span_desc(span)->class >= NSMALL && __atomic_load_n(&span->pair.bits, __ATOMIC_RELAXED)) return false; /* one of them was freed twice */
     for (unsigned word = 0; word < last; word++)
         if (~atomic_load(remote_word(span, word))) return false;
     return !(~atomic_load(remote_word(span, last)) << (63 - (capacity - 1) % 64));
@@ -110,8 +111,7 @@ static uint64_t push(struct span *span, unsigned word, uint64_t bits)
 static struct pair *pair_of(const struct span *span) { return __atomic_load_n(&span_desc(span)->pair, __ATOMIC_ACQUIRE); }
 static bool is_set(const struct pair *pair, unsigned k) { return __atomic_load_n(&pair->bits, __ATOMIC_ACQUIRE) >> k & 1; }
 
-/* The bit was seen set, perhaps of another span that has come to the same pair meanwhile. Between two looks at an even nturns
- * nothing has come or gone. */
+/* The bit was seen set, perhaps of another span that has come to the pair since. Between two looks at an even nturns none has. */
 static COLD bool is_surely_free(struct span *span, unsigned k)
 {
     struct heap *owner = heap_of_span(span);

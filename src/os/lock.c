@@ -5,8 +5,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-/* About 100 pauses of 40-140 cycles: longer than every critical section of ours, shorter than a futex round trip
- * with two context switches. */
+/* Pauses of 40-140 cycles: longer than every critical section of ours, shorter than a futex's two context switches. */
 static const int SPINS = 100;
 
 static void pause_briefly(void)

@@ -4,7 +4,6 @@
 #include "sys.h"
 
 #include <errno.h>
-#include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -99,15 +98,3 @@ bool os_is_on_stack(const struct os_process *process, const void *pointer)
 }
 
 bool os_is_first_thread(void) { return os_call(SYS_gettid, 0, 0, 0, 0, 0, 0) == os_call(SYS_getpid, 0, 0, 0, 0, 0, 0); }
-
-/* Where the program's last segment ends, its headers tell: PT_PHDR how far it was loaded from where it was linked. */
-bool os_is_in_break(const void *pointer)
-{
-    const ElfW(Phdr) *header = (const void *)getauxval(AT_PHDR);
-    uintptr_t p = (uintptr_t)pointer, shift = 0, end = 0;
-    for (size_t i = 0, n = getauxval(AT_PHNUM); i < n; i++) {
-        if (header[i].p_type == PT_PHDR) shift = (uintptr_t)header - header[i].p_vaddr;
-        if (header[i].p_type == PT_LOAD) end = max_size(end, header[i].p_vaddr + header[i].p_memsz);
-    }
-    return p >= shift + end && p < (uintptr_t)os_call(SYS_brk, 0, 0, 0, 0, 0, 0);
-}

@@ -32,7 +32,4 @@ bool os_is_on_stack(const struct os_process *process, const void *pointer);
 /* Whether the calling thread is the one that the process began with: by fork, by clone, by exec. */
 bool os_is_first_thread(void);
 
-/* The break area, where libc's own malloc begins: from the end of the program's data to the break as it is now. */
-bool os_is_in_break(const void *pointer);
-
 #endif

@@ -31,8 +31,7 @@ struct evidence {
 /* entry: the public function as the program called it, "free()". */
 void report_crime(const char *entry, const struct evidence *evidence);
 
-/* Starts a line with `mspace[PID]: `; report_line ends it with a newline and writes it. The lines of mspace_verify and of the statistics go
- * through this door, too. */
+/* Starts a line with `mspace[PID]: `; report_line ends it with a newline and writes it. For mspace_verify and the statistics, too. */
 void report_begin(struct text *text);
 void report_line(struct text *text);
 

@@ -156,8 +156,7 @@ static void ask(size_t from, size_t end)
     for (size_t at = from; at < end; at += STEP) __atomic_fetch_or(huge_of(at), (uint64_t)1 << at / STEP % 64, __ATOMIC_RELAXED);
 }
 
-/* Where ordinary pages end: before that none are huge, even where the system makes them unasked. Under a limit, which counts what is
- * touched, nowhere. */
+/* Where ordinary pages end: before that none are huge, even if made unasked. Under a limit, which counts what is touched, nowhere. */
 static size_t border(void) { return options.limit.hard ? SLICES_MAX : round_up(options.huge, 2 * MIB) >> SLICE_SHIFT; }
 
 /* For the slices [from, end), which have just been mapped, because of a request for nslices of them. */

@@ -99,6 +99,7 @@ static struct span *split(struct span *span, size_t nslices)
     right->ndirty = span->ndirty ? dirty_count(span_index(right), nright) : 0;
     span_set(right, span_state(span), nright);
     span->ndirty -= right->ndirty;
+    list_init(&right->node);
     span_set(span, span_state(span), nslices);
     return right;
 }

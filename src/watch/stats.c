@@ -34,6 +34,16 @@ static size_t count_free(struct span *span, unsigned class, bool is_current)
     return is_current || remote_has(remote_load(span)) ? n + count_remote(span, class) : n;
 }
 
+/* Blocks that are out as far as the owner knows: those that others have freed are among them. The unit of a medium span is 1. */
+static size_t count_out(const struct span *span, enum span_state state)
+{
+    uint64_t due = span->pair.due, unit = heap_unit(span);
+    if (state == SPAN_CURRENT) return PEEK(span_desc(span)->carved);
+    if (unit == 1) return PEEK(span->capacity) - (size_t)__builtin_popcountl(__atomic_load_n(&span->pair.bits, __ATOMIC_RELAXED));
+    if (state == SPAN_FULL) return PEEK(span->capacity) - (heap_due_at_wake(span) - due) / unit;
+    return due == DUE_PARKED ? 0 : (due + 1) / unit;
+}
+
 static void add_blocks(struct watch_totals *totals, size_t n, size_t size)
 {
     totals->nlive += n;
@@ -48,7 +58,7 @@ static void add_used(struct watch_totals *totals, struct span *span, uint64_t wo
     if (state == SPAN_LARGE && large_of(span_address(span))) add_blocks(totals, 1, min_size(span->nbytes, nbytes));
     if (state != SPAN_CURRENT && state != SPAN_AVAILABLE && state != SPAN_FULL) return;
     unsigned class = __atomic_load_n(&span_desc(span)->class, __ATOMIC_RELAXED);
-    size_t out = state == SPAN_CURRENT ? PEEK(span_desc(span)->carved) : heap_nout(span);
+    size_t out = count_out(span, state);
     size_t nfree = count_free(span, class, state == SPAN_CURRENT);
     if (out > nfree) add_blocks(totals, min_size(out - nfree, class_table[class].capacity), class_table[class].size);
 }

@@ -120,8 +120,9 @@ static const char *law_broken(const struct census *census)
         if (census->nuncarved) return "an available span is carved whole";
         return is_due_right(span, census) ? NULL : "what is due of an available span are the blocks that are out";
     case SPAN_FULL:
-        if (remote_load(range.records + span_index(span)) & REMOTE_FULL) return NULL;
-        return "a full span has been let go";
+        if (!(remote_load(range.records + span_index(span)) & REMOTE_FULL)) return "a full span has been let go";
+        if (class < NSMALL || heaps_have_vanished || is_on(&heap->available[class], &span->node) == (census->nlocal == 1)) return NULL;
+        return "a full medium span is in line when its owner has a block of it back";
     default: return NULL;
     }
 }

@@ -101,7 +101,8 @@ static void check_gone(void)
 static void drop_1_to_8(void) { drop_held(1, CAPACITY); }
 static void drop_0_and_1(void) { drop_0(), drop_1(); }
 static void drop_1_and_take(void) { drop(held[1]), take_and_drop(); }
-static void drop_2_take_and_drop(void) { drop(held[2]), take_and_drop(); }
+static void drop_2_take_and_drop(void) { drop(held[2]), take_and_drop(); } /* one that is spare */
+static void drop_two_take_and_drop(void) { drop(held[3]), drop_2_take_and_drop(); }
 static void take_two(void)
 {
     void *one = take(SIZE), *two = take(SIZE);
@@ -251,7 +252,9 @@ static const struct scene SCENES[] = {
     {SCENE(the_last_frees_by_owner_and_another), .set_up = set_up_nearly_empty, .run = {drop_0, drop_1}, .check = check},
     {SCENE(the_last_frees_by_two_others), .set_up = set_up_nearly_empty, .run = {take_and_drop, drop_0, drop_1}, .check = check},
     {SCENE(two_free_and_the_owner_allocates), .is_big = true, .set_up = set_up_exhausted, .run = {take_two, drop_0, drop_1}, .check = check},
-    {SCENE(two_free_and_the_owner_does_both), .set_up = set_up_full, .run = {drop_2_take_and_drop, drop_0, drop_1}, .check = check},
+    {SCENE(the_last_frees_by_owner_and_another_of_a_full_span), .set_up = set_up_nearly_ripe, .run = {drop_0, drop_1}, .check = check},
+    {SCENE(two_free_and_the_owner_has_one_spare), .set_up = set_up_full, .run = {drop_2_take_and_drop, drop_0, drop_1}, .check = check},
+    {SCENE(two_free_and_the_owner_does_both), .set_up = set_up_full, .run = {drop_two_take_and_drop, drop_0, drop_1}, .check = check},
     {SCENE(a_pusher_of_an_earlier_life), .set_up = set_up_next_life, .run = {drop_2_take_and_drop, drop_0, drop_1_and_take}, .check = check},
     {SCENE(a_count_that_is_too_high), .is_big = true, .set_up = set_up_pages, .run = {take_three_and_give, drain, drop_given_and_drain}, .check = check_pages},
     {SCENE(an_empty_span_on_a_stack), .set_up = set_up_full, .run = {drop_1_to_8, drop_0}, .check = check},

@@ -76,7 +76,7 @@ static enum span_state state_at(uintptr_t start) { return span_state(span_of_sta
 
 static bool is_next_from(uintptr_t start, size_t size) { return start_of(alloc_malloc(size)) == start; }
 
-/* Two full spans with a free block each. The first, used up, waits behind the second, and has not been full if a block of it is freed
+/* Two spans with two free blocks each. The first, used up, waits behind the second, and has not been full if a block of it is freed
  * meanwhile; then it has none when it is its turn. */
 static void medium_span_used_up_waits_in_line_for_a_free(void)
 {
@@ -84,13 +84,31 @@ static void medium_span_used_up_waits_in_line_for_a_free(void)
     size_t capacity = class_table[class_of(SIZE)].capacity, n = 4 * capacity;
     fill(n, SIZE);
     uintptr_t one = start_of(blocks[0]), other = start_of(blocks[capacity]);
-    free_from(one, n, 1);
-    free_from(other, n, 1);
-    require(is_next_from(one, SIZE) && is_next_from(other, SIZE), "the free blocks are not found\n");
+    free_from(one, n, 2);
+    free_from(other, n, 2);
+    require(is_next_from(one, SIZE) && is_next_from(one, SIZE) && is_next_from(other, SIZE), "not in the order of their frees\n");
     require(state_at(one) == SPAN_AVAILABLE, "one does not wait behind the other\n");
     free_from(one, n, 1);
-    require(is_next_from(one, SIZE), "the block that has been freed meanwhile is not found\n");
+    require(is_next_from(other, SIZE) && is_next_from(one, SIZE), "the block that has been freed meanwhile is not found\n");
     require(!is_next_from(one, SIZE) && state_at(one) == SPAN_FULL && state_at(other) == SPAN_FULL, "those without are not let go\n");
+    sound();
+}
+
+/* One block of each of several full spans, which stay full; the second makes a span available, as all do that others free, too. */
+static void only_free_block_of_a_medium_span_is_the_next(void)
+{
+    enum { SIZE = 4096 };
+    size_t capacity = class_table[class_of(SIZE)].capacity, n = 6 * capacity;
+    fill(n, SIZE);
+    for (size_t k = 0; k < 5; k++) alloc_free(blocks[k * capacity]), sound();
+    for (size_t k = 5; k--;) require(alloc_malloc(SIZE) == blocks[k * capacity], "span %zu: not what was freed last\n", k);
+    require(alloc_malloc(SIZE) != blocks[0] && state_at(start_of(blocks[0])) == SPAN_FULL, "a span is full again\n");
+    alloc_free(blocks[0]), alloc_free(blocks[1]);
+    require(state_at(start_of(blocks[0])) == SPAN_AVAILABLE, "two blocks are free, and the span is full\n");
+    alloc_free(blocks[2 * capacity]);
+    in_thread(free_some, &(struct range_of_blocks){3 * capacity, 1, 2 * capacity + 1});
+    heap_drain(heap_own(), false);
+    require(range.table[range_index(blocks[2 * capacity])].owner == OWNER_NONE, "all is free, and the span is kept\n");
     sound();
 }
 
@@ -335,7 +353,7 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_all_classes_leaves_few_spans_behind),
           PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone), PROMISE(medium_span_used_up_waits_in_line_for_a_free),
-          PROMISE(medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most),
+          PROMISE(only_free_block_of_a_medium_span_is_the_next),          PROMISE(medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most),
           PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
           PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),

@@ -45,6 +45,7 @@ static struct span *take(size_t nslices, size_t alignment, bool want_clean)
     require(span_nslices(span) == nslices && span_state(span) == SPAN_LARGE, "asked for %zu slices, got %zu\n", nslices, span_nslices(span));
     require((uintptr_t)span_address(span) % (alignment << SLICE_SHIFT) == 0, "not aligned to %zu slices\n", alignment);
     require(!span->is_clean || reads_zero(span, 0, nslices), "said to be clean, but is not\n");
+    require(list_is_empty(&span->node), "its record says that it is on a list\n");
     for (size_t i = 0; i < nslices; i++) {
         const struct desc *desc = span_desc(span) + i;
         require(desc->owner == OWNER_NONE && desc->bound == 0, "the desc of slice %zu is not blank\n", i);
