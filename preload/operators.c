@@ -14,6 +14,7 @@
 #include "cxx.h"
 #include "doors.h"
 #include "guard.h"
+#include "../src/os/report.h"
 
 #include <stdlib.h>
 

@@ -7,9 +7,9 @@
 #ifndef MSPACE_ALLOC_H
 #define MSPACE_ALLOC_H
 
+#include "../guard/crime.h"
 #include "../heap/block.h"
 #include "../heap/large.h"
-#include "../os/report.h"
 
 /* How a pointer was taken: a foreign one is for the caller to judge, nothing was done with it. */
 enum alloc_verdict { ALLOC_OURS, ALLOC_FOREIGN };

@@ -1,8 +1,8 @@
 #include "life.h"
+#include "../guard/crime.h"
 #include "../heap/heap.h"
 #include "../os/map.h"
 #include "../os/options.h"
-#include "../os/report.h"
 #include "../watch/census.h"
 #include "../watch/watch.h"
 

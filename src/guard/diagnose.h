@@ -4,7 +4,7 @@
 #define MSPACE_DIAGNOSE_H
 
 #include "../os/process.h"
-#include "../os/report.h"
+#include "crime.h"
 
 /* For a pointer inside the heap range that is not the start of a live block. */
 struct evidence diagnose_inside(const void *p);

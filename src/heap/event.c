@@ -11,7 +11,7 @@
  *                                      underflows to anything else, one of them came twice
  *
  * Law: AVAILABLE: due == weight of the blocks out - 1, or parked if none is. */
-#include "../os/report.h"
+#include "../guard/crime.h"
 #include "large.h"
 #include "remote.h"
 

@@ -13,9 +13,9 @@
  *        fresh     a span from the page level
  *
  * Law: every span but a current one is carved whole. */
+#include "../guard/crime.h"
 #include "../guard/fill.h"
 #include "../os/options.h"
-#include "../os/report.h"
 #include "large.h"
 #include "remote.h"
 

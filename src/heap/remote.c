@@ -1,5 +1,5 @@
 #include "remote.h"
-#include "../os/report.h"
+#include "../guard/crime.h"
 
 /* Slices of ripe spans on a sleeping owner's stack before somebody else fetches them: the walk over the stack is shared by as many. */
 static const uint32_t RIPE_MAX = 16;
