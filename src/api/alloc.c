@@ -104,12 +104,18 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
-/* Whether a block is on its small span's list, which is the caller's. Where the list breaks off, what lies behind it is not found. */
-static bool is_listed(const struct desc *desc, const struct block *block)
+/* Where the list breaks off, what lies behind it is not found. */
+static bool is_on(const struct block *at, const struct block *block)
 {
-    const struct block *at = desc->pair->head;
-    for (uint32_t n = desc->carved; at && at != block && n; n--) at = block_is_sound(at) ? block_next(at) : NULL;
+    for (unsigned left = LIST_MAX; at && at != block && left; left--) at = block_is_sound(at) ? block_next(at) : NULL;
     return at == block;
+}
+
+/* Whether a small block of the caller's is on a list: of its span, of its class, or what waits behind that (event.c). */
+static bool is_listed(const struct heap *own, const struct desc *desc, const struct block *block)
+{
+    const struct span *span = span_of_start(desc->start), *current = own->current[desc->class];
+    return is_on(span->pair.head, block) || is_on(own->pairs[desc->class].head, block) || (current && is_on(current->pair.head, block));
 }
 
 SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
@@ -119,7 +125,7 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
     unsigned k = desc_index(desc, p);
     struct heap *own = heap_own();
     if (remote_has(remote_load(span)) && remote_is_posted(span, k)) return true;
-    if (heap_of_owner(PEEK(desc->owner)) == own) return is_small ? is_listed(desc, p) : desc->pair->bits >> k & 1;
+    if (heap_of_owner(PEEK(desc->owner)) == own) return is_small ? is_listed(own, desc, p) : desc->pair->bits >> k & 1;
     return (own && remote_is_gathered(own, span, k)) || (!is_small && remote_is_free_at_owner(span, k));
 }
 

@@ -21,9 +21,8 @@
 
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-/* Keeps the compiler, not the processor, from moving memory accesses across it: enough against what
- * interrupts this thread (a signal) or photographs it (a fork), on x86-64 where stores stay in order;
- * elsewhere a store-store barrier is needed for the photograph. */
+/* Keeps the compiler, not the processor, from moving memory accesses across it: enough against what interrupts this thread (a signal) or
+ * photographs it (a fork), on x86-64 where stores stay in order; elsewhere a store-store barrier is needed for the photograph. */
 #if defined(__x86_64__)
 #define STORE_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #else

@@ -5,10 +5,11 @@
  *
  *      link = address ^ address of the next ^ secret
  *
- * All are blocks of one slice, so two addresses differ in 12 bits, and 52 of the link's are the secret's. free stores it without reading the block,
- * so that freeing cold memory costs no more than it must; malloc checks those 52 before next steers anything and clears the word: a block freed twice
- * is found before it is handed out twice, an overwritten one before it is used. The secret's lowest bit is set, and an address's is not: a string's
- * end written one byte too far shows, always. What changes the other 12 bits alone leads to a place in the slice, and what is there has no link.
+ * free stores it without reading the block, so that freeing cold memory costs no more than it must. A list is of one slice, or of several of a class
+ * (attached, event.c). malloc takes a block whose next is in the same 2 GiB: two addresses there differ in 27 bits, and the other 37 of the link are
+ * the secret's; and clears the word: a block freed twice is found before it is handed out twice, an overwritten one before it is used. The secret's
+ * lowest bit is set, and an address's is not: a string's end written one byte too far shows, always. What changes bits 4 to 30 alone leads to a
+ * place within 2 GiB: what is there has no link, or there is no memory. The slow roads, and so hardened mode, want the same slice or a block's start.
  *
  * The order of the stores is the order in which a photograph of this thread (fork) may find them: malloc moves the
  * head before it clears the link; free fills the block, counts it, and only then makes it the head. At worst a block that
@@ -22,9 +23,6 @@
 /* Of an available span of which nothing is out. */
 #define DUE_PARKED ((uint64_t)1 << 63)
 
-/* The bits of an address that all blocks of a slice share. */
-#define LINK_SHARED (~(uintptr_t)(SLICE_SIZE - GRANULE))
-
 INLINE void block_link(struct block *block, struct block *next)
 {
     block->link = (uintptr_t)block ^ (uintptr_t)next ^ heap_secret;
@@ -32,28 +30,33 @@ INLINE void block_link(struct block *block, struct block *next)
 
 /* Where the next block is, from here: address ^ next. The last has next NULL. Anything, if the block is not as free left it. */
 INLINE uintptr_t block_distance(const struct block *block) { return block->link ^ heap_secret; }
-INLINE struct block *block_at(const struct block *block, uintptr_t distance)
+INLINE struct block *block_next(const struct block *block) { return (struct block *)((uintptr_t)block ^ block_distance(block)); }
+INLINE bool block_leads_within(const struct block *block, uintptr_t nbytes)
 {
-    return (struct block *)((uintptr_t)block ^ distance);
-}
-INLINE bool block_may_be_at(const struct block *block, uintptr_t distance)
-{
-    return LIKELY(!(distance & LINK_SHARED)) || distance == (uintptr_t)block;
-}
-
-INLINE struct block *block_next(const struct block *block) { return block_at(block, block_distance(block)); }
-INLINE bool block_is_sound(const struct block *block) { return block_may_be_at(block, block_distance(block)); }
-
-/* Takes the head of a list, which is not empty. False: the block is not what free left, and nothing was changed. */
-INLINE bool block_take(struct pair *pair, struct block **taken)
-{
-    struct block *block = *taken = pair->head;
     uintptr_t distance = block_distance(block);
-    if (UNLIKELY(!block_may_be_at(block, distance))) return false;
-    pair->head = block_at(block, distance);
+    return LIKELY(!(distance & ~(nbytes - GRANULE))) || distance == (uintptr_t)block;
+}
+
+enum { LIST_MAX = 1 << 16 }; /* blocks; no list is longer, unless it goes round, or changes under who reads it */
+
+/* Whether the next block is one of another span of the class (event.c). */
+bool block_is_far(const struct block *block) HIDDEN;
+INLINE bool block_is_sound(const struct block *block)
+{
+    return block_leads_within(block, SLICE_SIZE) || (range_has(block_next(block)) && block_is_far(block));
+}
+
+INLINE void block_unlink(struct block **list, struct block *block)
+{
+    *list = block_next(block);
     STORE_ORDER();
     block->link = 0;
-    return true;
+}
+
+INLINE void block_put(struct block **list, struct block *block)
+{
+    block_link(block, *list);
+    *list = block;
 }
 
 /* Where a class's pair is in the calling thread's heap; that heap is never NULL, though it may be the empty one. */
@@ -65,8 +68,11 @@ INLINE struct pair *block_pair(size_t size)
 
 INLINE void *block_pop_small(struct pair *pair)
 {
-    struct block *block;
-    return LIKELY(pair->head != NULL) && LIKELY(block_take(pair, &block)) ? block : NULL;
+    struct block *block = pair->head;
+    if (UNLIKELY(!block)) return NULL;
+    if (UNLIKELY(!block_leads_within(block, 2 * GIB))) return NULL; /* not as free left it, or the next one is far */
+    block_unlink(&pair->head, block);
+    return block;
 }
 
 INLINE void *block_pop_medium(struct pair *pair)

@@ -10,12 +10,27 @@
  *      due = sum of addresses - 1      underflows when all of these blocks have come, and is then exactly -1; if it
  *                                      underflows to anything else, one of them came twice
  *
- * Law: AVAILABLE: due == weight of the blocks out - 1, or parked if none is. */
+ * Law: AVAILABLE: due == weight of the blocks out - 1, or parked if none is.
+ *
+ * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: full, it stays attached.
+ * What its owner frees of it goes on the class's list, with the current span's, and malloc takes what was freed last of any of them. Such blocks are
+ * out as far as their spans know, until those that nobody wants are sent home; there may be some of a span that others' frees made AVAILABLE. */
 #include "../guard/crime.h"
 #include "large.h"
 #include "remote.h"
 
+#include <limits.h>
+
+SLOW bool block_is_far(const struct block *block)
+{
+    const struct desc *desc = range.table + range_index(block), *next = range.table + range_index(block_next(block));
+    return PEEK(desc->class) == PEEK(next->class) && desc_is_start(next, block_next(block));
+}
+
 static bool is_small(const struct span *span) { return span_desc(span)->class < NSMALL; }
+
+/* Of one that is FULL. */
+static bool is_attached(const struct span *span) { return span_desc(span)->pair != &span->pair; }
 
 /* All blocks together weigh n * start + size * (0 + 1 + ... + n - 1). */
 uint64_t heap_due(const struct span *span)
@@ -42,7 +57,7 @@ static uint64_t absorb_small(size_t size, struct pair *pair, char *first, uint64
         unsigned k = log2_floor(bits);
         struct block *block = (struct block *)(void *)(first + k * size);
         bits ^= (uint64_t)1 << k;
-        if (UNLIKELY(!block_is_sound(block))) {
+        if (UNLIKELY(block_next(block) != NULL)) { /* block_is_sound's other ways cost exchange 1.08, producer-consumer 1.13 of the time */
             report_crime("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
             continue;
         }
@@ -116,6 +131,7 @@ void heap_release(struct span *span)
 static void take_back(struct span *span, uint64_t word)
 {
     uint64_t freed = weight_freed(span);
+    if (is_attached(span)) span_repoint(span, &span->pair);
     span->pair.due = heap_due(span) - freed - absorb(span, word);
     span_set_state(span, SPAN_AVAILABLE);
 }
@@ -160,6 +176,12 @@ static COLD void tell_double(struct span *span)
     span->pair.due = DUE_PARKED;
 }
 
+static void vacate_or_tell(struct span *span)
+{
+    if (LIKELY(span->pair.due == UINT64_MAX)) heap_vacate(span);
+    else tell_double(span);
+}
+
 /* A medium span waits in line until more of its few blocks are free; small ones so held 1.3 of the memory (figures: ../README.md). */
 static void make_available(struct heap *heap, struct span *span, uint64_t word)
 {
@@ -177,13 +199,44 @@ static bool is_spare(struct span *span)
     return !(bits & (bits - 1)) && span->capacity > 1 && !remote_has(remote_load(span));
 }
 
+/* So many blocks of a list of the class's go to their spans, which are attached, or were. Those of the current span, and what a fork has made
+ * another's, stay on its list. Returns how many went. */
+static unsigned send_home(struct heap *heap, unsigned class, struct block **list, unsigned most)
+{
+    unsigned ngone = 0;
+    struct block *kept = NULL, *block;
+    for (; most && (block = heap_pop_listed(list, "free()")) != NULL; most--) {
+        struct span *span = span_of_start(range.table[range_index(block)].start);
+        bool stays = span == heap->current[class] || heap_of_span(span) != heap;
+        if (!stays && span_state(span) == SPAN_FULL) make_available(heap, span, remote_take(span, false));
+        block_put(stays ? &kept : &span->pair.head, block);
+        if (!stays && bits_subtract(&span->pair.due, (uintptr_t)block)) vacate_or_tell(span);
+        ngone += !stays;
+    }
+    while ((block = heap_pop_listed(&kept, "free()")) != NULL) block_put(&heap->pairs[class].head, block);
+    return ngone;
+}
+
+/* So many frees, and the class's list has not been empty since. What was on it at the last review has not been wanted: some of it goes home, a few
+ * at a time, and all that follows, until it is empty once. Meanwhile it waits where the current span's own list would be; fill() takes it back. */
+enum { GOES_HOME = 16 };
+static void review(struct heap *heap, unsigned class, uintptr_t unit)
+{
+    struct block **list = &heap->pairs[class].head, **waiting = heap->current[class] ? &heap->current[class]->pair.head : list;
+    if (class >= NSMALL || !(heap->attached >> class & 1)) return;
+    if (send_home(heap, class, waiting, GOES_HOME) >= GOES_HOME / 2) heap->pairs[class].due = GOES_HOME / 2 * unit;
+    if (!*waiting) *waiting = *list, *list = NULL;
+}
+
 static SLOW void react(struct heap *heap, struct span *span, enum span_state state)
 {
+    unsigned class = span_desc(span)->class;
+    bool is_on_list = state == SPAN_CURRENT || is_attached(span);
     heap_enter(heap);
-    if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
-    else if (state == SPAN_CURRENT) heap->pairs[span_desc(span)->class].due = heap_due_while_current(span), heap_patrol_at_next(heap);
-    else if (state == SPAN_AVAILABLE && LIKELY(span->pair.due == UINT64_MAX)) heap_vacate(span);
-    else if (state == SPAN_AVAILABLE) tell_double(span);
+    if (is_on_list) heap->pairs[class].due = heap_due_while_current(span), heap_patrol_at_next(heap);
+    else if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
+    else if (state == SPAN_AVAILABLE) vacate_or_tell(span);
+    if (state == (is_on_list ? SPAN_FULL : SPAN_AVAILABLE)) review(heap, class, (uintptr_t)span_address(span));
     heap_leave(heap);
     heap_patrol_now_and_then(heap);
 }
@@ -230,7 +283,7 @@ void heap_collect_woken(struct heap *heap)
 }
 
 /* Of the class, those seen go to the back; and of what the heap has gathered. */
-enum { NET_SPANS = 2, NET_WORDS = 4 };
+enum { NET_SPANS = 1, NET_WORDS = 2 };
 void heap_draw_net(struct heap *heap, unsigned class)
 {
     remote_flush(heap, UNLIKELY(limit_leaves() == 0) ? NPENDING : NET_WORDS);
@@ -250,6 +303,11 @@ void heap_drain(struct heap *heap, bool sheds)
     remote_flush(heap, NPENDING);
     heap_collect_woken(heap);
     if (sheds) heap_shed(heap, true);
+    for (uint32_t left = heap->attached; left; left &= left - 1) {
+        unsigned class = (unsigned)bits_lowest(left);
+        if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, UINT_MAX);
+        send_home(heap, class, &heap->pairs[class].head, UINT_MAX);
+    }
     for (unsigned class = 0; class < NCLASSES; class ++)
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
             next = node->next;

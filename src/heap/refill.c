@@ -23,7 +23,8 @@ enum {
     CARVE = 4 << 10, /* bytes: one page, so that a class used twice costs one fault; 16 KiB gained nothing and held 9 % more, */
     CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64 */
     PICK = 4,              /* available small spans looked at for the best */
-    NET_EVERY = 16,        /* spans looked for after which the net is drawn: remote frees that crossed no threshold */
+    FEW = 10,              /* free blocks of a small span, at most a quarter of it, for which it is not worth being current (figures: ../README.md) */
+    NET_EVERY = 8,         /* spans looked for after which the net is drawn: remote frees that crossed no threshold */
 };
 
 /* Links [from, from + n blocks) in address order before `next`, the first on top. */
@@ -91,6 +92,7 @@ static void make_current(struct heap *heap, struct span *span, unsigned class)
     if (class >= NSMALL) *heap_place(pair) = (struct place){span_blocks(span), class_table[class].size};
     heap->current[class] = span;
     turn(heap, span, pair, span->pair.bits, heap_due_while_current(span));
+    if (class < NSMALL) span->pair.head = NULL; /* from now on what waits is there (review() in event.c) */
     span_set_state(span, SPAN_CURRENT);
 }
 
@@ -100,6 +102,7 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
 {
     struct pair *pair = &heap->pairs[class];
     unsigned nwords = remote_nwords(span);
+    if (!pair->bits && class < NSMALL) pair->head = span->pair.head, span->pair.head = NULL; /* first of all what waits */
     while (!pair->bits) {
         if (span->swept < nwords) heap_absorb(span, pair, span->swept++);
         else if (!remote_has(remote_load(span))) return false;
@@ -118,6 +121,12 @@ static void set_aside(struct heap *heap, struct span *span, unsigned class, uint
     heap->current[class] = NULL;
 }
 
+/* Whether a small span had few free blocks when it became current: what was due then its pair still holds. */
+static bool had_few(const struct span *span, unsigned class)
+{
+    return class < NSMALL && heap_due(span) - span->pair.due < (min_size(FEW, span->capacity / 4) + 1) * heap_unit(span);
+}
+
 /* It waits at the end of the line, where frees are no event. */
 static void line_up(struct heap *heap, struct span *span, unsigned class, uint64_t due)
 {
@@ -126,12 +135,14 @@ static void line_up(struct heap *heap, struct span *span, unsigned class, uint64
     list_push_back(&heap->available[class], &span->node);
 }
 
-/* The current span is exhausted: everything that is the owner's is put in order, and then it is let go. False: frees
+/* The current span is exhausted: everything that is the owner's is put in order, and then it is let go, or attached (event.c). False: frees
  * arrived in between, and it is current again. */
 static bool let_go(struct heap *heap, struct span *span, unsigned class)
 {
     for (;;) {
-        set_aside(heap, span, class, heap_due_at_wake(span));
+        uint64_t due = heap_due_at_wake(span);
+        if (had_few(span, class)) pair_set(&span->pair, 0, due), heap->current[class] = NULL, heap->attached |= 1U << class;
+        else set_aside(heap, span, class, due);
         span_set_state(span, SPAN_FULL);
         if (remote_let_go(span)) return true;
         make_current(heap, span, class);
@@ -234,6 +245,7 @@ static struct span *next_span(struct heap *heap, unsigned class)
 static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
+    if (span) heap->pairs[class].due = heap_due_while_current(span); /* the list is empty */
     bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]); /* once, then it is let go (../README.md) */
     for (;; waits = false) {
         if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero))) return true;
@@ -246,22 +258,22 @@ static bool fill(struct heap *heap, unsigned class, bool *is_zero)
     }
 }
 
-static void *pop_small(struct heap *heap, unsigned class, bool *is_zero)
+SLOW void *heap_pop_listed(struct block **list, const char *entry)
 {
-    struct pair *pair = &heap->pairs[class];
-    struct block *block;
-    while (pair->head || fill(heap, class, is_zero)) {
-        if (LIKELY(block_take(pair, &block))) return block;
-        report_crime("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, class_table[class].size});
-        pair->head = NULL; /* what is behind it cannot be trusted: lost */
-    }
-    return NULL;
+    struct block *block = *list;
+    if (!block) return NULL;
+    if (LIKELY(block_is_sound(block))) return block_unlink(list, block), block;
+    report_crime(entry, &(struct evidence){CRIME_OVERWRITTEN, block, block, range.table[range_index(block)].size});
+    return *list = NULL; /* what is behind it cannot be trusted: lost */
 }
 
 static void *pop(struct heap *heap, unsigned class, bool *is_zero)
 {
-    if (class < NSMALL) return pop_small(heap, class, is_zero);
-    return heap->pairs[class].bits || fill(heap, class, is_zero) ? block_pop_medium(&heap->pairs[class]) : NULL;
+    struct pair *pair = &heap->pairs[class];
+    void *block;
+    do block = class < NSMALL ? heap_pop_listed(&pair->head, "malloc()") : block_pop_medium(pair);
+    while (!block && fill(heap, class, is_zero));
+    return block;
 }
 
 /* Of most small classes most programs have a few blocks at a time, and a span of its own for each costs a page: ls has 151 page faults, not

@@ -43,7 +43,7 @@ static void draw_base(void)
     /* The lower half of the hole, a TiB from its ends: room to grow upward, and the mmap area grows down to us last. */
     if (hole.high > hole.low && hole.high - hole.low > 6 * TIB)
         base = hole.low + TIB + hole.random % ((hole.high - hole.low) / 2 - TIB);
-    range.base = base = RANGE_BASE_FORCED ? RANGE_BASE_FORCED : base & ~(2 * MIB - 1);
+    range.base = base = RANGE_BASE_FORCED ? RANGE_BASE_FORCED : base & ~((2 * GIB - 128 * MIB) | (2 * MIB - 1));
     range.table = (struct desc *)(base - DESC_DISTANCE) + BEFORE;
     range.records = (struct span *)(base - RECORD_DISTANCE) + BEFORE;
     range.remote = (remote_table *)(base - REMOTE_DISTANCE);

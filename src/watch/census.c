@@ -24,13 +24,14 @@ static bool mark(struct census *census, const struct block *block)
     return !bits_test_and_set(&census->is_free[k / 64], k % 64);
 }
 
-/* Marks the blocks of a list; returns how many. A list is of one slice, unless it changes under the reader. */
-static unsigned mark_list(struct census *census, const struct block *block)
+/* Marks the blocks of a list that are the span's; returns how many. A class's list is of several spans, a span's own of one. */
+static unsigned mark_list(struct census *census, struct block *const *list)
 {
-    unsigned marked = 0;
-    for (; block && marked < census->class->capacity && offset_of(census, block) < SLICE_SIZE;
-         block = block_next(block), marked++) {
-        if (mark(census, block) && block_is_sound(block)) continue;
+    unsigned marked = 0, left = LIST_MAX;
+    for (const struct block *block = PEEK(*list); block && range_has(block) && left--; block = block_next(block)) {
+        bool is_its = offset_of(census, block) < SLICE_SIZE;
+        marked += is_its;
+        if ((!is_its || mark(census, block)) && block_is_sound(block)) continue;
         census->nbroken++;
         break;
     }
@@ -59,11 +60,18 @@ static void count_elsewhere(struct census *census)
     }
 }
 
+/* And those of the class's list, by which an attached span's blocks are as free as the current one's (event.c). */
 static void count_small(struct census *census, const struct pair *pair)
 {
-    census->nlocal = mark_list(census, __atomic_load_n(&pair->head, __ATOMIC_RELAXED));
+    const struct heap *heap = heap_of_span(census->span);
+    const struct span *current = heap ? PEEK(heap->current[census->index]) : NULL;
+    bool is_own = pair == &census->span->pair;
+    if (is_own) census->nlocal = mark_list(census, &pair->head);
     for (unsigned k = 0; k < census->class->capacity; k++)
         if (census_is_free(census, k)) census->weight += (uintptr_t)census->blocks + k * census->class->size;
+    if (!heap || PEEK(heap->state) == HEAP_LOST || (is_own && !(PEEK(heap->attached) >> census->index & 1))) return;
+    census->nlisted = mark_list(census, &heap->pairs[census->index].head);
+    if (current) census->nlisted += mark_list(census, &current->pair.head);
 }
 
 static void count_medium(struct census *census, const struct pair *pair)

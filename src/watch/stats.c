@@ -5,17 +5,11 @@
 #include "../os/report.h"
 #include "watch.h"
 
-static size_t length(const struct block *block, unsigned class)
+static size_t length(struct block *const *list)
 {
     size_t n = 0;
-    for (; block && n < class_table[class].capacity && range_has(block) && block_is_sound(block); block = block_next(block)) n++;
+    for (const struct block *block = PEEK(*list); block && n < LIST_MAX && range_has(block) && block_is_sound(block); block = block_next(block)) n++;
     return n;
-}
-
-static size_t count_pair(const struct pair *pair, unsigned class)
-{
-    if (class < NSMALL) return length(__atomic_load_n(&pair->head, __ATOMIC_RELAXED), class);
-    return (size_t)__builtin_popcountl(__atomic_load_n(&pair->bits, __ATOMIC_RELAXED));
 }
 
 static size_t count_remote(const struct span *span, unsigned class)
@@ -30,7 +24,8 @@ static size_t count_remote(const struct span *span, unsigned class)
 static size_t count_free(struct span *span, unsigned class, bool is_current)
 {
     const struct heap *heap = heap_of_span(span);
-    size_t n = is_current && heap ? count_pair(&heap->pairs[class], class) : 0;
+    bool has_bits = is_current && heap && class >= NSMALL;
+    size_t n = has_bits ? (size_t)__builtin_popcountl(__atomic_load_n(&heap->pairs[class].bits, __ATOMIC_RELAXED)) : 0;
     return is_current || remote_has(remote_load(span)) ? n + count_remote(span, class) : n;
 }
 
@@ -77,8 +72,18 @@ static void add_span(struct watch_totals *totals, struct span *span, uint64_t wo
     totals->range += nbytes;
 }
 
-/* Blocks that wait in a heap: out of their spans, and in nobody's hands. */
-static void add_waiting(struct watch_totals *waiting, const struct heap *heap)
+/* Blocks that wait in a heap: out of their spans, and in nobody's hands. On its lists, */
+static void add_listed(struct watch_totals *waiting, const struct heap *heap)
+{
+    for (unsigned class = 0; class < NSMALL; class ++) {
+        const struct span *current = PEEK(heap->current[class]);
+        size_t n = length(&heap->pairs[class].head) + (current ? length(&current->pair.head) : 0);
+        add_blocks(waiting, n, class_table[class].size);
+    }
+}
+
+/* and gathered. */
+static void add_gathered(struct watch_totals *waiting, const struct heap *heap)
 {
     for (int way = 0; way < NPENDING; way++) {
         const struct pending *pending =
@@ -99,7 +104,7 @@ void watch_count(struct watch_totals *totals)
     struct watch_totals waiting = {0};
     const struct heap *heap;
     for (size_t i = 0; (heap = heap_at(i)) != NULL; i++)
-        if (atomic_load_explicit(&heap->state, memory_order_relaxed) != HEAP_LOST) add_waiting(&waiting, heap);
+        if (atomic_load_explicit(&heap->state, memory_order_relaxed) != HEAP_LOST) add_listed(&waiting, heap), add_gathered(&waiting, heap);
     totals->nlive -= min_size(totals->nlive, waiting.nlive); /* the heaps go on meanwhile */
     totals->live -= min_size(totals->live, waiting.live);
     size_t dirty = min_size(PEEK(spans.totals.dirty) << SLICE_SHIFT, totals->dirty); /* a free span may be so in part */

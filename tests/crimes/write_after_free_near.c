@@ -1,4 +1,4 @@
-/* The one byte of a free block that may change and still lead into its slice: what it leads to is checked in its turn. */
+/* The byte of a free block that may change and still lead into its slice: what it leads to is checked in its turn. */
 #include "crime.h"
 
 int main(void)

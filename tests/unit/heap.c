@@ -112,6 +112,106 @@ static void only_free_block_of_a_medium_span_is_the_next(void)
     sound();
 }
 
+/* Of small blocks of 960 bytes: a span of 68, full but for the four whose frees make it available, is soon full again, and attached. */
+enum { LISTED_SIZE = 960, NATTACHED = 4 };
+static bool is_attached_at(uintptr_t start)
+{
+    const struct pair *pair = span_desc(span_of_start(start))->pair;
+    return state_at(start) == SPAN_FULL && pair == &heap_own()->pairs[class_of(LISTED_SIZE)];
+}
+
+static bool is_used_up(const struct heap *heap, unsigned class)
+{
+    const struct span *span = heap->current[class];
+    return heap->nfirst[class] >= heap_nyoung(class) + BORROWED && span && !heap->pairs[class].head && span_desc(span)->carved == span->capacity;
+}
+
+static size_t nlive_now(void)
+{
+    struct watch_totals totals;
+    watch_count(&totals);
+    return totals.nlive;
+}
+
+/* blocks[k * capacity] is in the k-th. Returns how many blocks there are. */
+static size_t attach_some(void)
+{
+    unsigned class = class_of(LISTED_SIZE);
+    size_t capacity = class_table[class].capacity, n = 8 * capacity;
+    do alloc_malloc(LISTED_SIZE);
+    while (!is_used_up(heap_own(), class));
+    size_t before = nlive_now();
+    fill(n, LISTED_SIZE);
+    for (size_t k = 0; k < NATTACHED; k++) free_from(start_of(blocks[k * capacity + 4]), n, 4);
+    for (size_t left = 4 * NATTACHED; left--;) {
+        void *block = alloc_malloc(LISTED_SIZE);
+        size_t i = 0;
+        while (i < n && (blocks[i] || start_of(blocks[i / capacity * capacity + 4]) != start_of(block))) i++;
+        require(i < n, "a block of another span\n");
+        blocks[i] = block;
+    }
+    blocks[n++] = alloc_malloc(LISTED_SIZE); /* so the last is used up, too */
+    for (size_t k = 0; k < NATTACHED; k++) require(is_attached_at(start_of(blocks[k * capacity])), "span %zu is not full and attached\n", k);
+    require(nlive_now() == before + n, "%zu blocks are counted, %zu are live\n", nlive_now() - before, n);
+    sound();
+    return n;
+}
+
+static void blocks_of_attached_spans_are_taken_as_they_were_freed_last(void)
+{
+    attach_some();
+    size_t capacity = class_table[class_of(LISTED_SIZE)].capacity, before = nlive_now();
+    for (size_t k = 0; k < NATTACHED; k++) alloc_free(blocks[k * capacity]), sound();
+    require(nlive_now() == before - NATTACHED, "%zu blocks are counted, not %zu\n", nlive_now(), before - NATTACHED);
+    for (size_t k = NATTACHED; k--;) require(alloc_malloc(LISTED_SIZE) == blocks[k * capacity], "span %zu: not what was freed last\n", k);
+    for (size_t k = 0; k < NATTACHED; k++) require(is_attached_at(start_of(blocks[k * capacity])), "span %zu has moved\n", k);
+    sound();
+}
+
+/* What others free of one makes it available, and what is on the list of it is taken all the same; what others free to the last gives it back. */
+static void attached_spans_take_in_what_others_free(void)
+{
+    size_t capacity = class_table[class_of(LISTED_SIZE)].capacity;
+    attach_some();
+    alloc_free(blocks[0]);
+    in_thread(free_some, &(struct range_of_blocks){11, 1, 1});
+    heap_drain(heap_own(), false);
+    require(state_at(start_of(blocks[0])) == SPAN_AVAILABLE, "it is not available\n");
+    sound();
+    in_thread(free_some, &(struct range_of_blocks){2 * capacity, 1, capacity});
+    heap_drain(heap_own(), false);
+    require(range.table[range_index(blocks[capacity])].owner == OWNER_NONE, "all is free, and the span is kept\n");
+    alloc_free(blocks[2 * capacity]);
+    in_thread(free_some, &(struct range_of_blocks){2 * capacity + 11, 1, 2 * capacity + 1});
+    heap_collect_woken(heap_own());
+    sound();
+    require(alloc_malloc(LISTED_SIZE) == blocks[2 * capacity], "what is on the list is not taken first\n");
+    sound();
+}
+
+/* A quarter of them at random stays, and then nothing. */
+static void blocks_that_nobody_wants_go_back_to_attached_spans(void)
+{
+    size_t before = live_nbytes(), n = 100 * (size_t)class_table[class_of(LISTED_SIZE)].capacity;
+    uint64_t random = 1;
+    fill(n, LISTED_SIZE);
+    for (size_t i = 0; i < 20 * n; i++) {
+        void **block = &blocks[random_below(&random, (uint32_t)n)];
+        alloc_free(*block);
+        *block = alloc_malloc(LISTED_SIZE);
+    }
+    sound();
+    for (size_t left = n, i; left;) {
+        if (!blocks[i = random_below(&random, (uint32_t)n)]) continue;
+        alloc_free(blocks[i]), blocks[i] = NULL;
+        if (--left % (n / 10) == 0) sound();
+    }
+    require(live_nbytes() <= before + 4 * MIB / 10, "%zu bytes are held when all is free\n", live_nbytes() - before);
+    heap_drain(heap_own(), false);
+    require(live_nbytes() <= before + 2 * SLICE_SIZE, "%zu bytes are held when all is drained\n", live_nbytes() - before);
+    sound();
+}
+
 /* As of servers with buffers of all sizes. */
 static void medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most(void)
 {
@@ -353,7 +453,9 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_all_classes_leaves_few_spans_behind),
           PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone), PROMISE(medium_span_used_up_waits_in_line_for_a_free),
-          PROMISE(only_free_block_of_a_medium_span_is_the_next),          PROMISE(medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most),
+          PROMISE(only_free_block_of_a_medium_span_is_the_next), PROMISE(blocks_of_attached_spans_are_taken_as_they_were_freed_last),
+          PROMISE(attached_spans_take_in_what_others_free), PROMISE(blocks_that_nobody_wants_go_back_to_attached_spans),
+          PROMISE(medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most),
           PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree), PROMISE(blocks_outlive_their_thread),
           PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),
