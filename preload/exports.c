@@ -1,7 +1,8 @@
 /* exports.c - the names that this library takes over, each a door to src/api.
  *
  *      malloc -- block_pop ------------------------------------> block
- *         \-- malloc_slow -- guard: boot arena
+ *         \-- malloc_slow -- pop_spare: a medium span's one free block
+ *                         \- guard: boot arena
  *                         \- forwarding: the next definition
  *                         \- alloc_malloc_slow
  *
@@ -45,8 +46,21 @@ COLD void *boot_or_shared(size_t size, size_t alignment)
     return block ? block : alloc_memalign(alignment, size);
 }
 
+/* Nearly every malloc of a medium block may want what is spare: so before anything else, but now and then, when what else slow roads do is due. */
+static void *pop_spare(size_t size)
+{
+    struct heap *heap = heap_of_identity(thread.heap);
+    if (!thread.heap || size <= SMALL_MAX || size > MEDIUM_MAX || ++heap->nslow % PATROL_ROADS == 0) return NULL;
+    heap_enter(heap);
+    void *block = block_pop_spare(heap, class_of(size));
+    heap_leave(heap);
+    return block;
+}
+
 static SLOW void *malloc_slow(size_t size)
 {
+    void *spare = pop_spare(size);
+    if (spare) return spare;
     if (UNLIKELY(guard_is_inside())) return boot_or_shared(size, GRANULE);
     if (UNLIKELY(next_has_all())) {
         const struct next *next = next_get();

@@ -19,8 +19,6 @@
 #include "large.h"
 #include "remote.h"
 
-#include <limits.h>
-
 SLOW bool block_is_far(const struct block *block)
 {
     const struct desc *desc = range.table + range_index(block), *next = range.table + range_index(block_next(block));
@@ -305,8 +303,8 @@ void heap_drain(struct heap *heap, bool sheds)
     if (sheds) heap_shed(heap, true);
     for (uint32_t left = heap->attached; left; left &= left - 1) {
         unsigned class = (unsigned)bits_lowest(left);
-        if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, UINT_MAX);
-        send_home(heap, class, &heap->pairs[class].head, UINT_MAX);
+        if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, ~0U);
+        send_home(heap, class, &heap->pairs[class].head, ~0U);
     }
     for (unsigned class = 0; class < NCLASSES; class ++)
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {

@@ -2,6 +2,7 @@
  *
  *      malloc ---- block_pop ---- the pair of the current span                         (block.h, the fast path)
  *      heap_refill
+ *        spare     of medium blocks, the one free block of a full span
  *        young     from the shared heap, the first blocks of a class: 100 idle threads do not cost a page a class each
  *        borrowed  the next blocks of a class, from that of the next power of two
  *        remote    what other threads have freed into the current span
@@ -284,25 +285,13 @@ static unsigned lender(unsigned class)
     return class < NSMALL && size > OFTEN_USED ? class_least(power) : class;
 }
 
-static SLOW void *climb(struct heap *heap, unsigned class, bool *is_zero)
+void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
 {
     uint8_t *nfirst = &heap->nfirst[class];
     unsigned nyoung = heap_nyoung(class);
-    void *block = NULL;
+    void *block = class < NSMALL ? NULL : block_pop_spare(heap, class);
+    if (block) return block;
     if (UNLIKELY(*nfirst < nyoung + BORROWED) && !heap->pairs[class].bits)
         block = (*nfirst)++ < nyoung ? heap_refill_shared(max_size(class, ON_A_LINE), is_zero) : pop(heap, lender(class), is_zero);
     return block ? block : pop(heap, class, is_zero);
-}
-
-/* First of all what is spare (event.c). */
-void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
-{
-    struct list *first = heap->available[class].next;
-    struct span *span = container_of(first, struct span, node);
-    if (class < NSMALL || heap->pairs[class].bits || first == &heap->available[class] || span_state(span) != SPAN_FULL)
-        return climb(heap, class, is_zero);
-    list_remove(first);
-    uint64_t k = bits_lowest(span->pair.bits);
-    pair_set_bits(&span->pair, 0);
-    return span_blocks(span) + k * class_table[class].size;
 }
