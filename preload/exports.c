@@ -7,7 +7,7 @@
  *                         \- alloc_malloc_slow
  *
  * Everything that is not the common case lies in the slow doors, where a thread arrives because its lists are empty: a
- * thread that is not ready, that forwards, or that is inside the guard has no heap, so the fast paths test for none of it. */
+ * thread that is not ready, or that forwards, has no heap, so the fast paths test for none of it. */
 #include "exports.h"
 #include "../src/api/life.h"
 #include "../src/guard/diagnose.h"
@@ -46,14 +46,15 @@ COLD void *boot_or_shared(size_t size, size_t alignment)
     return block ? block : alloc_memalign(alignment, size);
 }
 
-/* Nearly every malloc of a medium block may want what is spare: so before anything else, but now and then, when what else slow roads do is due. */
+/* Nearly every malloc of a medium block may want what is spare: so before anything else, but when what else slow roads do is due, or a repair. */
 static void *pop_spare(size_t size)
 {
     struct heap *heap = heap_of_identity(thread.heap);
-    if (!thread.heap || size <= SMALL_MAX || size > MEDIUM_MAX || ++heap->nslow % PATROL_ROADS == 0) return NULL;
+    if (!thread.heap || size <= SMALL_MAX || size > MEDIUM_MAX || (heap->nslow + 1) % PATROL_ROADS == 0 || !life_is_on()) return NULL;
     heap_enter(heap);
     void *block = block_pop_spare(heap, class_of(size));
     heap_leave(heap);
+    heap->nslow += block != NULL;
     return block;
 }
 

@@ -125,7 +125,7 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
     unsigned k = desc_index(desc, p);
     struct heap *own = heap_own();
     if (remote_has(remote_load(span)) && remote_is_posted(span, k)) return true;
-    if (heap_of_owner(PEEK(desc->owner)) == own) return is_small ? is_listed(own, desc, p) : desc->pair->bits >> k & 1;
+    if (own && heap_of_owner(PEEK(desc->owner)) == own) return is_small ? is_listed(own, desc, p) : desc->pair->bits >> k & 1;
     return (own && remote_is_gathered(own, span, k)) || (!is_small && remote_is_free_at_owner(span, k));
 }
 

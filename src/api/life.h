@@ -26,9 +26,10 @@ extern struct os_process process; /* as at start */
 void life_begin(void);
 
 /* Starts the allocator at the first call, and repairs it in a new process. Any thread; async-signal-safe. */
+INLINE bool life_is_on(void) { return LIKELY(atomic_load_explicit(&life.state, memory_order_acquire) == LIFE_ON); }
 INLINE void life_check(void)
 {
-    if (UNLIKELY(atomic_load_explicit(&life.state, memory_order_acquire) != LIFE_ON)) life_begin();
+    if (!life_is_on()) life_begin();
 }
 
 /* Whether the program ran, and allocated, before this library was there: it was opened by dlopen. */

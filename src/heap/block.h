@@ -12,8 +12,8 @@
  * place within 2 GiB: what is there has no link, or there is no memory. The slow roads, and so hardened mode, want the same slice or a block's start.
  *
  * The order of the stores is the order in which a photograph of this thread (fork) may find them: malloc moves the
- * head before it clears the link; free fills the block, counts it, and only then makes it the head. At worst a block that
- * nobody uses is on no list, and its span is given back all the same, for it looks free and is counted. */
+ * head before it clears the link; free fills the block, counts it, and only then makes it the head. At worst a block that nobody uses is on no list,
+ * and its span is given back all the same, for it looks free and is counted; of an attached one, which does not count, it stays. */
 #ifndef MSPACE_BLOCK_H
 #define MSPACE_BLOCK_H
 

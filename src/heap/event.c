@@ -1,7 +1,7 @@
 /* event.c - what becomes of frees: what happens when `due` of a span runs out, and what is emptied.
  *
  * An event is `due` of a span underflowing. FULL: enough frees that it is worth allocating from again, so AVAILABLE. AVAILABLE:
- * the last block came back, so it is given back. CURRENT: so many frees, after which the heap is patrolled (trim.c). What other
+ * the last block came back, so it is given back. CURRENT, or attached: so many frees onto the class's list, which is reviewed. What other
  * threads have freed wakes its span instead (remote.h); where that is too little, refills draw it in, a few spans at a time.
  *
  * By weight (span.h), with start the span's address, far above the size of a span, and n blocks of it,
@@ -12,9 +12,9 @@
  *
  * Law: AVAILABLE: due == weight of the blocks out - 1, or parked if none is.
  *
- * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: full, it stays attached.
- * What its owner frees of it goes on the class's list, with the current span's, and malloc takes what was freed last of any of them. Such blocks are
- * out as far as their spans know, until those that nobody wants are sent home; there may be some of a span that others' frees made AVAILABLE. */
+ * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached,
+ * until it is current again. What its owner frees of it goes on the class's list, with the current span's, and malloc takes what was freed last of any
+ * of them. Such blocks are out as far as their spans know, until those that nobody wants are sent home. */
 #include "../guard/crime.h"
 #include "large.h"
 #include "remote.h"
@@ -26,9 +26,6 @@ SLOW bool block_is_far(const struct block *block)
 }
 
 static bool is_small(const struct span *span) { return span_desc(span)->class < NSMALL; }
-
-/* Of one that is FULL. */
-static bool is_attached(const struct span *span) { return span_desc(span)->pair != &span->pair; }
 
 /* All blocks together weigh n * start + size * (0 + 1 + ... + n - 1). */
 uint64_t heap_due(const struct span *span)
@@ -129,7 +126,6 @@ void heap_release(struct span *span)
 static void take_back(struct span *span, uint64_t word)
 {
     uint64_t freed = weight_freed(span);
-    if (is_attached(span)) span_repoint(span, &span->pair);
     span->pair.due = heap_due(span) - freed - absorb(span, word);
     span_set_state(span, SPAN_AVAILABLE);
 }
@@ -170,6 +166,7 @@ static COLD void tell_double(struct span *span)
     struct block *block = find_double(span, span->pair.head);
     report_crime("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
     list_remove(&span->node);
+    span_repoint(span, &span->pair);
     span_set_state(span, SPAN_LOST);
     span->pair.due = DUE_PARKED;
 }
@@ -197,13 +194,13 @@ static bool is_spare(struct span *span)
     return !(bits & (bits - 1)) && span->capacity > 1 && !remote_has(remote_load(span));
 }
 
-/* So many blocks of a list of the class's go to their spans, which are attached, or were. Those of the current span, and what a fork has made
- * another's, stay on its list. Returns how many went. */
+/* So many blocks of a list of the class's go to their spans, which are attached. Those of the current span, of which there may be more than of others,
+ * and what a fork has made another's, stay on its list. Returns how many went. */
 static unsigned send_home(struct heap *heap, unsigned class, struct block **list, unsigned most)
 {
     unsigned ngone = 0;
     struct block *kept = NULL, *block;
-    for (; most && (block = heap_pop_listed(list, "free()")) != NULL; most--) {
+    for (unsigned left = 4 * most; left && ngone < most && (block = heap_pop_listed(list, "free()")) != NULL; left--) {
         struct span *span = span_of_start(range.table[range_index(block)].start);
         bool stays = span == heap->current[class] || heap_of_span(span) != heap;
         if (!stays && span_state(span) == SPAN_FULL) make_available(heap, span, remote_take(span, false));
@@ -215,26 +212,30 @@ static unsigned send_home(struct heap *heap, unsigned class, struct block **list
     return ngone;
 }
 
-/* So many frees, and the class's list has not been empty since. What was on it at the last review has not been wanted: some of it goes home, a few
- * at a time, and all that follows, until it is empty once. Meanwhile it waits where the current span's own list would be; fill() takes it back. */
-enum { GOES_HOME = 16 };
-static void review(struct heap *heap, unsigned class, uintptr_t unit)
+/* After so many frees, in which the class's list has not been empty: what was on it at the last review has not been wanted since, and some of it goes
+ * home. Meanwhile it waits where the current span's own list would be; refill_remote takes it back. Returns whether any went. */
+enum { GOES_HOME = 8 };
+static bool review(struct heap *heap, unsigned class)
 {
-    struct block **list = &heap->pairs[class].head, **waiting = heap->current[class] ? &heap->current[class]->pair.head : list;
-    if (class >= NSMALL || !(heap->attached >> class & 1)) return;
-    if (send_home(heap, class, waiting, GOES_HOME) >= GOES_HOME / 2) heap->pairs[class].due = GOES_HOME / 2 * unit;
+    if (class >= NSMALL || !(heap->attached >> class & 1) || !heap->current[class]) return false;
+    struct block **list = &heap->pairs[class].head, **waiting = &heap->current[class]->pair.head;
+    unsigned ngone = send_home(heap, class, waiting, GOES_HOME);
     if (!*waiting) *waiting = *list, *list = NULL;
+    return ngone != 0;
 }
 
 static SLOW void react(struct heap *heap, struct span *span, enum span_state state)
 {
+    struct pair *pair = span_desc(span)->pair;
     unsigned class = span_desc(span)->class;
-    bool is_on_list = state == SPAN_CURRENT || is_attached(span);
+    bool is_its_own = pair == &span->pair;
     heap_enter(heap);
-    if (is_on_list) heap->pairs[class].due = heap_due_while_current(span), heap_patrol_at_next(heap);
+    if (!is_its_own) pair->due = heap_due_while_current(heap, span);
     else if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
     else if (state == SPAN_AVAILABLE) vacate_or_tell(span);
-    if (state == (is_on_list ? SPAN_FULL : SPAN_AVAILABLE)) review(heap, class, (uintptr_t)span_address(span));
+    if (state == SPAN_CURRENT) heap_patrol_at_next(heap);
+    else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class))
+        heap->pairs[class].due = GOES_HOME / 2 * (uintptr_t)span_address(span);
     heap_leave(heap);
     heap_patrol_now_and_then(heap);
 }
@@ -281,12 +282,13 @@ void heap_collect_woken(struct heap *heap)
 }
 
 /* Of the class, those seen go to the back; and of what the heap has gathered. */
-enum { NET_SPANS = 1, NET_WORDS = 2 };
+enum { NET_WORDS = 2 }; /* for each of the spans: of medium ones two */
 void heap_draw_net(struct heap *heap, unsigned class)
 {
-    remote_flush(heap, UNLIKELY(limit_leaves() == 0) ? NPENDING : NET_WORDS);
+    unsigned left = class < NSMALL ? 1 : 2;
+    remote_flush(heap, UNLIKELY(limit_leaves() == 0) ? NPENDING : NET_WORDS * left);
     struct list *list = &heap->available[class];
-    for (int left = NET_SPANS; left && !list_is_empty(list); left--) {
+    for (; left && !list_is_empty(list); left--) {
         struct span *span = container_of(list->next, struct span, node);
         list_remove(&span->node);
         list_push_back(list, &span->node);

@@ -25,7 +25,7 @@ enum {
     CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64 */
     PICK = 4,              /* available small spans looked at for the best */
     FEW = 10,              /* free blocks of a small span, at most a quarter of it, for which it is not worth being current (figures: ../README.md) */
-    NET_EVERY = 8,         /* spans looked for after which the net is drawn: remote frees that crossed no threshold */
+    NET_EVERY = 16,        /* spans looked for, small ones twice, after which the net is drawn: remote frees that crossed no threshold */
 };
 
 /* Links [from, from + n blocks) in address order before `next`, the first on top. */
@@ -92,7 +92,7 @@ static void make_current(struct heap *heap, struct span *span, unsigned class)
     struct pair *pair = &heap->pairs[class];
     if (class >= NSMALL) *heap_place(pair) = (struct place){span_blocks(span), class_table[class].size};
     heap->current[class] = span;
-    turn(heap, span, pair, span->pair.bits, heap_due_while_current(span));
+    turn(heap, span, pair, span->pair.bits, heap_due_while_current(heap, span));
     if (class < NSMALL) span->pair.head = NULL; /* from now on what waits is there (review() in event.c) */
     span_set_state(span, SPAN_CURRENT);
 }
@@ -103,7 +103,7 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
 {
     struct pair *pair = &heap->pairs[class];
     unsigned nwords = remote_nwords(span);
-    if (!pair->bits && class < NSMALL) pair->head = span->pair.head, span->pair.head = NULL; /* first of all what waits */
+    if (class < NSMALL && !pair->head) pair->head = span->pair.head, span->pair.head = NULL; /* first of all what waits */
     while (!pair->bits) {
         if (span->swept < nwords) heap_absorb(span, pair, span->swept++);
         else if (!remote_has(remote_load(span))) return false;
@@ -122,12 +122,6 @@ static void set_aside(struct heap *heap, struct span *span, unsigned class, uint
     heap->current[class] = NULL;
 }
 
-/* Whether a small span had few free blocks when it became current: what was due then its pair still holds. */
-static bool had_few(const struct span *span, unsigned class)
-{
-    return class < NSMALL && heap_due(span) - span->pair.due < (min_size(FEW, span->capacity / 4) + 1) * heap_unit(span);
-}
-
 /* It waits at the end of the line, where frees are no event. */
 static void line_up(struct heap *heap, struct span *span, unsigned class, uint64_t due)
 {
@@ -141,8 +135,9 @@ static void line_up(struct heap *heap, struct span *span, unsigned class, uint64
 static bool let_go(struct heap *heap, struct span *span, unsigned class)
 {
     for (;;) {
-        uint64_t due = heap_due_at_wake(span);
-        if (had_few(span, class)) pair_set(&span->pair, 0, due), heap->current[class] = NULL, heap->attached |= 1U << class;
+        uint64_t due = heap_due_at_wake(span), few = min_size(FEW, span->capacity / 4) + 1; /* what was due at first is in its pair still */
+        bool had_few = class < NSMALL && heap_due(span) - span->pair.due < few * heap_unit(span);
+        if (had_few) pair_set(&span->pair, 0, due), heap->current[class] = NULL, heap->attached |= 1U << class;
         else set_aside(heap, span, class, due);
         span_set_state(span, SPAN_FULL);
         if (remote_let_go(span)) return true;
@@ -246,13 +241,14 @@ static struct span *next_span(struct heap *heap, unsigned class)
 static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
-    if (span) heap->pairs[class].due = heap_due_while_current(span); /* the list is empty */
+    if (span && class < NSMALL) heap->pairs[class].due = heap_due_while_current(heap, span); /* the list is empty */
     bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]); /* once, then it is let go (../README.md) */
     for (;; waits = false) {
         if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero))) return true;
         if (span && waits) line_up(heap, span, class, heap_due(span));
         else if (span && !let_go(heap, span, class)) return true;
-        if (++heap->nsought % NET_EVERY == 0) heap_draw_net(heap, class);
+        unsigned weight = class < NSMALL ? 2 : 1; /* of what is attached few are looked for */
+        if ((heap->nsought += weight) % NET_EVERY < weight) heap_draw_net(heap, class);
         if (!(span = next_span(heap, class))) return false;
         if (class >= NSMALL) heap_take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
         make_current(heap, span, class);
@@ -272,8 +268,8 @@ static void *pop(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct pair *pair = &heap->pairs[class];
     void *block;
-    do block = class < NSMALL ? heap_pop_listed(&pair->head, "malloc()") : block_pop_medium(pair);
-    while (!block && fill(heap, class, is_zero));
+    if (class >= NSMALL) return pair->bits || fill(heap, class, is_zero) ? block_pop_medium(pair) : NULL;
+    while (!(block = heap_pop_listed(&pair->head, "malloc()")) && fill(heap, class, is_zero)) continue;
     return block;
 }
 

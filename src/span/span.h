@@ -94,7 +94,7 @@ struct span {
     struct list node;
     _Atomic(uint64_t) word; /* {nslices, state}: span_state(), span_nslices() */
     union {
-        struct pair pair; /* small, medium: while the span is not current */
+        struct pair pair; /* small, medium: while the span is not current; then, of small blocks, what waits and what had been due (src/heap) */
         struct {          /* large: */
             size_t nbytes;     /* usable bytes, a multiple of PAGE */
             struct heap *home; /* of the thread that allocated it; NULL none */

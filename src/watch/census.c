@@ -60,16 +60,15 @@ static void count_elsewhere(struct census *census)
     }
 }
 
-/* And those of the class's list, by which an attached span's blocks are as free as the current one's (event.c). */
-static void count_small(struct census *census, const struct pair *pair)
+/* On its own list, and on its class's, by which an attached span's blocks are as free as the current one's (event.c). */
+static void count_small(struct census *census)
 {
     const struct heap *heap = heap_of_span(census->span);
     const struct span *current = heap ? PEEK(heap->current[census->index]) : NULL;
-    bool is_own = pair == &census->span->pair;
-    if (is_own) census->nlocal = mark_list(census, &pair->head);
+    if (census->span != current) census->nlocal = mark_list(census, &census->span->pair.head);
     for (unsigned k = 0; k < census->class->capacity; k++)
         if (census_is_free(census, k)) census->weight += (uintptr_t)census->blocks + k * census->class->size;
-    if (!heap || PEEK(heap->state) == HEAP_LOST || (is_own && !(PEEK(heap->attached) >> census->index & 1))) return;
+    if (!heap || PEEK(heap->state) == HEAP_LOST || (census->span != current && !(PEEK(heap->attached) >> census->index & 1))) return;
     census->nlisted = mark_list(census, &heap->pairs[census->index].head);
     if (current) census->nlisted += mark_list(census, &current->pair.head);
 }
@@ -86,7 +85,7 @@ void census_count(struct census *census, const struct span *span)
     unsigned index = __atomic_load_n(&desc->class, __ATOMIC_RELAXED);
     *census = (struct census){.span = span, .index = index, .class = &class_table[index]};
     census->blocks = span_address(span) + class_offset(index, span_index(span)); /* what desc says may be another life's */
-    if (pair && index < NSMALL) count_small(census, pair);
+    if (pair && index < NSMALL) count_small(census);
     if (pair && index >= NSMALL) count_medium(census, pair);
     for (unsigned word = 0; word < nwords(census); word++)
         census->nremote += mark_word(census, word, atomic_load_explicit(remote_word(span, word), memory_order_relaxed));

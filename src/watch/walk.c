@@ -108,7 +108,7 @@ static const char *law_broken(const struct census *census)
     struct heap *heap = heap_of_owner(PEEK(desc->owner));
     unsigned class = desc->class, nfree = census->nlocal + census->nlisted + census->nremote + census->npending;
     if (!heap) return "a span of blocks has an owner";
-    if (desc->pair != &span->pair && desc->pair != &heap->pairs[class]) return "frees go to the span's own list, or to its class's";
+    if (desc->pair != &span->pair && desc->pair != &heap->pairs[class]) return "frees go to the span's own pair, or to its class's";
     if (census->nbroken) return "free blocks are listed once, in their place, as free left them";
     if (nfree + census->nuncarved > span->capacity) return "live + free + remote + pending + never carved == capacity";
     switch (span_state(span)) {
