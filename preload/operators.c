@@ -61,7 +61,7 @@ static COLD _Noreturn void die(const char *entry)
     text_string(&text, entry);
     text_string(&text, ": out of memory, and no C++ run-time to throw std::bad_alloc");
     report_line(&text);
-    if (report_before_abort) report_before_abort();
+    if (crime_before_abort) crime_before_abort();
     abort();
 }
 

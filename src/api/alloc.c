@@ -24,7 +24,7 @@ static COLD void check_intact(const void *block)
 {
     const struct desc *desc = range.table + range_index(block);
     if (desc->class < NSMALL && !fill_is_intact(block, desc->size))
-        report_crime("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, desc->size});
+        crime_report("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, desc->size});
 }
 
 static void *from_class(unsigned class, bool *is_zero)
@@ -100,7 +100,7 @@ void *alloc_zeroed(size_t size)
 
 static enum alloc_verdict tell(const char *entry, struct evidence evidence)
 {
-    report_crime(entry, &evidence);
+    crime_report(entry, &evidence);
     return ALLOC_OURS;
 }
 

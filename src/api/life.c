@@ -36,7 +36,7 @@ static void start(void)
     uintptr_t own = (uintptr_t)&life, high = own > process.entry ? own : process.stack;
     range_start(process.entry, high, process.random[0]);
     heap_start(process.random[1]);
-    report_before_abort = heap_abandon;
+    crime_before_abort = heap_abandon;
     __atomic_store_n(&has_started, true, __ATOMIC_RELAXED);
 }
 

@@ -29,7 +29,7 @@ static SLOW void *resize(const char *entry, void *p, size_t size, size_t usable)
     if (UNLIKELY(!usable)) {
         struct evidence evidence = diagnose_inside(p);
         if (evidence.crime == CRIME_DOUBLE) evidence.crime = CRIME_FREED;
-        report_crime(entry, &evidence);
+        crime_report(entry, &evidence);
         return alloc_refuse();
     }
     if (UNLIKELY(size > PTRDIFF_MAX)) return alloc_refuse();

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 
-void (*report_before_abort)(void);
+void (*crime_before_abort)(void);
 
 static const char *const SENTENCE[] = {
     [CRIME_FOREIGN] = " was not allocated here",
@@ -45,7 +45,7 @@ static void tell(const char *entry, const struct evidence *evidence)
     report_line(&text);
 }
 
-COLD void report_crime(const char *entry, const struct evidence *evidence)
+COLD void crime_report(const char *entry, const struct evidence *evidence)
 {
     static _Atomic(uintptr_t) dying; /* a thread */
     uintptr_t first = 0, own = bits_thread_pointer();
@@ -58,6 +58,6 @@ COLD void report_crime(const char *entry, const struct evidence *evidence)
         os_call(SYS_exit_group, 134, 0, 0, 0, 0, 0);
     }
     tell(entry, evidence);
-    if (report_before_abort) report_before_abort();
+    if (crime_before_abort) crime_before_abort();
     abort();
 }

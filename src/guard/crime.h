@@ -26,8 +26,8 @@ struct evidence {
 };
 
 /* entry: the public function as the program called it, "free()". */
-void report_crime(const char *entry, const struct evidence *evidence);
+void crime_report(const char *entry, const struct evidence *evidence);
 
-extern void (*report_before_abort)(void); /* set once at start: lets go of locks, as SIGABRT handlers allocate */
+extern void (*crime_before_abort)(void); /* set once at start: lets go of locks, as SIGABRT handlers allocate */
 
 #endif

@@ -53,7 +53,7 @@ static uint64_t absorb_small(size_t size, struct pair *pair, char *first, uint64
         struct block *block = (struct block *)(void *)(first + k * size);
         bits ^= (uint64_t)1 << k;
         if (UNLIKELY(block_next(block) != NULL)) { /* block_is_sound's other ways cost exchange 1.08, producer-consumer 1.13 of the time */
-            report_crime("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
+            crime_report("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
             continue;
         }
         block_link(block, head);
@@ -110,7 +110,7 @@ static bool is_all_sound(struct span *span)
     char *block = span_blocks(span);
     for (unsigned k = 0; k < span->capacity; k++, block += size) {
         if (LIKELY(block_is_sound((struct block *)(void *)block))) continue;
-        report_crime("free()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
+        crime_report("free()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
         return false;
     }
     return true;
@@ -164,7 +164,7 @@ static struct block *find_double(const struct span *span, struct block *head)
 static COLD void tell_double(struct span *span)
 {
     struct block *block = find_double(span, span->pair.head);
-    report_crime("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
+    crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
     list_remove(&span->node);
     span_repoint(span, &span->pair);
     span_set_state(span, SPAN_LOST);

@@ -260,7 +260,7 @@ SLOW void *heap_pop_listed(struct block **list, const char *entry)
     struct block *block = *list;
     if (!block) return NULL;
     if (LIKELY(block_is_sound(block))) return block_unlink(list, block), block;
-    report_crime(entry, &(struct evidence){CRIME_OVERWRITTEN, block, block, range.table[range_index(block)].size});
+    crime_report(entry, &(struct evidence){CRIME_OVERWRITTEN, block, block, range.table[range_index(block)].size});
     return *list = NULL; /* what is behind it cannot be trusted: lost */
 }
 

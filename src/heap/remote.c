@@ -132,7 +132,7 @@ COLD void remote_tell_twice(const struct span *span, unsigned word, uint64_t twi
     size_t size = span_desc(span)->size;
     for (; twice; twice &= twice - 1) {
         const char *block = span_blocks(span) + (word * 64 + bits_lowest(twice)) * size;
-        report_crime("free()", &(struct evidence){CRIME_DOUBLE, block, block, size});
+        crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, size});
     }
 }
 

@@ -117,8 +117,8 @@ void sound(void)
     if (n) broken("%zu laws of the heap are broken", n);
 }
 
-void __wrap_report_crime(const char *entry, const struct evidence *evidence);
-void __wrap_report_crime(const char *entry, const struct evidence *evidence)
+void __wrap_crime_report(const char *entry, const struct evidence *evidence);
+void __wrap_crime_report(const char *entry, const struct evidence *evidence)
 {
     if (evidence->crime == CRIME_OVERWRITTEN) broken("%s tells of %p, which is not as free left it", entry, evidence->pointer);
     if (is_held(evidence->pointer)) broken("%s tells of crime %d of %p, which is held", entry, (int)evidence->crime, evidence->pointer);
