@@ -133,8 +133,8 @@ static size_t nlive_now(void)
     return totals.nlive;
 }
 
-/* Attaches so many spans; blocks[k * capacity] is in the k-th. Returns how many blocks there are. */
-static size_t attach(size_t nspans)
+/* Attaches so many spans; blocks[k * capacity] is in the k-th. */
+static void attach(size_t nspans)
 {
     unsigned class = class_of(LISTED_SIZE);
     size_t capacity = class_table[class].capacity, n = 2 * nspans * capacity;
@@ -154,7 +154,6 @@ static size_t attach(size_t nspans)
     for (size_t k = 0; k < nspans; k++) require(is_attached_at(start_of(blocks[k * capacity])), "span %zu is not full and attached\n", k);
     require(nlive_now() == before + n, "%zu blocks are counted, %zu are live\n", nlive_now() - before, n);
     sound();
-    return n;
 }
 
 static void blocks_of_attached_spans_are_taken_as_they_were_freed_last(void)
