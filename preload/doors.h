@@ -8,14 +8,14 @@
 void *boot_or_shared(size_t size, size_t alignment);
 
 /* A pointer that the fast path refused, by the name of the entry that was called. */
-void free_slow(const char *entry, void *p);
+void free_slow(void *p, const char *entry);
 
 INLINE void free_as(const char *entry, void *p)
 {
     enum push pushed = block_push(p);
     if (LIKELY(pushed == PUSH_DONE)) return;
     if (pushed == PUSH_EVENT) alloc_event(p);
-    else free_slow(entry, p);
+    else free_slow(p, entry);
 }
 
 #endif

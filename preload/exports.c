@@ -1,7 +1,7 @@
 /* exports.c - the names that this library takes over, each a door to src/api.
  *
  *      malloc -- block_pop ------------------------------------> block
- *         \-- malloc_slow -- pop_spare: a medium span's one free block
+ *         \-- malloc_slow: small ones; medium ones if malloc_next finds none in the current span
  *                         \- guard: boot arena
  *                         \- forwarding: the next definition
  *                         \- alloc_malloc_slow
@@ -46,28 +46,21 @@ COLD void *boot_or_shared(size_t size, size_t alignment)
     return block ? block : alloc_memalign(alignment, size);
 }
 
-/* Nearly every malloc of a medium block may want what is spare: so before anything else, but when what else slow roads do is due, or a repair. */
-static void *pop_spare(size_t size)
-{
-    struct heap *heap = heap_of_identity(thread.heap);
-    if (!thread.heap || size <= SMALL_MAX || size > MEDIUM_MAX || (heap->nslow + 1) % PATROL_ROADS == 0 || !life_is_on()) return NULL;
-    heap_enter(heap);
-    void *block = block_pop_spare(heap, class_of(size));
-    heap_leave(heap);
-    heap->nslow += block != NULL;
-    return block;
-}
-
 static SLOW void *malloc_slow(size_t size)
 {
-    void *spare = pop_spare(size);
-    if (spare) return spare;
     if (UNLIKELY(guard_is_inside())) return boot_or_shared(size, GRANULE);
     if (UNLIKELY(next_has_all())) {
         const struct next *next = next_get();
         return next ? next->malloc(size) : boot_or_shared(size, GRANULE);
     }
     return alloc_malloc_slow(size);
+}
+
+/* Of many medium blocks that are allocated together each is one of the current span's: so before anything else. */
+static SLOW void *malloc_next(size_t size)
+{
+    void *block = thread.heap && size <= MEDIUM_MAX ? block_pop_bits(heap_of_identity(thread.heap), class_of(size)) : NULL;
+    return LIKELY(block != NULL) ? block : malloc_slow(size);
 }
 
 /* Who judges a pointer that is neither in the heap range nor in the boot arena: the next definition, or NULL, we do. */
@@ -87,7 +80,7 @@ static COLD void free_foreign(const char *entry, void *p)
     else if (!guard_is_inside()) alloc_report_foreign(entry, p);
 }
 
-SLOW void free_slow(const char *entry, void *p)
+SLOW void free_slow(void *p, const char *entry)
 {
     if (UNLIKELY(!p)) return; /* C++ deletes NULL a lot */
     if (alloc_free_slow(entry, p) == ALLOC_FOREIGN) free_foreign(entry, p);
@@ -132,7 +125,8 @@ static bool is_served(void) { return LIKELY(thread.heap != 0); }
 EXPORT ON_A_LINE void *malloc(size_t size)
 {
     void *block = block_pop(size);
-    return LIKELY(block != NULL) ? block : malloc_slow(size);
+    if (LIKELY(block != NULL)) return block;
+    return size <= SMALL_MAX ? malloc_slow(size) : malloc_next(size);
 }
 
 EXPORT ON_A_LINE void free(void *p) { free_as("free()", p); }

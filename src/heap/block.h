@@ -1,12 +1,14 @@
-/* block.h - the fast paths: one block out of the current span, one block back to wherever its span's free blocks are.
+/* block.h - the fast paths: one block off its class's list, one block back to wherever its span's free blocks are.
  *
- * The free blocks of a medium span are bits: nothing is ever written into a free block, a second free finds its bit set.
- * Those of a small span are a list, one word a block:
+ * The free blocks of a small span are a list, one word a block:
  *
  *      link = address ^ address of the next ^ secret
  *
- * free stores it without reading the block, so that freeing cold memory costs no more than it must. A list is of one slice, or of several of a class
- * (attached, event.c). malloc takes a block whose next is in the same 2 GiB: two addresses there differ in 27 bits, and the other 37 of the link are
+ * Those of a medium span are bits, and nothing is written into them: but what its owner freed last is on a list of the class, too. A second free finds
+ * the bit set, or what looks like a link; then the slow road looks whether the block is on the list.
+ *
+ * free stores the link of a small block without reading it, so that freeing cold memory costs no more than it must. A list is of one slice, or of
+ * several of a class (event.c). malloc takes a block whose next is in the same 2 GiB: two addresses there differ in 27 bits, and the other 37 of the link are
  * the secret's; and clears the word: a block freed twice is found before it is handed out twice, an overwritten one before it is used. The secret's
  * lowest bit is set, and an address's is not: a string's end written one byte too far shows, always. What changes bits 4 to 30 alone leads to a
  * place within 2 GiB: what is there has no link, or there is no memory. The slow roads, and so hardened mode, want the same slice or a block's start.
@@ -43,7 +45,14 @@ enum { LIST_MAX = 1 << 16 }; /* blocks; no list is longer, unless it goes round,
 bool block_is_far(const struct block *block) HIDDEN;
 INLINE bool block_is_sound(const struct block *block)
 {
-    return block_leads_within(block, SLICE_SIZE) || (range_has(block_next(block)) && block_is_far(block));
+    return block_leads_within(block, SLICE_SIZE) || block_is_far(block);
+}
+
+/* Where the list breaks off, what lies behind it is not found. */
+INLINE bool block_is_on(const struct block *at, const struct block *block)
+{
+    for (unsigned left = LIST_MAX; range_has(at) && at != block && left; left--) at = block_is_sound(at) ? block_next(at) : NULL;
+    return at == block;
 }
 
 INLINE void block_unlink(struct block **list, struct block *block)
@@ -66,7 +75,7 @@ INLINE struct pair *block_pair(size_t size)
     return (struct pair *)(void *)((char *)heap_of_identity(thread.heap)->pairs + scaled);
 }
 
-INLINE void *block_pop_small(struct pair *pair)
+INLINE void *block_pop_listed(struct pair *pair)
 {
     struct block *block = pair->head;
     if (UNLIKELY(!block)) return NULL;
@@ -75,43 +84,31 @@ INLINE void *block_pop_small(struct pair *pair)
     return block;
 }
 
-INLINE void *block_pop_medium(struct pair *pair)
+/* Of a medium class, when its list is empty: the first free block of the current span, NULL if there is none. Owner only. */
+INLINE void *block_pop_bits(struct heap *heap, unsigned class)
 {
-    const struct place *place = heap_place(pair);
+    struct pair *pair = heap_pair(heap, class);
     uint64_t bits = pair->bits;
-    if (UNLIKELY(!bits)) return NULL;
+    if (heap->pairs[class].head) return NULL;
+    heap->pairs[class].room = ROOM; /* there is somebody who wants some */
+    if (!bits) return NULL;
     __atomic_store_n(&pair->bits, bits & (bits - 1), __ATOMIC_RELAXED);
-    void *block = place->base + bits_lowest(bits) * place->size;
-    if (!block) __builtin_unreachable(); /* spares the caller a test */
-    return block;
+    return span_blocks(heap->current[class]) + bits_lowest(bits) * class_table[class].size;
 }
 
-/* The free block of the medium span in front of its line, if it is one with no other (event.c), and the class's pair is empty; else NULL. Owner only. */
-INLINE void *block_pop_spare(struct heap *heap, unsigned class)
+/* Whether block k of a medium span is on its owner's list: whether it looks as if, for that is one line to read, and then whether it is. Any thread,
+ * of a block that it has freed: nobody can have allocated it meanwhile. */
+INLINE bool block_is_listed(const struct span *span, unsigned k)
 {
-    struct list *first = heap->available[class].next;
-    struct span *span = container_of(first, struct span, node);
-    if (first == &heap->available[class] || span_state(span) != SPAN_FULL || heap->pairs[class].bits) return NULL;
-    list_remove(first);
-    uint64_t k = bits_lowest(span->pair.bits);
-    pair_set_bits(&span->pair, 0);
-    return span_blocks(span) + k * class_table[class].size;
+    const struct desc *desc = span_desc(span);
+    struct pair *list = __atomic_load_n(&desc->list, __ATOMIC_ACQUIRE); /* NULL: the span is being made */
+    const struct block *block = (const void *)((const char *)PEEK(desc->start) + (size_t)k * PEEK(desc->size));
+    return list && UNLIKELY(block_leads_within(block, 2 * GIB)) && block_is_on(__atomic_load_n(&list->head, __ATOMIC_RELAXED), block);
 }
 
-/* malloc, when the thread has a sound free block of the class at hand: else NULL.
- * 21 instructions with its return, 22 for a medium block (tests/abi). */
-INLINE void *block_pop(size_t size)
-{
-    if (LIKELY(size <= SMALL_MAX)) return block_pop_small(block_pair(size));
-    return LIKELY(size <= MEDIUM_MAX) ? block_pop_medium(block_pair(size)) : NULL;
-}
-
-/* The same of a class. */
-INLINE void *block_pop_class(unsigned class)
-{
-    struct pair *pair = &heap_of_identity(thread.heap)->pairs[class];
-    return class < NSMALL ? block_pop_small(pair) : block_pop_medium(pair);
-}
+/* malloc, when the thread has a sound free block of the class on its list: else NULL. 22 instructions with its return (tests/abi). */
+INLINE void *block_pop(size_t size) { return LIKELY(size <= MEDIUM_MAX) ? block_pop_listed(block_pair(size)) : NULL; }
+INLINE void *block_pop_class(unsigned class) { return block_pop_listed(&heap_of_identity(thread.heap)->pairs[class]); }
 
 /* REFUSED: nothing was changed. EVENT: freed, and what was due has come: heap_event(p) is next. */
 enum push { PUSH_DONE, PUSH_EVENT, PUSH_REFUSED };
@@ -130,13 +127,24 @@ INLINE enum push block_push_small(struct block *block, const struct desc *desc)
     return UNLIKELY(is_event) ? PUSH_EVENT : PUSH_DONE;
 }
 
-INLINE enum push block_push_medium(void *p, const struct desc *desc)
+/* Onto the class's list, if it may and there is room; else to its span. */
+INLINE enum push block_push_medium(struct block *block, const struct desc *desc, bool may_be_listed)
 {
-    unsigned __int128 product = (unsigned __int128)((uintptr_t)p - desc->start) * desc->reciprocal;
+    unsigned __int128 product = (unsigned __int128)((uintptr_t)block - desc->start) * desc->reciprocal;
     if (UNLIKELY((uint64_t)product >= PEEK(desc->bound))) return PUSH_REFUSED; /* desc_is_start; the index is in the upper half */
     struct pair *pair = desc->pair;
     uint64_t bits = pair->bits;
     if (UNLIKELY(bits_test_and_set(&bits, (uint64_t)(product >> 64)))) return PUSH_REFUSED;
+    struct pair *list = desc->list;
+    struct block *head = list->head;
+    if (may_be_listed && UNLIKELY(block_leads_within(block, 2 * GIB))) return PUSH_REFUSED; /* it looks as if it were on the list */
+    int32_t room = (head ? head->room : list->room) - (int32_t)desc->size;
+    if (may_be_listed && LIKELY(room >= 0)) {
+        block_link(block, head);
+        block->room = room;
+        STORE_ORDER();
+        return list->head = block, PUSH_DONE;
+    }
     bool is_event = bits_subtract(&pair->due, 1);
     STORE_ORDER();
     __atomic_store_n(&pair->bits, bits, __ATOMIC_RELAXED);
@@ -144,16 +152,16 @@ INLINE enum push block_push_medium(void *p, const struct desc *desc)
 }
 
 /* free, when the block is the calling thread's and in use as far as can be told without reading it.
- * 27 instructions with its return, 28 for a medium block (tests/abi). */
+ * 27 instructions with its return, 43 for a medium block (tests/abi). */
 INLINE enum push block_push(void *p)
 {
     size_t index = range_index(p);
     if (UNLIKELY(index >= range_limit())) return PUSH_REFUSED;
     const struct desc *desc = range.table + index;
     uintptr_t own = thread.heap;
-    if (LIKELY(PEEK(desc->owner) == own)) return block_push_small(p, desc);
-    __asm__("" ::: "memory"); /* or the owner would be kept in a register, an instruction more on the road above */
-    if (LIKELY(PEEK(desc->owner) == own + OWNER_MEDIUM)) return block_push_medium(p, desc);
+    own -= PEEK(desc->owner);
+    if (LIKELY(own == 0)) return block_push_small(p, desc);
+    if (LIKELY(own == -(uintptr_t)OWNER_MEDIUM)) return block_push_medium(p, desc, true);
     return PUSH_REFUSED;
 }
 

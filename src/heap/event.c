@@ -14,15 +14,17 @@
  *
  * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached,
  * until it is current again. What its owner frees of it goes on the class's list, with the current span's, and malloc takes what was freed last of any
- * of them. Such blocks are out as far as their spans know, until those that nobody wants are sent home. */
+ * of them. Such blocks are out as far as their spans know, until those that nobody wants are sent home. Medium blocks go on such a list whichever
+ * their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c). */
 #include "../guard/crime.h"
 #include "large.h"
 #include "remote.h"
 
 SLOW bool block_is_far(const struct block *block)
 {
-    const struct desc *desc = range.table + range_index(block), *next = range.table + range_index(block_next(block));
-    return PEEK(desc->class) == PEEK(next->class) && desc_is_start(next, block_next(block));
+    const struct block *far = block_next(block); /* once: it may change under who only looks */
+    const struct desc *desc = range.table + range_index(block), *next = range.table + range_index(far);
+    return range_has(far) && PEEK(desc->class) == PEEK(next->class) && desc_is_start(next, far);
 }
 
 static bool is_small(const struct span *span) { return span_desc(span)->class < NSMALL; }
@@ -64,12 +66,20 @@ static uint64_t absorb_small(size_t size, struct pair *pair, char *first, uint64
     return weight;
 }
 
-/* A bit that is set already was freed by the owner, and by another thread. */
-static uint64_t absorb_medium(struct span *span, struct pair *pair, uint64_t bits)
+/* Those of a word that the owner has freed, too. */
+static uint64_t freed_twice(struct span *span, const struct pair *pair, uint64_t bits)
 {
     uint64_t twice = pair->bits & bits;
+    for (bits ^= twice; bits; bits &= bits - 1)
+        if (UNLIKELY(block_is_listed(span, (unsigned)bits_lowest(bits)))) twice |= bits & -bits;
+    return twice;
+}
+
+static uint64_t absorb_medium(struct span *span, struct pair *pair, uint64_t bits)
+{
+    uint64_t twice = freed_twice(span, pair, bits);
     if (UNLIKELY(twice)) remote_tell_twice(span, 0, twice);
-    bits &= ~pair->bits;
+    bits &= ~twice;
     pair_set_bits(pair, pair->bits | bits);
     return (unsigned)__builtin_popcountl(bits);
 }
@@ -186,14 +196,6 @@ static void make_available(struct heap *heap, struct span *span, uint64_t word)
     if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 
-/* A FULL medium span of which its owner has one block back, and knows of no other, stays so, in front of those in line: where most blocks are of one
- * size, nearly every malloc finds the one that was freed last. */
-static bool is_spare(struct span *span)
-{
-    uint64_t bits = span->pair.bits;
-    return !(bits & (bits - 1)) && span->capacity > 1 && !remote_has(remote_load(span));
-}
-
 /* So many blocks of a list of the class's go to their spans, which are attached. Those of the current span, of which there may be more than of others,
  * and what a fork has made another's, stay on its list. Returns how many went. */
 static unsigned send_home(struct heap *heap, unsigned class, struct block **list, unsigned most)
@@ -224,20 +226,26 @@ static bool review(struct heap *heap, unsigned class)
     return ngone != 0;
 }
 
-static SLOW void react(struct heap *heap, struct span *span, enum span_state state)
+/* What was due of the span has come. */
+static void move(struct heap *heap, struct span *span, enum span_state state)
 {
     struct pair *pair = span_desc(span)->pair;
-    unsigned class = span_desc(span)->class;
-    bool is_its_own = pair == &span->pair;
-    heap_enter(heap);
-    if (!is_its_own) pair->due = heap_due_while_current(heap, span);
+    if (pair != &span->pair) pair->due = heap_due_while_current(heap, span);
     else if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
     else if (state == SPAN_AVAILABLE) vacate_or_tell(span);
-    if (state == SPAN_CURRENT) heap_patrol_at_next(heap);
-    else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class))
-        heap->pairs[class].due = GOES_HOME / 2 * (uintptr_t)span_address(span);
-    heap_leave(heap);
-    heap_patrol_now_and_then(heap);
+}
+
+void heap_send_home(struct heap *heap, unsigned class)
+{
+    struct block *block;
+    while ((block = heap_pop_listed(&heap->pairs[class].head, "free()")) != NULL) {
+        const struct desc *desc = range.table + range_index(block);
+        struct span *span = span_of_start(desc->start);
+        uint64_t bit = (uint64_t)1 << desc_index(desc, block);
+        if (UNLIKELY(desc->pair->bits & bit)) remote_tell_twice(span, 0, bit);
+        else pair_set_bits(desc->pair, desc->pair->bits | bit);
+        if (bits_subtract(&desc->pair->due, 1)) move(heap, span, span_state(span));
+    }
 }
 
 SLOW void heap_event(void *block)
@@ -246,11 +254,15 @@ SLOW void heap_event(void *block)
     struct span *span = span_of_start(desc->start);
     struct heap *heap = heap_of_owner(desc->owner);
     enum span_state state = span_state(span);
-    if (state != SPAN_FULL || desc->class < NSMALL || !is_spare(span)) return react(heap, span, state);
+    unsigned class = desc->class;
+    bool is_its_own = desc->pair == &span->pair;
     heap_enter(heap);
-    span->pair.due = 0;
-    list_push_front(&heap->available[desc->class], &span->node);
+    move(heap, span, state);
+    if (state == SPAN_CURRENT) heap_patrol_at_next(heap);
+    else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class))
+        heap->pairs[class].due = GOES_HOME / 2 * (uintptr_t)span_address(span);
     heap_leave(heap);
+    heap_patrol_now_and_then(heap);
 }
 
 static void drain_available(struct span *span)
@@ -302,6 +314,7 @@ void heap_drain(struct heap *heap, bool sheds)
     large_give_kept(heap);
     remote_flush(heap, NPENDING);
     heap_collect_woken(heap);
+    for (unsigned class = NSMALL; class < NCLASSES; class ++) heap_send_home(heap, class);
     if (sheds) heap_shed(heap, true);
     for (uint32_t left = heap->attached; left; left &= left - 1) {
         unsigned class = (unsigned)bits_lowest(left);

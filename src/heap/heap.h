@@ -3,7 +3,7 @@
  * Each thread has a heap, a record that is recycled whole when the thread exits, and that is never unmapped and never
  * becomes anything else: a pointer to it is good for ever, after exit, after fork, for a stale owner.
  *
- *      thread.heap --> | pairs: {free list, countdown} of the current span, per small class       | owner only, hot
+ *      thread.heap --> | pairs: {free list, countdown} per class; {bits, countdown} of medium spans | owner only, hot
  *                      | current, available lists, pending remote frees                           | owner only
  *                      | woken spans                                                              | any thread pushes
  *                      | kept large blocks, but for one                                           | any thread puts and takes
@@ -20,9 +20,7 @@
  *      span_take -> CURRENT -> FULL -> AVAILABLE -> CURRENT ...        AVAILABLE -> span_give
  *                 carve      exhausted   some frees     list empty        all free
  *                                  \-> all blocks freed by other threads: the last of them gives it back
- *
- * One of medium blocks is FULL, in front of the list, as long as its owner has one of them back (event.c); and used up it goes to the end of the list
- * before it is FULL again (refill.c). */
+ * One of medium blocks that is used up goes to the end of the list before it is FULL again (refill.c). */
 #ifndef MSPACE_HEAP_H
 #define MSPACE_HEAP_H
 
@@ -32,12 +30,6 @@
 struct pending {
     uintptr_t key; /* the span's start | number of the word; 0 none */
     uint64_t bits;
-};
-
-/* Of a current medium span: where block 0 is, and how far apart they are. */
-struct place {
-    char *base;
-    size_t size;
 };
 
 enum {
@@ -57,7 +49,7 @@ INLINE unsigned heap_nyoung(unsigned class) { return class < NSMALL ? YOUNG : YO
 /* Two pages: the second is touched by those only that free what others have allocated. */
 struct heap {
     struct pair pairs[NCLASSES];
-    struct place places[NCLASSES - NSMALL]; /* of medium classes: heap_place() */
+    struct pair bits[NCLASSES - NSMALL]; /* of current medium spans: heap_pair() */
     struct span *current[NCLASSES];
     struct list available[NCLASSES];
     uint8_t nfirst[NCLASSES];    /* blocks of a class that were not found in its pair, the first few (refill.c) */
@@ -83,10 +75,10 @@ struct heap {
 
 _Static_assert(sizeof(struct heap) == 2 * PAGE, "a hundred idle threads are a hundred pages");
 
-/* Where a class's place is, given its pair; medium classes only. */
-INLINE struct place *heap_place(struct pair *pair)
+/* Where what is free of the class's current span is: small blocks are on the class's list itself. */
+INLINE struct pair *heap_pair(struct heap *heap, unsigned class)
 {
-    return (struct place *)(void *)((char *)pair + offsetof(struct heap, places) - NSMALL * sizeof(struct place));
+    return class < NSMALL ? &heap->pairs[class] : &heap->bits[class - NSMALL];
 }
 
 enum heap_state { HEAP_UNUSED, HEAP_OWNED, HEAP_POOLED, HEAP_SHARED, HEAP_LOST };
@@ -145,7 +137,7 @@ INLINE uint64_t heap_unit(const struct span *span)
 
 /* What is due of a span that is let go; and of a current one, where it means that once in so many frees something else is done: 0.1 % of a free
  * (without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6). If others are attached, in so many bytes, and blocks at least (event.c). */
-enum { PATROL_EVERY = 1024, LISTED = 64 << 10, LISTED_LEAST = 64 };
+enum { ROOM = 64 << 10 /* bytes that a list of medium blocks holds at most */, PATROL_EVERY = 1024, LISTED = 64 << 10, LISTED_LEAST = 64 };
 INLINE uint64_t heap_due_at_wake(const struct span *span) { return span_wake(span) * heap_unit(span) - 1; }
 INLINE uint64_t heap_due_while_current(const struct heap *heap, const struct span *span)
 {
@@ -212,6 +204,9 @@ void heap_shed(struct heap *heap, bool all);
 uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word);
 void heap_take_in(struct span *span);
 void heap_draw_net(struct heap *heap, unsigned class);
+
+/* All blocks of a medium class's list go to their spans. Owner only. */
+void heap_send_home(struct heap *heap, unsigned class);
 
 /* What `due` of an available span is before any of its blocks has come back. */
 uint64_t heap_due(const struct span *span);

@@ -1,8 +1,7 @@
 /* refill.c - the ladder: where a heap finds blocks of a class when its pair is empty; the way back is in event.c.
  *
- *      malloc ---- block_pop ---- the pair of the current span                         (block.h, the fast path)
+ *      malloc ---- block_pop ---- the list of the class                                 (block.h, the fast path)
  *      heap_refill
- *        spare     of medium blocks, the one free block of a full span
  *        young     from the shared heap, the first blocks of a class: 100 idle threads do not cost a page a class each
  *        borrowed  the next blocks of a class, from that of the next power of two
  *        remote    what other threads have freed into the current span
@@ -63,7 +62,7 @@ static bool carve(struct heap *heap, struct span *span, bool *is_zero)
     unsigned n = batch(span);
     if (done && UNLIKELY(!limit_charge((size_t)n * desc->size, false))) /* fresh() has charged the first */
         return __atomic_store_n(&span->capacity, done, __ATOMIC_RELAXED), false;
-    struct pair *pair = &heap->pairs[desc->class];
+    struct pair *pair = heap_pair(heap, desc->class);
     char *from = span_blocks(span) + (size_t)done * desc->size;
     if (desc->class < NSMALL && UNLIKELY(options.mode == MODE_HARDENED)) /* blocks begin as free leaves them */
         for (unsigned k = 0; k < n; k++) fill_free(from + (size_t)k * desc->size, desc->size);
@@ -89,8 +88,7 @@ INLINE void turn(struct heap *heap, struct span *span, struct pair *pair, uint64
 /* The span's pair becomes the heap's, and frees go there from now on. */
 static void make_current(struct heap *heap, struct span *span, unsigned class)
 {
-    struct pair *pair = &heap->pairs[class];
-    if (class >= NSMALL) *heap_place(pair) = (struct place){span_blocks(span), class_table[class].size};
+    struct pair *pair = heap_pair(heap, class);
     heap->current[class] = span;
     turn(heap, span, pair, span->pair.bits, heap_due_while_current(heap, span));
     if (class < NSMALL) span->pair.head = NULL; /* from now on what waits is there (review() in event.c) */
@@ -101,7 +99,7 @@ static void make_current(struct heap *heap, struct span *span, unsigned class)
  * come to its end before the span is let go. */
 static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
 {
-    struct pair *pair = &heap->pairs[class];
+    struct pair *pair = heap_pair(heap, class);
     unsigned nwords = remote_nwords(span);
     if (class < NSMALL && !pair->head) pair->head = span->pair.head, span->pair.head = NULL; /* first of all what waits */
     while (!pair->bits) {
@@ -115,7 +113,7 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
 /* No longer: what is left in the heap's pair becomes the span's. */
 static void set_aside(struct heap *heap, struct span *span, unsigned class, uint64_t due)
 {
-    struct pair *pair = &heap->pairs[class];
+    struct pair *pair = heap_pair(heap, class);
     uint64_t bits = pair->bits;
     pair_set_bits(pair, 0);
     turn(heap, span, &span->pair, bits, due);
@@ -170,9 +168,10 @@ static struct span *pick_available(struct heap *heap, unsigned class)
 static struct span *take_over(struct heap *from, struct heap *heap, unsigned class, bool also_current)
 {
     heap_collect_woken(from);
+    if (class >= NSMALL) heap_send_home(from, class);
     struct span *span = pick_available(from, class);
     if (!span && also_current && (span = from->current[class])) set_aside(from, span, class, DUE_PARKED);
-    if (span) span_hand_over(span, heap_owner(heap, class));
+    if (span) span_hand_over(span, heap_owner(heap, class), &heap->pairs[class]);
     return span;
 }
 
@@ -201,8 +200,9 @@ static struct span *claim(struct heap *heap, unsigned class)
 void heap_shed(struct heap *heap, bool all)
 {
     for (unsigned class = NSMALL; class < NCLASSES; class ++) {
+        heap_send_home(heap, class);
         struct span *span = heap->current[class];
-        uint64_t bits = heap->pairs[class].bits;
+        uint64_t bits = heap_pair(heap, class)->bits;
         if (!bits || bits != ~(uint64_t)0 >> (64 - span_desc(span)->carved)) continue;
         if (!all && span_desc(span)->carved < span->capacity / 2) continue;
         line_up(heap, span, class, DUE_PARKED);
@@ -223,7 +223,8 @@ static struct span *fresh(struct heap *heap, unsigned class)
     remote_begin(span, class_table[class].capacity);
     span->swept = UINT8_MAX, span->seen = 0;
     pair_set(&span->pair, 0, DUE_PARKED);
-    span_describe(span, class, heap_owner(heap, class), &span->pair);
+    span_describe(span, class, &span->pair);
+    span_hand_over(span, heap_owner(heap, class), &heap->pairs[class]);
     if (LIKELY(limit_charge((size_t)batch(span) * class_table[class].size, false))) return span;
     return heap_give(span), NULL;
 }
@@ -266,10 +267,9 @@ SLOW void *heap_pop_listed(struct block **list, const char *entry)
 
 static void *pop(struct heap *heap, unsigned class, bool *is_zero)
 {
-    struct pair *pair = &heap->pairs[class];
     void *block;
-    if (class >= NSMALL) return pair->bits || fill(heap, class, is_zero) ? block_pop_medium(pair) : NULL;
-    while (!(block = heap_pop_listed(&pair->head, "malloc()")) && fill(heap, class, is_zero)) continue;
+    do block = heap_pop_listed(&heap->pairs[class].head, "malloc()");
+    while (!block && !(class >= NSMALL && (block = block_pop_bits(heap, class)) != NULL) && fill(heap, class, is_zero));
     return block;
 }
 
@@ -285,9 +285,8 @@ void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
 {
     uint8_t *nfirst = &heap->nfirst[class];
     unsigned nyoung = heap_nyoung(class);
-    void *block = class < NSMALL ? NULL : block_pop_spare(heap, class);
-    if (block) return block;
-    if (UNLIKELY(*nfirst < nyoung + BORROWED) && !heap->pairs[class].bits)
+    void *block = NULL;
+    if (UNLIKELY(*nfirst < nyoung + BORROWED) && !heap->pairs[class].head && !heap_pair(heap, class)->bits)
         block = (*nfirst)++ < nyoung ? heap_refill_shared(max_size(class, ON_A_LINE), is_zero) : pop(heap, lender(class), is_zero);
     return block ? block : pop(heap, class, is_zero);
 }

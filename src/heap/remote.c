@@ -117,14 +117,14 @@ static COLD bool is_surely_free(struct span *span, unsigned k)
     struct heap *owner = heap_of_span(span);
     uint32_t turns = atomic_load_explicit(&owner->nturns, memory_order_acquire);
     struct pair *pair = pair_of(span);
-    bool is_its = pair == &span->pair || pair == &owner->pairs[span_desc(span)->class], is_free = is_set(pair, k);
+    bool is_its = pair == &span->pair || pair == heap_pair(owner, span_desc(span)->class), is_free = is_set(pair, k);
     bool is_steady = turns % 2 == 0 && atomic_load_explicit(&owner->nturns, memory_order_acquire) == turns;
     return is_free && is_its && is_steady && heap_of_span(span) == owner;
 }
 
 bool remote_is_free_at_owner(struct span *span, unsigned k)
 {
-    return UNLIKELY(is_set(pair_of(span), k)) && is_surely_free(span, k);
+    return (UNLIKELY(is_set(pair_of(span), k)) && is_surely_free(span, k)) || block_is_listed(span, k);
 }
 
 COLD void remote_tell_twice(const struct span *span, unsigned word, uint64_t twice)

@@ -199,6 +199,7 @@ static void repair_shared(void)
     struct heap *shared = &heaps_static[SHARED];
     lose(shared);
     __builtin_memset(shared->pairs, 0, sizeof shared->pairs);
+    __builtin_memset(shared->bits, 0, sizeof shared->bits);
     __builtin_memset(shared->current, 0, sizeof shared->current);
     atomic_store_explicit(&shared->nturns, 0, memory_order_relaxed);
     heaps_have_vanished = true;

@@ -15,6 +15,21 @@
  * is as long as anybody waits. */
 static const uint64_t REST = (uint64_t)1 << 34, TURN = (uint64_t)1 << 20;
 
+/* At a quarter of the lists of medium blocks: one that begins where it did at the last look goes home, or a block might keep a span of which all else
+ * is free; and it holds no more until somebody asks for one. */
+static void look_at_lists(struct heap *heap, unsigned nth)
+{
+    enum { QUARTER = (NCLASSES - NSMALL) / 4 + 1 };
+    heap_enter(heap);
+    for (unsigned k = nth * QUARTER; k < (nth + 1) * QUARTER; k++) {
+        unsigned class = NSMALL + k % (NCLASSES - NSMALL);
+        struct pair *list = &heap->pairs[class];
+        if (list->head && list->seen == (uint32_t)(uintptr_t)list->head) heap_send_home(heap, class), list->room = 0;
+        list->seen = (uint32_t)(uintptr_t)list->head;
+    }
+    heap_leave(heap);
+}
+
 static size_t discard(const struct span *span, uint64_t bits)
 {
     size_t size = span_desc(span)->size, nbytes = 0, blocks = (uintptr_t)span_blocks(span);
@@ -75,6 +90,7 @@ void heap_patrol(struct heap *heap)
 {
     uint64_t start = bits_ticks(), now = start;
     size_t at = heap->patrol_at;
+    look_at_lists(heap, heap->nslow / PATROL_ROADS);
     purge_if_due();
     if (heap->patrol_due - start < REST) return;
     for (; at < range_limit() && now - start < TURN; now = bits_ticks()) {

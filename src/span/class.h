@@ -40,7 +40,7 @@ struct class
     uint8_t nslices;     /* slices of a span */
 };
 
-extern const struct class class_table[NCLASSES];
+extern const struct class class_table[NCLASSES] HIDDEN;
 
 /* Class of a request of n granules (0 to 2048), doubled: the fast paths index 16-byte pairs with a scale of 8. */
 extern const uint8_t class_of_granules_x2[MEDIUM_MAX / GRANULE + 1] HIDDEN;

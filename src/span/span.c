@@ -254,7 +254,7 @@ void span_blank(struct span *span)
     }
 }
 
-void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pair *pair)
+void span_describe(struct span *span, unsigned class, struct pair *pair)
 {
     uintptr_t start = (uintptr_t)span_address(span) + class_offset(class, span_index(span));
     desc_for_each (desc, span) {
@@ -264,7 +264,6 @@ void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pa
         __atomic_store_n(&desc->size, class_table[class].size, __ATOMIC_RELAXED);
         desc->class = (uint8_t) class;
         __atomic_store_n(&desc->carved, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&desc->owner, owner, __ATOMIC_RELEASE);
     }
 }
 
@@ -277,9 +276,12 @@ void span_carve(struct span *span, uint32_t carved)
     }
 }
 
-void span_hand_over(struct span *span, uintptr_t owner)
+void span_hand_over(struct span *span, uintptr_t owner, struct pair *list)
 {
-    desc_for_each (desc, span) __atomic_store_n(&desc->owner, owner, __ATOMIC_RELEASE);
+    desc_for_each (desc, span) {
+        __atomic_store_n(&desc->list, list, __ATOMIC_RELEASE);
+        __atomic_store_n(&desc->owner, owner, __ATOMIC_RELEASE);
+    }
 }
 
 void span_repoint(struct span *span, struct pair *pair)

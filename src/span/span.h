@@ -50,9 +50,10 @@ enum span_state {
     SPAN_LOST,
 };
 
-/* A free small block holds this in its first 8 bytes: address ^ next ^ secret (block.h). */
+/* A free block on a list holds this in its first bytes: address ^ next ^ secret (block.h); and a medium one how much more the list may hold. */
 struct block {
     uintptr_t link;
+    int32_t room;
 };
 
 /* Where frees go: the free blocks, and what is due until the next event of the span. Each free takes its weight off `due`
@@ -63,7 +64,13 @@ struct pair {
         struct block *head; /* small: a list */
         uint64_t bits;      /* medium: bit k set, block k is free */
     };
-    uint64_t due;
+    union {
+        uint64_t due;
+        struct {
+            int32_t room;  /* of a list of medium blocks: bytes that it may hold, none as long as nobody asks for them (event.c) */
+            uint32_t seen; /* where it began at the last look (trim.c) */
+        };
+    };
 };
 
 /* Other threads may look at a medium pair's bits (remote.h). */
@@ -87,6 +94,7 @@ struct desc {
     uint32_t carved; /* PEEK. their number */
     uint32_t size;   /* PEEK. bytes of a block */
     uint8_t class;
+    struct pair *list; /* PEEK. medium: where its owner's blocks of the class go first (event.c) */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct span {
@@ -240,9 +248,9 @@ void span_cut(struct span *span, size_t nslices);
 INLINE void span_add_total(size_t *total, size_t nslices) { __atomic_store_n(total, *total + nslices, __ATOMIC_RELAXED); }
 
 /* Hands a span of blocks to a heap: fills its descs, one for each slice, carved last. Owner only. */
-void span_describe(struct span *span, unsigned class, uintptr_t owner, struct pair *pair);
+void span_describe(struct span *span, unsigned class, struct pair *pair);
 void span_carve(struct span *span, uint32_t carved);
-void span_hand_over(struct span *span, uintptr_t owner);
+void span_hand_over(struct span *span, uintptr_t owner, struct pair *list);
 void span_repoint(struct span *span, struct pair *pair);
 
 /* Blanks the descs of a span that is about to be given back, so that no fast path believes them. */

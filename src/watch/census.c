@@ -29,7 +29,7 @@ static unsigned mark_list(struct census *census, struct block *const *list)
 {
     unsigned marked = 0, left = LIST_MAX;
     for (const struct block *block = PEEK(*list); block && range_has(block) && left--; block = block_next(block)) {
-        bool is_its = offset_of(census, block) < SLICE_SIZE;
+        bool is_its = (uintptr_t)block - (uintptr_t)span_address(census->span) < census->class->nslices * SLICE_SIZE;
         marked += is_its;
         if ((!is_its || mark(census, block)) && block_is_sound(block)) continue;
         census->nbroken++;
@@ -75,7 +75,9 @@ static void count_small(struct census *census)
 
 static void count_medium(struct census *census, const struct pair *pair)
 {
+    const struct heap *heap = heap_of_span(census->span);
     census->weight = census->nlocal = mark_word(census, 0, __atomic_load_n(&pair->bits, __ATOMIC_RELAXED));
+    if (heap && PEEK(heap->state) != HEAP_LOST) census->nlisted = mark_list(census, &heap->pairs[census->index].head);
 }
 
 void census_count(struct census *census, const struct span *span)

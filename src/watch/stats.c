@@ -25,7 +25,7 @@ static size_t count_free(struct span *span, unsigned class, bool is_current)
 {
     const struct heap *heap = heap_of_span(span);
     bool has_bits = is_current && heap && class >= NSMALL;
-    size_t n = has_bits ? (size_t)__builtin_popcountl(__atomic_load_n(&heap->pairs[class].bits, __ATOMIC_RELAXED)) : 0;
+    size_t n = has_bits ? (size_t)__builtin_popcountl(__atomic_load_n(&heap->bits[class - NSMALL].bits, __ATOMIC_RELAXED)) : 0;
     return is_current || remote_has(remote_load(span)) ? n + count_remote(span, class) : n;
 }
 
@@ -75,8 +75,8 @@ static void add_span(struct watch_totals *totals, struct span *span, uint64_t wo
 /* Blocks that wait in a heap: out of their spans, and in nobody's hands. On its lists, */
 static void add_listed(struct watch_totals *waiting, const struct heap *heap)
 {
-    for (unsigned class = 0; class < NSMALL; class ++) {
-        const struct span *current = PEEK(heap->current[class]);
+    for (unsigned class = 0; class < NCLASSES; class ++) {
+        const struct span *current = class < NSMALL ? PEEK(heap->current[class]) : NULL;
         size_t n = length(&heap->pairs[class].head) + (current ? length(&current->pair.head) : 0);
         add_blocks(waiting, n, class_table[class].size);
     }

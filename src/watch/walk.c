@@ -108,22 +108,18 @@ static const char *law_broken(const struct census *census)
     struct heap *heap = heap_of_owner(PEEK(desc->owner));
     unsigned class = desc->class, nfree = census->nlocal + census->nlisted + census->nremote + census->npending;
     if (!heap) return "a span of blocks has an owner";
-    if (desc->pair != &span->pair && desc->pair != &heap->pairs[class]) return "frees go to the span's own pair, or to its class's";
+    if (desc->pair != &span->pair && desc->pair != heap_pair(heap, class)) return "frees go to the span's own pair, or to its class's";
     if (census->nbroken) return "free blocks are listed once, in their place, as free left them";
     if (nfree + census->nuncarved > span->capacity) return "live + free + remote + pending + never carved == capacity";
     switch (span_state(span)) {
     case SPAN_CURRENT:
-        if (heap->current[class] != span || desc->pair != &heap->pairs[class]) return "a current span is its heap's";
-        if (class < NSMALL || heap_place(&heap->pairs[class])->base == census->blocks) return NULL;
-        return "a current medium span's place is known";
+        return heap->current[class] == span && desc->pair == heap_pair(heap, class) ? NULL : "a current span is its heap's";
     case SPAN_AVAILABLE:
         if (!is_on(&heap->available[class], &span->node)) return "an available span is on its heap's list";
         if (census->nuncarved) return "an available span is carved whole";
         return is_due_right(span, census) ? NULL : "what is due of an available span are the blocks that are out";
     case SPAN_FULL:
-        if (!(remote_load(range.records + span_index(span)) & REMOTE_FULL)) return "a full span has been let go";
-        if (class < NSMALL || heaps_have_vanished || is_on(&heap->available[class], &span->node) == (census->nlocal == 1)) return NULL;
-        return "a full medium span is in line when its owner has a block of it back";
+        return remote_load(range.records + span_index(span)) & REMOTE_FULL ? NULL : "a full span has been let go";
     default: return NULL;
     }
 }

@@ -18,7 +18,7 @@ esac
 cd "$root"
 
 order=$(sed -n 's/^[^a-z]*layers:[^a-z]*\([a-z ]*[a-z]\).*/\1/p' src/README.md 2>/dev/null | head -n 1)
-order=${order:-base os span guard heap watch api preload}
+order=${order:-base os span guard heap watch api public preload}
 status=0
 
 # Every folder has its place, so that none escapes.

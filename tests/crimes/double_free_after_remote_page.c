@@ -1,4 +1,4 @@
-/* Another thread frees a block of a page, then its owner does: the first free of a full span takes in what others have freed. */
+/* Another thread frees a block of a page, then its owner does: told when it takes in what others have freed. */
 #include "crime.h"
 
 static void *work(void *p)

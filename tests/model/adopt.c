@@ -259,6 +259,7 @@ static const struct scene SCENES[] = {
     {SCENE(heaps_are_made_at_once), .set_up = set_up_few, .run = {begin, NULL, begin}, .check = heaps_are_distinct},
     {SCENE(young_heaps_share), .set_up = set_up_heaps, .run = {take_and_drop, take_and_drop}, .check = check},
     {SCENE(a_shared_span_is_claimed_while_others_use_it), .set_up = set_up_shared, .run = {take_and_drop, drop_0, take_and_drop}, .check = check},
+    {SCENE(a_shared_span_is_claimed_by_one_of_two), .set_up = set_up_shared, .run = {take_and_drop, NULL, take_and_drop}, .check = check},
     {SCENE(large_blocks_come_and_go), .set_up = set_up_heaps, .run = {take_and_drop_large, take_and_drop_large}, .check = check},
     {SCENE(what_is_kept_is_wanted_by_all), .set_up = set_up_kept, .run = {take_and_drop_large, large_give_all_kept, large_give_all_kept}, .check = check_kept},
     {SCENE(what_others_free_is_kept_for_its_home), .set_up = set_up_home, .run = {drop_and_take_large, drop_large_1, drop_large_2}, .check = check_home},

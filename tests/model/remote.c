@@ -51,11 +51,22 @@ static void set_up_nearly_ripe(void)
     as(1, drop_2_to_8);
 }
 
+/* What its owner has freed goes from the list to its span. */
+static void go_home(void)
+{
+    heap_enter(heap_own());
+    heap_send_home(heap_own(), class_of(SIZE));
+    heap_leave(heap_own());
+}
+
 static void set_up_nearly_empty(void)
 {
     set_up_full();
     as(0, drop_2_to_8);
+    as(0, go_home);
 }
+
+static void drop_0_and_go_home(void) { drop_0(), go_home(); }
 
 /* The owner allocates from it, and it has one free block. */
 static void drop_2(void) { drop(held[2]); }
@@ -63,6 +74,7 @@ static void set_up_current(void)
 {
     set_up_exhausted();
     as(0, drop_2);
+    as(0, go_home);
 }
 
 /* Who takes one will have it of the owner's span, once that is given back. */
@@ -98,10 +110,10 @@ static void check_gone(void)
     check();
 }
 
-static void drop_1_to_8(void) { drop_held(1, CAPACITY); }
+static void drop_1_to_8(void) { drop_held(1, CAPACITY), go_home(); }
 static void drop_0_and_1(void) { drop_0(), drop_1(); }
 static void drop_1_and_take(void) { drop(held[1]), take_and_drop(); }
-static void drop_2_take_and_drop(void) { drop(held[2]), take_and_drop(); } /* one that is spare */
+static void drop_2_take_and_drop(void) { drop(held[2]), go_home(), take_and_drop(); }
 static void drop_two_take_and_drop(void) { drop(held[3]), drop_2_take_and_drop(); }
 static void take_two(void)
 {
@@ -109,6 +121,8 @@ static void take_two(void)
     drop(one);
     drop(two);
 }
+
+static void drop_two_and_take_them(void) { drop(held[3]), drop(held[2]), take_two(); } /* off the list */
 
 /* --- a count that is too high: the owner takes a block that its pusher has not announced --- */
 
@@ -219,6 +233,14 @@ static void check_told(void)
     none_is_kept();
 }
 
+/* The owner looks at what others have freed before it allocates. */
+static void check_told_if_free_still(void)
+{
+    as(1, drain);
+    as(0, drain);
+    check_told();
+}
+
 static void set_up_large(void)
 {
     have_heaps();
@@ -249,11 +271,12 @@ static const struct scene SCENES[] = {
     {SCENE(two_spans_are_woken_at_once), .set_up = set_up_two_full, .run = {NULL, drop_0, drop_9}, .check = check},
     {SCENE(the_last_two_frees_give_a_span_back), .set_up = set_up_nearly_ripe, .run = {NULL, drop_0, drop_1}, .check = check_gone},
     {SCENE(the_last_two_frees_and_the_owner), .is_big = true, .set_up = set_up_nearly_ripe, .run = {take_and_drop, drop_0, drop_1}, .check = check},
-    {SCENE(the_last_frees_by_owner_and_another), .set_up = set_up_nearly_empty, .run = {drop_0, drop_1}, .check = check},
+    {SCENE(the_last_frees_by_owner_and_another), .set_up = set_up_nearly_empty, .run = {drop_0_and_go_home, drop_1}, .check = check},
     {SCENE(the_last_frees_by_two_others), .set_up = set_up_nearly_empty, .run = {take_and_drop, drop_0, drop_1}, .check = check},
     {SCENE(two_free_and_the_owner_allocates), .is_big = true, .set_up = set_up_exhausted, .run = {take_two, drop_0, drop_1}, .check = check},
-    {SCENE(the_last_frees_by_owner_and_another_of_a_full_span), .set_up = set_up_nearly_ripe, .run = {drop_0, drop_1}, .check = check},
-    {SCENE(two_free_and_the_owner_has_one_spare), .set_up = set_up_full, .run = {drop_2_take_and_drop, drop_0, drop_1}, .check = check},
+    {SCENE(the_last_frees_by_owner_and_another_of_a_full_span), .set_up = set_up_nearly_ripe, .run = {drop_0_and_go_home, drop_1}, .check = check},
+    {SCENE(two_free_and_the_owner_frees_one), .set_up = set_up_full, .run = {drop_2_take_and_drop, drop_0, drop_1}, .check = check},
+    {SCENE(two_free_and_the_owner_has_its_list), .set_up = set_up_full, .run = {drop_two_and_take_them, drop_0, drop_1}, .check = check},
     {SCENE(two_free_and_the_owner_does_both), .set_up = set_up_full, .run = {drop_two_take_and_drop, drop_0, drop_1}, .check = check},
     {SCENE(a_pusher_of_an_earlier_life), .set_up = set_up_next_life, .run = {drop_2_take_and_drop, drop_0, drop_1_and_take}, .check = check},
     {SCENE(a_count_that_is_too_high), .is_big = true, .set_up = set_up_pages, .run = {take_three_and_give, drain, drop_given_and_drain}, .check = check_pages},
@@ -262,7 +285,7 @@ static const struct scene SCENES[] = {
     {SCENE(what_was_gathered_wakes_a_span), .set_up = set_up_small, .run = {take_and_drop_small, drain}, .check = check},
     {SCENE(what_was_gathered_gives_a_span_back), .set_up = set_up_small_ripe, .run = {take_and_drop_small, drain}, .check = check},
     {SCENE(a_double_free_by_two_others_is_told), .set_up = set_up_exhausted, .run = {drop_2, drop_0, drop_0_again}, .check = check_told},
-    {SCENE(a_double_free_by_owner_and_another_is_told), .set_up = set_up_full, .run = {drop_0, drop_0_again}, .check = check_told},
+    {SCENE(a_double_free_by_owner_and_another_is_told), .set_up = set_up_full, .run = {drop_0, drop_0_again}, .check = check_told_if_free_still},
     {SCENE(a_large_block_freed_twice_at_once_is_told), .set_up = set_up_large, .run = {drop_0, drop_0_again}, .check = check_large},
     {SCENE(large_blocks_are_freed_and_taken), .is_big = true, .set_up = set_up_large, .run = {take_and_drop_large, drop_0, drop_1}, .check = check_large_twice},
     {.promise = NULL},

@@ -11,6 +11,7 @@ static void spans_go_back_when_all_is_free(void)
 {
     alloc_malloc(1);
     for (int i = 0; i < NSIZES; i++) {
+        heap_drain(heap_own(), true);
         size_t n = many(SIZES[i]), before = live_nbytes(), span = class_table[class_of(SIZES[i])].nslices * SLICE_SIZE;
         fill(n, SIZES[i]);
         require(live_nbytes() >= before + 19 * span, "20 spans of blocks of %zu\n", SIZES[i]);
@@ -76,39 +77,82 @@ static enum span_state state_at(uintptr_t start) { return span_state(span_of_sta
 
 static bool is_next_from(uintptr_t start, size_t size) { return start_of(alloc_malloc(size)) == start; }
 
+static size_t nlive_now(void)
+{
+    struct watch_totals totals;
+    watch_count(&totals);
+    return totals.nlive;
+}
+
 /* Two spans with two free blocks each. The first, used up, waits behind the second, and has not been full if a block of it is freed
- * meanwhile; then it has none when it is its turn. */
+ * meanwhile; then it has none when it is its turn. What is sent home goes in the order in which malloc would have it. */
 static void medium_span_used_up_waits_in_line_for_a_free(void)
 {
     enum { SIZE = 4096 };
     size_t capacity = class_table[class_of(SIZE)].capacity, n = 4 * capacity;
     fill(n, SIZE);
     uintptr_t one = start_of(blocks[0]), other = start_of(blocks[capacity]);
-    free_from(one, n, 2);
     free_from(other, n, 2);
+    free_from(one, n, 2);
+    heap_send_home(heap_own(), class_of(SIZE));
     require(is_next_from(one, SIZE) && is_next_from(one, SIZE) && is_next_from(other, SIZE), "not in the order of their frees\n");
     require(state_at(one) == SPAN_AVAILABLE, "one does not wait behind the other\n");
     free_from(one, n, 1);
+    heap_send_home(heap_own(), class_of(SIZE));
     require(is_next_from(other, SIZE) && is_next_from(one, SIZE), "the block that has been freed meanwhile is not found\n");
     require(!is_next_from(one, SIZE) && state_at(one) == SPAN_FULL && state_at(other) == SPAN_FULL, "those without are not let go\n");
     sound();
 }
 
-/* One block of each of several full spans, which stay full; the second makes a span available, as all do that others free, too. */
-static void only_free_block_of_a_medium_span_is_the_next(void)
+/* Of whichever spans, which stay full; and are as free as any others. */
+static void medium_blocks_are_taken_as_they_were_freed_last(void)
+{
+    enum { SIZE = 4096, NLISTED = 5 };
+    size_t capacity = class_table[class_of(SIZE)].capacity, nlive;
+    fill((NLISTED + 1) * capacity, SIZE);
+    nlive = nlive_now();
+    for (size_t k = 0; k < NLISTED; k++) {
+        void *block = blocks[k * capacity];
+        alloc_free(block), sound();
+        require(nlive_now() == nlive - k - 1 && alloc_is_free(range.table + range_index(block), block), "block %zu is not free\n", k);
+    }
+    for (size_t k = NLISTED; k--;) {
+        require(state_at(start_of(blocks[k * capacity])) == SPAN_FULL, "span %zu has left what it was\n", k);
+        require(alloc_malloc(SIZE) == blocks[k * capacity], "span %zu: not what was freed last\n", k);
+    }
+    require(nlive_now() == nlive, "%zu blocks are live, of %zu\n", nlive_now(), nlive);
+}
+
+/* No more than it has room for; and what nobody wants goes home after two looks, and nothing comes in its place until somebody does. */
+static void list_of_medium_blocks_is_short_and_not_for_ever(void)
+{
+    enum { SIZE = 4096, NLOOKS = 2 * 4 };
+    unsigned class = class_of(SIZE);
+    size_t capacity = class_table[class].capacity, most = (64 << 10) / class_table[class].size, nspans = 4;
+    fill(nspans * capacity, SIZE);
+    alloc_free(alloc_malloc(SIZE)); /* it asked for one */
+    size_t before = spans.totals.live;
+    for (size_t i = 0; i < nspans * capacity; i++) alloc_free(blocks[i]);
+    struct heap *heap = heap_own();
+    size_t n = 0;
+    for (const struct block *block = heap->pairs[class].head; block; block = block_next(block)) n++;
+    require(n <= most && n > most / 2, "%zu blocks wait, of %zu at most\n", n, most);
+    require(spans.totals.live <= before - (nspans - 3), "%zu slices stay of %zu\n", spans.totals.live, before);
+    for (int i = 0; i < NLOOKS; i++) heap->nslow += PATROL_ROADS, heap_patrol(heap);
+    require(!heap->pairs[class].head && range.table[range_index(blocks[0])].owner == OWNER_NONE, "what nobody wants stays\n");
+    sound();
+}
+
+/* All blocks of a span, its own and others' frees mixed. */
+static void medium_span_of_which_owner_and_others_free_goes_back(void)
 {
     enum { SIZE = 4096 };
-    size_t capacity = class_table[class_of(SIZE)].capacity, n = 6 * capacity;
-    fill(n, SIZE);
-    for (size_t k = 0; k < 5; k++) alloc_free(blocks[k * capacity]), sound();
-    for (size_t k = 5; k--;) require(alloc_malloc(SIZE) == blocks[k * capacity], "span %zu: not what was freed last\n", k);
-    require(alloc_malloc(SIZE) != blocks[0] && state_at(start_of(blocks[0])) == SPAN_FULL, "a span is full again\n");
-    alloc_free(blocks[0]), alloc_free(blocks[1]);
-    require(state_at(start_of(blocks[0])) == SPAN_AVAILABLE, "two blocks are free, and the span is full\n");
-    alloc_free(blocks[2 * capacity]);
-    in_thread(free_some, &(struct range_of_blocks){3 * capacity, 1, 2 * capacity + 1});
+    size_t capacity = class_table[class_of(SIZE)].capacity;
+    fill(3 * capacity, SIZE);
+    alloc_free(blocks[capacity]);
+    in_thread(free_some, &(struct range_of_blocks){2 * capacity, 1, capacity + 1});
     heap_drain(heap_own(), false);
-    require(range.table[range_index(blocks[2 * capacity])].owner == OWNER_NONE, "all is free, and the span is kept\n");
+    require(range.table[range_index(blocks[capacity])].owner == OWNER_NONE, "all is free, and the span is kept\n");
     sound();
 }
 
@@ -124,13 +168,6 @@ static bool is_used_up(const struct heap *heap, unsigned class)
 {
     const struct span *span = heap->current[class];
     return heap->nfirst[class] >= heap_nyoung(class) + BORROWED && span && !heap->pairs[class].head && span_desc(span)->carved == span->capacity;
-}
-
-static size_t nlive_now(void)
-{
-    struct watch_totals totals;
-    watch_count(&totals);
-    return totals.nlive;
 }
 
 /* Attaches so many spans; blocks[k * capacity] is in the k-th. */
@@ -244,6 +281,7 @@ static void spans_go_back_when_other_threads_free(void)
 {
     alloc_malloc(1);
     for (int i = 0; i < NSIZES; i++) {
+        heap_drain(heap_own(), true);
         size_t n = many(SIZES[i]), before = live_nbytes(), span = class_table[class_of(SIZES[i])].nslices * SLICE_SIZE;
         fill(n, SIZES[i]);
         in_thread(free_some, &(struct range_of_blocks){n, 1, 0});
@@ -465,7 +503,8 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_all_classes_leaves_few_spans_behind),
           PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone), PROMISE(medium_span_used_up_waits_in_line_for_a_free),
-          PROMISE(only_free_block_of_a_medium_span_is_the_next), PROMISE(blocks_of_attached_spans_are_taken_as_they_were_freed_last),
+          PROMISE(medium_blocks_are_taken_as_they_were_freed_last), PROMISE(list_of_medium_blocks_is_short_and_not_for_ever),
+          PROMISE(medium_span_of_which_owner_and_others_free_goes_back), PROMISE(blocks_of_attached_spans_are_taken_as_they_were_freed_last),
           PROMISE(attached_spans_take_in_what_others_free), PROMISE(attached_spans_of_which_a_little_is_freed_in_turn_go_back),
           PROMISE(blocks_that_nobody_wants_go_back_to_attached_spans),
           PROMISE(medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most),

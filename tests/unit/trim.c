@@ -234,6 +234,7 @@ static void stir(size_t asked, uint64_t *random)
         alloc_free(block[i]);
         is_live[i] = false;
     }
+    heap_send_home(heap_own(), class_of(asked));
     nidle = count_idle(&nresident);
     patrol();
     count_idle(&nresident);

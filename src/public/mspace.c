@@ -2,8 +2,8 @@
 #include "../../include/mspace.h"
 #include "../heap/remote.h"
 #include "../watch/watch.h"
-#include "alloc.h"
-#include "life.h"
+#include "../api/alloc.h"
+#include "../api/life.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -18,7 +18,8 @@ static bool release_medium(void *p)
     if (UNLIKELY(!range_has(p))) return false;
     const struct desc *desc = range.table + range_index(p);
     if (PEEK(desc->owner) != thread.heap + OWNER_MEDIUM || remote_has(remote_load(span_of_start(desc->start)))) return false;
-    enum push pushed = block_push_medium(p, desc);
+    if (desc->list->head && (!desc_is_start(desc, p) || block_leads_within(p, 2 * GIB))) return false; /* it may be there */
+    enum push pushed = block_push_medium(p, desc, false);
     if (UNLIKELY(pushed == PUSH_EVENT)) alloc_event(p);
     return pushed != PUSH_REFUSED;
 }
