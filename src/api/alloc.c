@@ -104,12 +104,11 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
-/* Whether a block of the caller's is on a list: of its class, and of small ones of its span, or what waits behind (event.c). */
+/* Whether a small block of the caller's is on a list: of its span, of its class, or what waits behind that (event.c). */
 static bool is_listed(const struct heap *own, const struct desc *desc, const struct block *block)
 {
     const struct span *span = span_of_start(desc->start), *current = own->current[desc->class];
-    if (block_is_on(own->pairs[desc->class].head, block) || desc->class >= NSMALL) return block_is_on(own->pairs[desc->class].head, block);
-    return block_is_on(span->pair.head, block) || (current && block_is_on(current->pair.head, block));
+    return block_is_on(span->pair.head, block) || block_is_on(own->pairs[desc->class].head, block) || (current && block_is_on(current->pair.head, block));
 }
 
 SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
@@ -119,7 +118,7 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
     unsigned k = desc_index(desc, p);
     struct heap *own = heap_own();
     if (remote_has(remote_load(span)) && remote_is_posted(span, k)) return true;
-    if (own && heap_of_owner(PEEK(desc->owner)) == own) return is_listed(own, desc, p) || (!is_small && desc->pair->bits >> k & 1);
+    if (own && heap_of_owner(PEEK(desc->owner)) == own) return is_small ? is_listed(own, desc, p) : block_is_listed(span, k) || desc->pair->bits >> k & 1;
     return (own && remote_is_gathered(own, span, k)) || (!is_small && remote_is_free_at_owner(span, k));
 }
 
@@ -127,6 +126,7 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
 static bool free_own(const struct desc *desc, void *p)
 {
     if (desc->class >= NSMALL && block_is_listed(span_of_start(desc->start), desc_index(desc, p))) return false;
+    if (desc->class >= NSMALL) heap_look_at_list(heap_own(), desc->class); /* it may be full */
     enum push pushed = desc->class < NSMALL ? block_push_small(p, desc) : block_push_medium(p, desc, false);
     if (pushed == PUSH_EVENT) alloc_event(p);
     return pushed != PUSH_REFUSED;

@@ -15,7 +15,7 @@
  *
  * The order of the stores is the order in which a photograph of this thread (fork) may find them: malloc moves the
  * head before it clears the link; free fills the block, counts it, and only then makes it the head. At worst a block that nobody uses is on no list,
- * and its span is given back all the same, for it looks free and is counted; of an attached one, which does not count, it stays. */
+ * and its span is given back all the same, for it looks free and is counted; of an attached one, or a medium one, which does not count, it stays. */
 #ifndef MSPACE_BLOCK_H
 #define MSPACE_BLOCK_H
 
@@ -84,16 +84,18 @@ INLINE void *block_pop_listed(struct pair *pair)
     return block;
 }
 
-/* Of a medium class, when its list is empty: the first free block of the current span, NULL if there is none. Owner only. */
+/* Of a medium class, when its list is empty: the first free block of the current span, NULL if there is none. The list may hold twice as many from
+ * now on, if it has been used; at first few, for what is freed in bulk nobody asks for. Owner only. */
 INLINE void *block_pop_bits(struct heap *heap, unsigned class)
 {
-    struct pair *pair = heap_pair(heap, class);
-    uint64_t bits = pair->bits;
-    if (heap->pairs[class].head) return NULL;
-    heap->pairs[class].room = ROOM; /* there is somebody who wants some */
+    struct pair *pair = heap_pair(heap, class), *list = &heap->pairs[class];
+    uint64_t bits = pair->bits, size = class_table[class].size;
+    if (list->head) return NULL;
+    if (!list->room || list->seen != list->left) list->room = (int32_t)min_size(ROOM, max_size(4 * size, 2 * (size_t)list->room));
+    list->seen = list->left;
     if (!bits) return NULL;
     __atomic_store_n(&pair->bits, bits & (bits - 1), __ATOMIC_RELAXED);
-    return span_blocks(heap->current[class]) + bits_lowest(bits) * class_table[class].size;
+    return span_blocks(heap->current[class]) + bits_lowest(bits) * size;
 }
 
 /* Whether block k of a medium span is on its owner's list: whether it looks as if, for that is one line to read, and then whether it is. Any thread,
@@ -127,7 +129,7 @@ INLINE enum push block_push_small(struct block *block, const struct desc *desc)
     return UNLIKELY(is_event) ? PUSH_EVENT : PUSH_DONE;
 }
 
-/* Onto the class's list, if it may and there is room; else to its span. */
+/* Onto the class's list, if it may and there is room; to its span, if nobody asks for such (event.c); or let the slow road decide. */
 INLINE enum push block_push_medium(struct block *block, const struct desc *desc, bool may_be_listed)
 {
     unsigned __int128 product = (unsigned __int128)((uintptr_t)block - desc->start) * desc->reciprocal;
@@ -137,13 +139,14 @@ INLINE enum push block_push_medium(struct block *block, const struct desc *desc,
     if (UNLIKELY(bits_test_and_set(&bits, (uint64_t)(product >> 64)))) return PUSH_REFUSED;
     struct pair *list = desc->list;
     struct block *head = list->head;
-    if (may_be_listed && UNLIKELY(block_leads_within(block, 2 * GIB))) return PUSH_REFUSED; /* it looks as if it were on the list */
     int32_t room = (head ? head->room : list->room) - (int32_t)desc->size;
+    if (may_be_listed && head && UNLIKELY(room < 0 || block_leads_within(block, 2 * GIB))) return PUSH_REFUSED; /* full, or it looks as if it were there */
     if (may_be_listed && LIKELY(room >= 0)) {
         block_link(block, head);
         block->room = room;
         STORE_ORDER();
-        return list->head = block, PUSH_DONE;
+        list->head = block;
+        return UNLIKELY(!--list->left) ? PUSH_EVENT : PUSH_DONE;
     }
     bool is_event = bits_subtract(&pair->due, 1);
     STORE_ORDER();
@@ -152,7 +155,7 @@ INLINE enum push block_push_medium(struct block *block, const struct desc *desc,
 }
 
 /* free, when the block is the calling thread's and in use as far as can be told without reading it.
- * 27 instructions with its return, 43 for a medium block (tests/abi). */
+ * 27 instructions with its return, 46 for a medium block (tests/abi). */
 INLINE enum push block_push(void *p)
 {
     size_t index = range_index(p);

@@ -66,18 +66,20 @@ static uint64_t absorb_small(size_t size, struct pair *pair, char *first, uint64
     return weight;
 }
 
-/* Those of a word that the owner has freed, too. */
-static uint64_t freed_twice(struct span *span, const struct pair *pair, uint64_t bits)
+/* Of the span's blocks, those on the owner's list: they are few and warm, and what another has freed is not. */
+static uint64_t bits_listed(const struct span *span)
 {
-    uint64_t twice = pair->bits & bits;
-    for (bits ^= twice; bits; bits &= bits - 1)
-        if (UNLIKELY(block_is_listed(span, (unsigned)bits_lowest(bits)))) twice |= bits & -bits;
-    return twice;
+    const struct desc *desc = span_desc(span);
+    uint64_t bits = 0;
+    for (const struct block *at = desc->list->head; at && block_is_sound(at); at = block_next(at))
+        if (range.table[range_index(at)].start == desc->start) bits |= (uint64_t)1 << desc_index(desc, at);
+    return bits;
 }
 
+/* A bit that is set already was freed by the owner, and by another thread. */
 static uint64_t absorb_medium(struct span *span, struct pair *pair, uint64_t bits)
 {
-    uint64_t twice = freed_twice(span, pair, bits);
+    uint64_t twice = (pair->bits | bits_listed(span)) & bits;
     if (UNLIKELY(twice)) remote_tell_twice(span, 0, twice);
     bits &= ~twice;
     pair_set_bits(pair, pair->bits | bits);
@@ -241,10 +243,10 @@ void heap_send_home(struct heap *heap, unsigned class)
     while ((block = heap_pop_listed(&heap->pairs[class].head, "free()")) != NULL) {
         const struct desc *desc = range.table + range_index(block);
         struct span *span = span_of_start(desc->start);
-        uint64_t bit = (uint64_t)1 << desc_index(desc, block);
-        if (UNLIKELY(desc->pair->bits & bit)) remote_tell_twice(span, 0, bit);
-        else pair_set_bits(desc->pair, desc->pair->bits | bit);
-        if (bits_subtract(&desc->pair->due, 1)) move(heap, span, span_state(span));
+        uint64_t bit = (uint64_t)1 << desc_index(desc, block), twice = desc->pair->bits & bit;
+        if (UNLIKELY(twice)) remote_tell_twice(span, 0, twice);
+        pair_set_bits(desc->pair, desc->pair->bits | bit);
+        if (!twice && bits_subtract(&desc->pair->due, 1)) move(heap, span, span_state(span));
     }
 }
 
@@ -255,10 +257,11 @@ SLOW void heap_event(void *block)
     struct heap *heap = heap_of_owner(desc->owner);
     enum span_state state = span_state(span);
     unsigned class = desc->class;
-    bool is_its_own = desc->pair == &span->pair;
+    bool is_its_own = desc->pair == &span->pair, is_listed = class >= NSMALL && heap->pairs[class].head == block;
+    if (is_listed) heap->pairs[class].left = PATROL_EVERY; /* a look at what is dirty is all that is due */
     heap_enter(heap);
-    move(heap, span, state);
-    if (state == SPAN_CURRENT) heap_patrol_at_next(heap);
+    if (!is_listed) move(heap, span, state);
+    if (is_listed || state == SPAN_CURRENT) heap_patrol_at_next(heap);
     else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class))
         heap->pairs[class].due = GOES_HOME / 2 * (uintptr_t)span_address(span);
     heap_leave(heap);

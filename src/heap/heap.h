@@ -19,8 +19,7 @@
  *
  *      span_take -> CURRENT -> FULL -> AVAILABLE -> CURRENT ...        AVAILABLE -> span_give
  *                 carve      exhausted   some frees     list empty        all free
- *                                  \-> all blocks freed by other threads: the last of them gives it back
- * One of medium blocks that is used up goes to the end of the list before it is FULL again (refill.c). */
+ *                                  \-> all blocks freed by other threads: the last of them gives it back */
 #ifndef MSPACE_HEAP_H
 #define MSPACE_HEAP_H
 
@@ -76,10 +75,7 @@ struct heap {
 _Static_assert(sizeof(struct heap) == 2 * PAGE, "a hundred idle threads are a hundred pages");
 
 /* Where what is free of the class's current span is: small blocks are on the class's list itself. */
-INLINE struct pair *heap_pair(struct heap *heap, unsigned class)
-{
-    return class < NSMALL ? &heap->pairs[class] : &heap->bits[class - NSMALL];
-}
+INLINE struct pair *heap_pair(struct heap *heap, unsigned class) { return class < NSMALL ? &heap->pairs[class] : &heap->bits[class - NSMALL]; }
 
 enum heap_state { HEAP_UNUSED, HEAP_OWNED, HEAP_POOLED, HEAP_SHARED, HEAP_LOST };
 
@@ -137,7 +133,7 @@ INLINE uint64_t heap_unit(const struct span *span)
 
 /* What is due of a span that is let go; and of a current one, where it means that once in so many frees something else is done: 0.1 % of a free
  * (without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6). If others are attached, in so many bytes, and blocks at least (event.c). */
-enum { ROOM = 64 << 10 /* bytes that a list of medium blocks holds at most */, PATROL_EVERY = 1024, LISTED = 64 << 10, LISTED_LEAST = 64 };
+enum { ROOM = 128 << 10 /* bytes that a list of medium blocks holds */, PATROL_EVERY = 1024, LISTED = 64 << 10, LISTED_LEAST = 64 };
 INLINE uint64_t heap_due_at_wake(const struct span *span) { return span_wake(span) * heap_unit(span) - 1; }
 INLINE uint64_t heap_due_while_current(const struct heap *heap, const struct span *span)
 {
@@ -194,19 +190,16 @@ void heap_give(struct span *span);
 /* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. Owner only. */
 void heap_vacate(struct span *span);
 
-/* Gives back the current medium spans of which nothing is out, and half has been carved unless all are wanted: strings that grow together leave one
- * in each class that they pass, cmake 5 % of its memory. Small ones do not know what is out as long as they are current. One
+/* Gives back the current medium spans of which nothing is out, and half has been carved unless all are wanted (../README.md). One
  * that stands on a stack of woken spans stays on its list: it has been full, so it is carved whole, as the law wants. Owner only. */
 void heap_shed(struct heap *heap, bool all);
+void heap_send_home(struct heap *heap, unsigned class); /* all blocks of a medium class's list go to their spans, as they do here first */
 
 /* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of one that is AVAILABLE, or FULL and becomes
  * so, to its own pair; a little of what never crossed a threshold. */
 uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word);
 void heap_take_in(struct span *span);
 void heap_draw_net(struct heap *heap, unsigned class);
-
-/* All blocks of a medium class's list go to their spans. Owner only. */
-void heap_send_home(struct heap *heap, unsigned class);
 
 /* What `due` of an available span is before any of its blocks has come back. */
 uint64_t heap_due(const struct span *span);
@@ -221,6 +214,10 @@ void heap_drain(struct heap *heap, bool sheds);
  * the bytes of such pages. And a look at how much is dirty and, if it is time for one, at some spans. */
 size_t heap_trim(struct heap *heap);
 void heap_patrol(struct heap *heap);
+
+/* At the list of a medium class, or it might keep a span of which all else is free: one that begins where it did at the last look goes home, and holds
+ * no more until somebody asks. Owner only. */
+void heap_look_at_list(struct heap *heap, unsigned class);
 
 /* The end of a slow road, `heap` NULL if there is none. Not a look each time: with 16 threads the clock, and a line of all, are 1.19 of larson. */
 enum { PATROL_ROADS = 16 };

@@ -11,7 +11,8 @@ enum outcome { PUSHED, WAKES, RETIRES, RIPENS };
 static bool are_all_set(struct span *span)
 {
     unsigned capacity = __atomic_load_n(&span->capacity, __ATOMIC_ACQUIRE), last = (capacity - 1) / 64;
-    if (span_desc(span)->class >= NSMALL && __atomic_load_n(&span->pair.bits, __ATOMIC_RELAXED)) return false; /* one of them was freed twice */
+    for (unsigned k = 0; span_desc(span)->class >= NSMALL && k < capacity; k++) /* one of them was freed twice */
+        if (__atomic_load_n(&span->pair.bits, __ATOMIC_RELAXED) || block_is_listed(span, k)) return false;
     for (unsigned word = 0; word < last; word++)
         if (~atomic_load(remote_word(span, word))) return false;
     return !(~atomic_load(remote_word(span, last)) << (63 - (capacity - 1) % 64));

@@ -2,7 +2,7 @@
  *
  * Blocks that are freed here and there leave their spans in use, and those their pages: of a GiB in blocks of 1 to 32 KiB, nine of
  * ten freed at random, 8.9 times what is live; without the pages on which only free blocks lie, 1.2. Those of medium blocks can go,
- * for nothing is ever written into one that is free. Small ones hold their links, and seldom leave a page alone.
+ * for nothing is written into one that is free but on no list. Small ones hold their links, and seldom leave a page alone.
  *
  * malloc_trim gives back those of the spans that are current or available; and who allocates looks at a few spans now and then, and
  * gives back those of one whose free blocks are the same as some seconds ago. A heap's blocks are at its thread's disposal at any time, so
@@ -14,20 +14,14 @@
 /* In ticks (bits.h): 4 to 8 s, after which the 20 us of page faults that a span costs are nothing; and a quarter to half a millisecond, which
  * is as long as anybody waits. */
 static const uint64_t REST = (uint64_t)1 << 34, TURN = (uint64_t)1 << 20;
+enum { AT_ONCE = 12 }; /* lists of medium blocks: a quarter of them */
 
-/* At a quarter of the lists of medium blocks: one that begins where it did at the last look goes home, or a block might keep a span of which all else
- * is free; and it holds no more until somebody asks for one. */
-static void look_at_lists(struct heap *heap, unsigned nth)
+void heap_look_at_list(struct heap *heap, unsigned class)
 {
-    enum { QUARTER = (NCLASSES - NSMALL) / 4 + 1 };
-    heap_enter(heap);
-    for (unsigned k = nth * QUARTER; k < (nth + 1) * QUARTER; k++) {
-        unsigned class = NSMALL + k % (NCLASSES - NSMALL);
-        struct pair *list = &heap->pairs[class];
-        if (list->head && list->seen == (uint32_t)(uintptr_t)list->head) heap_send_home(heap, class), list->room = 0;
-        list->seen = (uint32_t)(uintptr_t)list->head;
-    }
-    heap_leave(heap);
+    struct pair *list = &heap->pairs[class];
+    uint16_t head = (uint16_t)((uintptr_t)list->head / GRANULE);
+    if (list->head && list->seen == head) heap_enter(heap), heap_send_home(heap, class), list->room = 0, heap_leave(heap);
+    list->seen = head;
 }
 
 static size_t discard(const struct span *span, uint64_t bits)
@@ -90,7 +84,7 @@ void heap_patrol(struct heap *heap)
 {
     uint64_t start = bits_ticks(), now = start;
     size_t at = heap->patrol_at;
-    look_at_lists(heap, heap->nslow / PATROL_ROADS);
+    for (unsigned k = 0; k < AT_ONCE; k++) heap_look_at_list(heap, NSMALL + (heap->nslow / PATROL_ROADS * AT_ONCE + k) % (NCLASSES - NSMALL));
     purge_if_due();
     if (heap->patrol_due - start < REST) return;
     for (; at < range_limit() && now - start < TURN; now = bits_ticks()) {

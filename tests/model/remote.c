@@ -213,6 +213,14 @@ static void take_and_drop_small(void) { drop(take(SMALL)); }
 
 static void drop_0_again(void) { drop_again(held[0]); }
 
+/* Block 0 by another thread, then by its owner; all but block 1 of the span by now. */
+static void set_up_freed_twice(void)
+{
+    set_up_nearly_ripe();
+    as(1, drop_0);
+    as(0, drop_0_again);
+}
+
 /* Allocates until everything that others have freed has been looked at. */
 static void churn(void)
 {
@@ -286,6 +294,7 @@ static const struct scene SCENES[] = {
     {SCENE(what_was_gathered_gives_a_span_back), .set_up = set_up_small_ripe, .run = {take_and_drop_small, drain}, .check = check},
     {SCENE(a_double_free_by_two_others_is_told), .set_up = set_up_exhausted, .run = {drop_2, drop_0, drop_0_again}, .check = check_told},
     {SCENE(a_double_free_by_owner_and_another_is_told), .set_up = set_up_full, .run = {drop_0, drop_0_again}, .check = check_told_if_free_still},
+    {SCENE(a_span_of_which_one_is_freed_twice_stays), .set_up = set_up_freed_twice, .run = {NULL, drop_1}, .check = check_told_if_free_still},
     {SCENE(a_large_block_freed_twice_at_once_is_told), .set_up = set_up_large, .run = {drop_0, drop_0_again}, .check = check_large},
     {SCENE(large_blocks_are_freed_and_taken), .is_big = true, .set_up = set_up_large, .run = {take_and_drop_large, drop_0, drop_1}, .check = check_large_twice},
     {.promise = NULL},

@@ -104,10 +104,17 @@ static void medium_span_used_up_waits_in_line_for_a_free(void)
     sound();
 }
 
+static size_t length_of(const struct pair *list)
+{
+    size_t n = 0;
+    for (const struct block *block = list->head; block; block = block_next(block)) n++;
+    return n;
+}
+
 /* Of whichever spans, which stay full; and are as free as any others. */
 static void medium_blocks_are_taken_as_they_were_freed_last(void)
 {
-    enum { SIZE = 4096, NLISTED = 5 };
+    enum { SIZE = 4096, NLISTED = 4 };
     size_t capacity = class_table[class_of(SIZE)].capacity, nlive;
     fill((NLISTED + 1) * capacity, SIZE);
     nlive = nlive_now();
@@ -123,24 +130,41 @@ static void medium_blocks_are_taken_as_they_were_freed_last(void)
     require(nlive_now() == nlive, "%zu blocks are live, of %zu\n", nlive_now(), nlive);
 }
 
-/* No more than it has room for; and what nobody wants goes home after two looks, and nothing comes in its place until somebody does. */
-static void list_of_medium_blocks_is_short_and_not_for_ever(void)
+/* What is freed in bulk nobody has asked for: few wait. Of what comes and goes more, up to ROOM; it goes home after two looks, and nothing comes in
+ * its place until somebody asks. */
+static void list_of_medium_blocks_is_as_long_as_it_is_used(void)
 {
-    enum { SIZE = 4096, NLOOKS = 2 * 4 };
+    enum { SIZE = 4096, NLOOKS = 2 * 4, NSPANS = 8 };
     unsigned class = class_of(SIZE);
-    size_t capacity = class_table[class].capacity, most = (64 << 10) / class_table[class].size, nspans = 4;
-    fill(nspans * capacity, SIZE);
-    alloc_free(alloc_malloc(SIZE)); /* it asked for one */
-    size_t before = spans.totals.live;
-    for (size_t i = 0; i < nspans * capacity; i++) alloc_free(blocks[i]);
+    alloc_free(alloc_malloc(SIZE));
     struct heap *heap = heap_own();
-    size_t n = 0;
-    for (const struct block *block = heap->pairs[class].head; block; block = block_next(block)) n++;
-    require(n <= most && n > most / 2, "%zu blocks wait, of %zu at most\n", n, most);
-    require(spans.totals.live <= before - (nspans - 3), "%zu slices stay of %zu\n", spans.totals.live, before);
+    size_t n = NSPANS * class_table[class].capacity, most = ROOM / class_table[class].size, before = spans.totals.live;
+    fill(n, SIZE);
+    for (size_t i = 0; i < n; i++) alloc_free(blocks[i]);
+    require(length_of(&heap->pairs[class]) <= 4, "%zu blocks wait\n", length_of(&heap->pairs[class]));
+    require(spans.totals.live <= before + 3, "%zu slices stay, of %zu\n", spans.totals.live - before, n);
+    fill(1, SIZE);
+    for (size_t k = 1; k < 2 * most; fill(++k, SIZE)) {
+        for (size_t i = 0; i < k; i++) alloc_free(blocks[i]);
+        require(length_of(&heap->pairs[class]) <= most, "%zu blocks wait, of %zu\n", length_of(&heap->pairs[class]), most);
+        sound();
+        if (k == most) require(length_of(&heap->pairs[class]) == most, "%zu blocks wait, of %zu\n", length_of(&heap->pairs[class]), most);
+    }
     for (int i = 0; i < NLOOKS; i++) heap->nslow += PATROL_ROADS, heap_patrol(heap);
-    require(!heap->pairs[class].head && range.table[range_index(blocks[0])].owner == OWNER_NONE, "what nobody wants stays\n");
-    sound();
+    require(!heap->pairs[class].head, "what nobody wants stays\n");
+    alloc_free(blocks[0] = alloc_malloc(SIZE)), sound();
+}
+
+/* Every so many frees somebody looks at what is dirty, though none takes a slow road. */
+static void pairs_of_medium_blocks_look_at_what_is_dirty(void)
+{
+    enum { SIZE = 4096, NPAIRS = UINT16_MAX + PATROL_EVERY };
+    alloc_free(alloc_malloc(SIZE));
+    for (int round = 0; round < 2; round++) {
+        uint32_t before = heap_own()->nslow;
+        for (int i = 0; i < (round ? PATROL_EVERY + 1 : NPAIRS); i++) alloc_free(alloc_malloc(SIZE));
+        require(heap_own()->nslow != before, "nobody has looked\n");
+    }
 }
 
 /* All blocks of a span, its own and others' frees mixed. */
@@ -503,8 +527,8 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_all_classes_leaves_few_spans_behind),
           PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone), PROMISE(medium_span_used_up_waits_in_line_for_a_free),
-          PROMISE(medium_blocks_are_taken_as_they_were_freed_last), PROMISE(list_of_medium_blocks_is_short_and_not_for_ever),
-          PROMISE(medium_span_of_which_owner_and_others_free_goes_back), PROMISE(blocks_of_attached_spans_are_taken_as_they_were_freed_last),
+          PROMISE(medium_blocks_are_taken_as_they_were_freed_last), PROMISE(list_of_medium_blocks_is_as_long_as_it_is_used),
+          PROMISE(pairs_of_medium_blocks_look_at_what_is_dirty), PROMISE(medium_span_of_which_owner_and_others_free_goes_back), PROMISE(blocks_of_attached_spans_are_taken_as_they_were_freed_last),
           PROMISE(attached_spans_take_in_what_others_free), PROMISE(attached_spans_of_which_a_little_is_freed_in_turn_go_back),
           PROMISE(blocks_that_nobody_wants_go_back_to_attached_spans),
           PROMISE(medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most),
