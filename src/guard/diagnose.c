@@ -1,5 +1,5 @@
 #include "diagnose.h"
-#include "../os/process.h"
+#include "../base/bits.h"
 #include "../span/span.h"
 
 #include <link.h>
@@ -34,13 +34,23 @@ struct evidence diagnose_inside(const void *p)
     }
 }
 
+/* Whether the calling thread's stack, from here up, contains it. */
+static bool is_on_stack(const struct os_process *process, const void *pointer)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0), p = (uintptr_t)pointer;
+    uintptr_t top = bits_thread_pointer(), first = (uintptr_t)process->environment;
+    /* The first thread's control block is elsewhere; its stack ends in the environment, and may be of any size. */
+    bool is_first = first > here && (top < here || top > first);
+    return p >= here && p < (is_first ? first : top) && top != 0;
+}
+
 struct evidence diagnose_outside(const struct os_process *process, const void *p, bool *is_certain)
 {
     uintptr_t address = (uintptr_t)p;
     bool is_own = address >= (uintptr_t)&__ehdr_start && address < (uintptr_t)_end;
     struct evidence evidence = {CRIME_FOREIGN, p, NULL, 0};
     *is_certain = true;
-    if (os_is_on_stack(process, p)) evidence.crime = CRIME_STACK;
+    if (is_on_stack(process, p)) evidence.crime = CRIME_STACK;
     else if (address % GRANULE) evidence.crime = CRIME_MISALIGNED;
     else *is_certain = is_own || address < 64 * KIB || address >> 47 != 0;
     return evidence;

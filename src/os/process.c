@@ -1,5 +1,4 @@
 #include "process.h"
-#include "../base/bits.h"
 #include "../base/text.h"
 #include "sys.h"
 
@@ -86,15 +85,6 @@ void os_forget_preload(const struct os_process *process)
     if (*skip(*entry + 11, true)) return;
     do entry[0] = entry[1]; /* an empty list says nothing */
     while (*entry++);
-}
-
-bool os_is_on_stack(const struct os_process *process, const void *pointer)
-{
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0), p = (uintptr_t)pointer;
-    uintptr_t top = bits_thread_pointer(), first = (uintptr_t)process->environment;
-    /* The first thread's control block is elsewhere; its stack ends in the environment, and may be of any size. */
-    bool is_first = first > here && (top < here || top > first);
-    return p >= here && p < (is_first ? first : top) && top != 0;
 }
 
 bool os_is_first_thread(void) { return os_call(SYS_gettid, 0, 0, 0, 0, 0, 0) == os_call(SYS_getpid, 0, 0, 0, 0, 0, 0); }

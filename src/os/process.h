@@ -26,9 +26,6 @@ bool os_is_preloaded(const struct os_process *process);
 /* Takes this library's name out of LD_PRELOAD, so that children go without. At start only: it changes the environment in place. */
 void os_forget_preload(const struct os_process *process);
 
-/* Whether the calling thread's stack, from the caller's frame up, contains it. */
-bool os_is_on_stack(const struct os_process *process, const void *pointer);
-
 /* Whether the calling thread is the one that the process began with: by fork, by clone, by exec. */
 bool os_is_first_thread(void);
 

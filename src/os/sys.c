@@ -1,9 +1,7 @@
 #include "sys.h"
 
-#include <sys/syscall.h>
-
 #if defined(__x86_64__)
-static long raw_call(long number, long a, long b, long c, long d, long e, long f)
+long os_call(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
     long answer;
@@ -14,7 +12,7 @@ static long raw_call(long number, long a, long b, long c, long d, long e, long f
     return answer;
 }
 #elif defined(__aarch64__)
-static long raw_call(long number, long a, long b, long c, long d, long e, long f)
+long os_call(long number, long a, long b, long c, long d, long e, long f)
 {
     register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
     register long x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
@@ -24,36 +22,3 @@ static long raw_call(long number, long a, long b, long c, long d, long e, long f
 #else
 #error "libmspace needs its system call for this processor: six lines in src/os/sys.c"
 #endif
-
-#ifdef MSPACE_TESTING
-static struct plan {
-    long number;
-    unsigned long k, times, seen;
-    int error;
-} planned;
-
-unsigned long os_fail(long number, unsigned long k, unsigned long times, int error)
-{
-    unsigned long seen = planned.seen;
-    planned = (struct plan){number, k, times, 0, error};
-    return seen;
-}
-
-static bool shall_fail(long number)
-{
-    if (number != planned.number && (planned.number != OS_ANY || number == SYS_futex)) return false;
-    return ++planned.seen >= planned.k && planned.seen - planned.k < planned.times;
-}
-#endif
-
-long os_call(long number, long a, long b, long c, long d, long e, long f)
-{
-#ifdef MSPACE_TESTING
-    if (shall_fail(number)) {
-        /* Since Linux 6.17 one that fails may have moved a part. */
-        if (number == SYS_mremap) raw_call(number, a, round_up((size_t)b / 2, 4096), round_up((size_t)c / 2, 4096), d, e, f);
-        return -planned.error;
-    }
-#endif
-    return raw_call(number, a, b, c, d, e, f);
-}

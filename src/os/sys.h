@@ -1,7 +1,7 @@
 /* sys.h - the one gateway to the kernel.
  *
  * Raw system calls, so that an interposed mmap or a hook that allocates can never re-enter the allocator, errno is never touched, and a test can make
- * the k-th call of a kind fail (the same source as the shipped gateway). Only these are ever made: mmap (private, anonymous; plain hints, MAP_FIXED
+ * the k-th call of a kind fail. Only these are ever made: mmap (private, anonymous; plain hints, MAP_FIXED
  * over our own range only), munmap, mremap, madvise, futex (private), brk to ask where the break is, getpid and gettid in a child of a bare clone,
  * write before an abort or when asked to speak, exit_group; at start, if a file of defaults is to be read (options.h), openat, read and close; in a
  * dlopen with RTLD_DEEPBIND lseek, close, mmap of the file, mprotect of relocations. Any thread, async-signal-safe. */
@@ -12,12 +12,5 @@
 
 /* Returns the kernel's answer: at least 0, or -errno. */
 long os_call(long number, long a, long b, long c, long d, long e, long f);
-
-#ifdef MSPACE_TESTING
-/* Answers calls of `number`, or of any but futex, from the k-th on (counted from the setting, k = 1 is the next) with -error,
- * `times` times. Returns how many there have been of those set before. */
-enum { OS_ANY = -1 };
-unsigned long os_fail(long number, unsigned long k, unsigned long times, int error);
-#endif
 
 #endif

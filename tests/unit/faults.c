@@ -1,7 +1,7 @@
 /* faults.c: what system calls refuse. For each k the k-th mmap fails, once or from then on, under a probe of all entry points: a request
  * that cannot be met is NULL with ENOMEM, what was there before is intact, the heap is sound, and allocation works again later. */
 #include "api/alloc.h"
-#include "os/sys.h"
+#include "fail.h"
 #include "unit.h"
 #include "watch/watch.h"
 

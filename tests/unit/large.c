@@ -1,8 +1,8 @@
 /* large.c: laws of blocks that are a span each, and of realloc in all sizes (src/heap/large.h, src/api/resize.c). */
 #include "api/alloc.h"
+#include "fail.h"
 #include "heap/large.h"
 #include "os/options.h"
-#include "os/sys.h"
 #include "unit.h"
 #include "watch/watch.h"
 

@@ -1,7 +1,7 @@
 /* layout.c: where blocks and tables lie: what the first blocks of a class share, and that not all meet in the same places of the caches. */
 #include "blocks.h"
+#include "fail.h"
 #include "heap/remote.h"
-#include "os/sys.h"
 
 #include <sys/syscall.h>
 

@@ -1,8 +1,8 @@
 /* purge.c: freed memory is bounded by amount (src/span/purge.c), and what the system refuses is no harm. */
 #include "api/alloc.h"
 #include "api/life.h"
+#include "fail.h"
 #include "os/options.h"
-#include "os/sys.h"
 #include "unit.h"
 #include "watch/watch.h"
 

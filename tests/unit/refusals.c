@@ -9,8 +9,8 @@
  *     unit_refusals PROMISE [SEED] */
 #include "api/alloc.h"
 #include "api/life.h"
+#include "fail.h"
 #include "os/options.h"
-#include "os/sys.h"
 #include "unit.h"
 #include "watch/watch.h"
 

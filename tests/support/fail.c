@@ -1,0 +1,35 @@
+#include "fail.h"
+#include "os/sys.h"
+
+#include <stdbool.h>
+#include <sys/syscall.h>
+
+long __real_os_call(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_os_call(long number, long a, long b, long c, long d, long e, long f);
+
+static struct plan {
+    long number;
+    unsigned long k, times, seen;
+    int error;
+} planned;
+
+unsigned long os_fail(long number, unsigned long k, unsigned long times, int error)
+{
+    unsigned long seen = planned.seen;
+    planned = (struct plan){number, k, times, 0, error};
+    return seen;
+}
+
+static bool shall_fail(long number)
+{
+    if (number != planned.number && (planned.number != OS_ANY || number == SYS_futex)) return false;
+    return ++planned.seen >= planned.k && planned.seen - planned.k < planned.times;
+}
+
+long __wrap_os_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (!shall_fail(number)) return __real_os_call(number, a, b, c, d, e, f);
+    /* Since Linux 6.17 one that fails may have moved a part. */
+    if (number == SYS_mremap) __real_os_call(number, a, (long)round_up((size_t)b / 2, 4096), (long)round_up((size_t)c / 2, 4096), d, e, f);
+    return -planned.error;
+}
