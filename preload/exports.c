@@ -80,10 +80,18 @@ static COLD void free_foreign(const char *entry, void *p)
     else if (!guard_is_inside()) alloc_report_foreign(entry, p);
 }
 
-SLOW void free_slow(void *p, const char *entry)
+static SLOW void free_elsewhere(void *p, const char *entry)
 {
     if (UNLIKELY(!p)) return; /* C++ deletes NULL a lot */
     if (alloc_free_slow(entry, p) == ALLOC_FOREIGN) free_foreign(entry, p);
+}
+
+SLOW void free_slow(void *p, const char *entry)
+{
+    enum push pushed = block_push_anyones(p);
+    if (LIKELY(pushed == PUSH_DONE)) return;
+    if (pushed == PUSH_EVENT) alloc_event(p);
+    else free_elsewhere(p, entry);
 }
 
 static COLD void *calloc_slow(size_t bytes)

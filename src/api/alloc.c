@@ -104,11 +104,11 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
-/* Whether a small block of the caller's is on a list: of its span, of its class, or what waits behind that (event.c). */
+/* Whether a small block is on a list of its class in the caller's heap, or waits behind that (event.c). */
 static bool is_listed(const struct heap *own, const struct desc *desc, const struct block *block)
 {
-    const struct span *span = span_of_start(desc->start), *current = own->current[desc->class];
-    return block_is_on(span->pair.head, block) || block_is_on(own->pairs[desc->class].head, block) || (current && block_is_on(current->pair.head, block));
+    const struct span *current = own->current[desc->class];
+    return block_is_on(own->pairs[desc->class].head, block) || (current && block_is_on(current->pair.head, block));
 }
 
 SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
@@ -118,7 +118,9 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
     unsigned k = desc_index(desc, p);
     struct heap *own = heap_own();
     if (remote_has(remote_load(span)) && remote_is_posted(span, k)) return true;
-    if (own && heap_of_owner(PEEK(desc->owner)) == own) return is_small ? is_listed(own, desc, p) : block_is_listed(span, k) || desc->pair->bits >> k & 1;
+    if (own && is_small && is_listed(own, desc, p)) return true;
+    if (own && heap_of_owner(PEEK(desc->owner)) == own)
+        return is_small ? block_is_on(span->pair.head, p) : block_is_listed(span, k) || desc->pair->bits >> k & 1;
     return (own && remote_is_gathered(own, span, k)) || (!is_small && remote_is_free_at_owner(span, k));
 }
 
@@ -127,7 +129,7 @@ static bool free_own(const struct desc *desc, void *p)
 {
     if (desc->class >= NSMALL && block_is_listed(span_of_start(desc->start), desc_index(desc, p))) return false;
     if (desc->class >= NSMALL) heap_look_at_list(heap_own(), desc->class); /* it may be full */
-    enum push pushed = desc->class < NSMALL ? block_push_small(p, desc) : block_push_medium(p, desc, false);
+    enum push pushed = desc->class < NSMALL ? block_push_small(p, desc, desc->pair) : block_push_medium(p, desc, false);
     if (pushed == PUSH_EVENT) alloc_event(p);
     return pushed != PUSH_REFUSED;
 }
@@ -145,6 +147,7 @@ static bool free_remote(const struct desc *desc, void *p)
     struct span *span = span_of_start(desc->start);
     struct heap *heap = LIKELY(options.mode == MODE_FAST) ? gathering_heap() : NULL;
     unsigned k = desc_index(desc, p);
+    if (heap && desc->class < NSMALL) heap->nothers++;
     if (desc->class < NSMALL) block_link(p, NULL);
     else if (remote_is_free_at_owner(span, k)) return false;
     bool was_live = remote_free(heap, span, k);
@@ -191,6 +194,7 @@ COLD void alloc_report_foreign(const char *entry, const void *p) { tell(entry, d
 void alloc_free(void *p)
 {
     enum push pushed = block_push(p);
+    if (pushed == PUSH_REFUSED) pushed = block_push_anyones(p);
     if (LIKELY(pushed == PUSH_DONE)) return;
     if (pushed == PUSH_EVENT) alloc_event(p);
     else if (alloc_free_slow("free()", p) == ALLOC_FOREIGN) alloc_report_foreign("free()", p);

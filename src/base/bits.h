@@ -33,6 +33,13 @@ INLINE bool bits_swap_if(void *word, const void *from, const void *to)
     return was;
 }
 
+/* One of them, without a branch: where nobody can foresee which. */
+INLINE void *bits_choose(bool is_first, void *first, void *second)
+{
+    __asm__("testb %1, %1\n\tcmovneq %2, %0" : "+r"(second) : "q"(is_first), "r"(first) : "cc");
+    return second;
+}
+
 /* Index of the lowest set bit; bits is not 0. As 64 bits: the builtin's int costs an extension. */
 INLINE uint64_t bits_lowest(uint64_t bits)
 {
@@ -56,6 +63,8 @@ INLINE bool bits_swap_if(void *word, const void *from, const void *to)
 {
     return __atomic_compare_exchange_n((const void **)word, &from, to, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
+
+INLINE void *bits_choose(bool is_first, void *first, void *second) { return is_first ? first : second; }
 
 INLINE uint64_t bits_lowest(uint64_t bits) { return (uint64_t)__builtin_ctzl(bits); }
 

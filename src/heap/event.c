@@ -15,7 +15,11 @@
  * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached,
  * until it is current again. What its owner frees of it goes on the class's list, with the current span's, and malloc takes what was freed last of any
  * of them. Such blocks are out as far as their spans know, until those that nobody wants are sent home. Medium blocks go on such a list whichever
- * their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c). */
+ * their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c).
+ *
+ * A thread that shares its objects with others (refill.c counts) reuses them: small blocks of others' that it frees go on its own lists, as if their spans
+ * were attached, until what it set aside at one review is there at the next: then the class is sated. Out as far as their owners know, they are no
+ * remote frees, whose lines go there and back. One that its owner frees as well is on two lists: whoever takes it second finds no link. */
 #include "../guard/crime.h"
 #include "large.h"
 #include "remote.h"
@@ -198,19 +202,31 @@ static void make_available(struct heap *heap, struct span *span, uint64_t word)
     if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 
-/* So many blocks of a list of the class's go to their spans, which are attached. Those of the current span, of which there may be more than of others,
- * and what a fork has made another's, stay on its list. Returns how many went. */
+/* What is another's goes to its owner. */
+static void send_off(struct heap *heap, struct span *span, struct block *block)
+{
+    unsigned k = desc_index(span_desc(span), block);
+    block_link(block, NULL);
+    if (UNLIKELY(!remote_free(heap, span, k))) remote_tell_twice(span, k / 64, (uint64_t)1 << k % 64);
+}
+
+/* So many blocks of a list of the class's go to their spans, which are attached or others'. Those of the current span, of which there may be more
+ * than of others, stay on its list. Returns how many went. */
 static unsigned send_home(struct heap *heap, unsigned class, struct block **list, unsigned most)
 {
     unsigned ngone = 0;
     struct block *kept = NULL, *block;
     for (unsigned left = 4 * most; left && ngone < most && (block = heap_pop_listed(list, "free()")) != NULL; left--) {
         struct span *span = span_of_start(range.table[range_index(block)].start);
-        bool stays = span == heap->current[class] || heap_of_span(span) != heap;
+        bool stays = span == heap->current[class];
+        ngone += !stays;
+        if (heap_of_span(span) != heap) {
+            send_off(heap, span, block);
+            continue;
+        }
         if (!stays && span_state(span) == SPAN_FULL) make_available(heap, span, remote_take(span, false));
         block_put(stays ? &kept : &span->pair.head, block);
         if (!stays && bits_subtract(&span->pair.due, (uintptr_t)block)) vacate_or_tell(span);
-        ngone += !stays;
     }
     while ((block = heap_pop_listed(&kept, "free()")) != NULL) block_put(&heap->pairs[class].head, block);
     return ngone;
@@ -221,18 +237,28 @@ static unsigned send_home(struct heap *heap, unsigned class, struct block **list
 enum { GOES_HOME = 8 };
 static bool review(struct heap *heap, unsigned class)
 {
-    if (class >= NSMALL || !(heap->attached >> class & 1) || !heap->current[class]) return false;
-    struct block **list = &heap->pairs[class].head, **waiting = &heap->current[class]->pair.head;
-    unsigned ngone = send_home(heap, class, waiting, GOES_HOME);
-    if (!*waiting) *waiting = *list, *list = NULL;
-    return ngone != 0;
+    struct span *current = heap->current[class];
+    if (class >= NSMALL || !(heap->attached >> class & 1)) return false;
+    bool some_went = current && send_home(heap, class, &current->pair.head, GOES_HOME);
+    if (current && !current->pair.head) current->pair.head = heap->pairs[class].head, heap->pairs[class].head = NULL;
+    else heap->sated |= 1U << class;
+    return some_went;
+}
+
+/* The next event is after a few frees; all that will count as if they had come. */
+static void hurry(struct heap *heap, const struct span *span, struct pair *pair)
+{
+    uint64_t unit = heap_unit(span), soon = GOES_HOME / 2 * unit;
+    if (pair->due <= soon) return;
+    heap->nhad -= (uint32_t)min_size(heap->nhad, (pair->due - soon) / unit);
+    pair->due = soon;
 }
 
 /* What was due of the span has come. */
 static void move(struct heap *heap, struct span *span, enum span_state state)
 {
     struct pair *pair = span_desc(span)->pair;
-    if (pair != &span->pair) pair->due = heap_due_while_current(heap, span);
+    if (pair != &span->pair) heap_wind_up(heap, span, pair);
     else if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
     else if (state == SPAN_AVAILABLE) vacate_or_tell(span);
 }
@@ -254,16 +280,17 @@ SLOW void heap_event(void *block)
 {
     const struct desc *desc = range.table + range_index(block);
     struct span *span = span_of_start(desc->start);
-    struct heap *heap = heap_of_owner(desc->owner);
+    struct heap *heap = heap_own();
     enum span_state state = span_state(span);
     unsigned class = desc->class;
-    bool is_its_own = desc->pair == &span->pair, is_listed = class >= NSMALL && heap->pairs[class].head == block;
+    bool is_others = heap_of_owner(PEEK(desc->owner)) != heap, is_its_own = !is_others && desc->pair == &span->pair;
+    bool is_listed = class >= NSMALL && heap->pairs[class].head == block;
     if (is_listed) heap->pairs[class].left = PATROL_EVERY; /* a look at what is dirty is all that is due */
     heap_enter(heap);
-    if (!is_listed) move(heap, span, state);
-    if (is_listed || state == SPAN_CURRENT) heap_patrol_at_next(heap);
-    else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class))
-        heap->pairs[class].due = GOES_HOME / 2 * (uintptr_t)span_address(span);
+    if (is_others) heap_wind_up(heap, span, &heap->pairs[class]);
+    else if (!is_listed) move(heap, span, state);
+    if (is_listed || (state == SPAN_CURRENT && !heap->reuses)) heap_patrol_at_next(heap);
+    else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class)) hurry(heap, span, &heap->pairs[class]);
     heap_leave(heap);
     heap_patrol_now_and_then(heap);
 }
@@ -315,7 +342,6 @@ void heap_drain(struct heap *heap, bool sheds)
 {
     heap_enter(heap);
     large_give_kept(heap);
-    remote_flush(heap, NPENDING);
     heap_collect_woken(heap);
     for (unsigned class = NSMALL; class < NCLASSES; class ++) heap_send_home(heap, class);
     if (sheds) heap_shed(heap, true);
@@ -324,6 +350,9 @@ void heap_drain(struct heap *heap, bool sheds)
         if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, ~0U);
         send_home(heap, class, &heap->pairs[class].head, ~0U);
     }
+    remote_flush(heap, NPENDING);
+    heap_reuse(heap, false);
+    heap->has_others = false;
     for (unsigned class = 0; class < NCLASSES; class ++)
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
             next = node->next;

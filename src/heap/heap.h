@@ -53,6 +53,9 @@ struct heap {
     struct list available[NCLASSES];
     uint8_t nfirst[NCLASSES];    /* blocks of a class that were not found in its pair, the first few (refill.c) */
     uint32_t attached;           /* small classes of which a span ever was attached (event.c) */
+    uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (event.c), and */
+    bool reuses, has_others;     /* whether they do at all, and whether any may be there */
+    uint32_t nhad, nothers;      /* blocks that its thread has got of late, and small ones of others that it has freed (refill.c) */
     uint32_t index;              /* place in the table of heaps */
     uint32_t nsought;            /* spans looked for, and */
     uint32_t nslow;              /* slow roads taken, for what is done every so often */
@@ -91,6 +94,7 @@ extern uint64_t heap_secret HIDDEN;
 extern size_t heap_kept_most HIDDEN;
 
 struct thread {
+    uintptr_t frees; /* whose blocks free takes without a second look: `heap`'s; 0, nobody's, while that one reuses others' */
     uintptr_t heap;  /* the heap that the fast paths use; 0 none */
     uintptr_t own;   /* this thread's heap, also in a mode that keeps the fast paths empty; 0 none */
     uint32_t state;  /* enum thread_state */
@@ -132,14 +136,25 @@ INLINE uint64_t heap_unit(const struct span *span)
 }
 
 /* What is due of a span that is let go; and of a current one, where it means that once in so many frees something else is done: 0.1 % of a free
- * (without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6). If others are attached, in so many bytes, and blocks at least (event.c). */
+ * (without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6). If others are attached, in so many bytes, and blocks at least; fewer if some are
+ * others' (event.c). */
 enum { ROOM = 128 << 10 /* bytes that a list of medium blocks holds */, PATROL_EVERY = 1024, LISTED = 64 << 10, LISTED_LEAST = 64 };
+enum { REUSED = 8 << 10, REUSED_LEAST = 16 };
 INLINE uint64_t heap_due_at_wake(const struct span *span) { return span_wake(span) * heap_unit(span) - 1; }
 INLINE uint64_t heap_due_while_current(const struct heap *heap, const struct span *span)
 {
     const struct desc *desc = span_desc(span);
     bool is_mixed = desc->class < NSMALL && heap->attached >> desc->class & 1;
-    return (is_mixed ? min_size(PATROL_EVERY, max_size(LISTED_LEAST, LISTED / desc->size)) : PATROL_EVERY) * heap_unit(span);
+    size_t n = heap->reuses ? max_size(REUSED_LEAST, REUSED / desc->size) : max_size(LISTED_LEAST, LISTED / desc->size);
+    return (is_mixed ? min_size(PATROL_EVERY, n) : PATROL_EVERY) * heap_unit(span);
+}
+
+/* Of a current span: all that once again. What has come meanwhile the thread had got before. */
+INLINE void heap_wind_up(struct heap *heap, const struct span *span, struct pair *pair)
+{
+    uint64_t whole = heap_due_while_current(heap, span);
+    if ((int64_t)pair->due < (int64_t)whole) heap->nhad += (uint32_t)((whole - pair->due) / heap_unit(span));
+    pair->due = whole;
 }
 
 /* Makes the first heap. Once, after range_start; the shared heap is made when it is first taken. */
@@ -200,6 +215,9 @@ void heap_send_home(struct heap *heap, unsigned class); /* all blocks of a mediu
 uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word);
 void heap_take_in(struct span *span);
 void heap_draw_net(struct heap *heap, unsigned class);
+
+/* From now on the calling thread's frees put others' small blocks on the lists of its heap, or no longer (event.c). Owner only. */
+void heap_reuse(struct heap *heap, bool reuses);
 
 /* What `due` of an available span is before any of its blocks has come back. */
 uint64_t heap_due(const struct span *span);

@@ -24,6 +24,7 @@ enum {
     CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64 */
     PICK = 4,              /* available small spans looked at for the best */
     FEW = 10,              /* free blocks of a small span, at most a quarter of it, for which it is not worth being current (figures: ../README.md) */
+    OF_LATE = 1 << 16,     /* blocks after which it is seen anew whether the thread shares them: some milliseconds */
     NET_EVERY = 16,        /* spans looked for, small ones twice, after which the net is drawn: remote frees that crossed no threshold */
 };
 
@@ -71,6 +72,7 @@ static bool carve(struct heap *heap, struct span *span, bool *is_zero)
     else pair_set_bits(pair, (((uint64_t)1 << n) - 1) << done);
     *is_zero = span->is_clean && desc->class >= NSMALL;
     span_carve(span, done + n);
+    heap->nhad += n;
     return true;
 }
 
@@ -89,6 +91,8 @@ INLINE void turn(struct heap *heap, struct span *span, struct pair *pair, uint64
 static void make_current(struct heap *heap, struct span *span, unsigned class)
 {
     struct pair *pair = heap_pair(heap, class);
+    uint64_t all = heap_due(span), out = span->pair.due; /* more if nothing is out */
+    if (out < all) heap->nhad += (uint32_t)((all - out) / heap_unit(span));
     heap->current[class] = span;
     turn(heap, span, pair, span->pair.bits, heap_due_while_current(heap, span));
     if (class < NSMALL) span->pair.head = NULL; /* from now on what waits is there (review() in event.c) */
@@ -103,7 +107,7 @@ static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
     unsigned nwords = remote_nwords(span);
     if (class < NSMALL && !pair->head) pair->head = span->pair.head, span->pair.head = NULL; /* first of all what waits */
     while (!pair->bits) {
-        if (span->swept < nwords) heap_absorb(span, pair, span->swept++);
+        if (span->swept < nwords) heap->nhad += (uint32_t)(heap_absorb(span, pair, span->swept++) / heap_unit(span));
         else if (!remote_has(remote_load(span))) return false;
         else remote_take(span, false), span->swept = 0;
     }
@@ -238,11 +242,29 @@ static struct span *next_span(struct heap *heap, unsigned class)
     return fresh(heap, class);
 }
 
+void heap_reuse(struct heap *heap, bool reuses)
+{
+    heap->reuses = reuses;
+    thread.frees = reuses ? 0 : thread.heap;
+    if (!reuses) return;
+    heap->has_others = true, heap->attached = ~0U; /* small classes all: others' blocks are as those of attached spans */
+    for (unsigned class = 0; class < NSMALL; class ++)
+        if (heap->current[class]) heap_wind_up(heap, heap->current[class], &heap->pairs[class]);
+}
+
+/* Whether its thread shares its objects with others: of what it frees, as much as it gets, a quarter are others' blocks, until they are an eighth. */
+static void look_at_others(struct heap *heap)
+{
+    heap_reuse(heap, heap->nothers > heap->nhad / (heap->reuses ? 8 : 4));
+    heap->nhad /= 2, heap->nothers /= 2;
+}
+
 /* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: one may be woken for nothing. */
 static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
-    if (span && class < NSMALL) heap->pairs[class].due = heap_due_while_current(heap, span); /* the list is empty */
+    if (span && class < NSMALL) heap_wind_up(heap, span, &heap->pairs[class]), heap->sated &= ~(1U << class); /* the list is empty */
+    if (heap->nhad >= OF_LATE && heap == heap_own()) look_at_others(heap);
     bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]); /* once, then it is let go (../README.md) */
     for (;; waits = false) {
         if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero))) return true;

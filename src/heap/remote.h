@@ -85,7 +85,7 @@ INLINE bool remote_gather(struct block *block)
     if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || (PEEK(desc->owner) & ~(uintptr_t)OWNER_MEDIUM) == thread.heap ||
         heap->room < desc->size)
         return false;
-    if (LIKELY(desc->class < NSMALL)) block_link(block, NULL);
+    if (LIKELY(desc->class < NSMALL)) block_link(block, NULL), heap->nothers++;
     heap->room -= desc->size;
     STORE_ORDER();
     way->bits = bits;

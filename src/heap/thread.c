@@ -106,7 +106,7 @@ void heap_abandon(void)
 {
     if (thread.shared) heap_drop_shared();
     thread.state = THREAD_GONE;
-    thread.heap = thread.own = 0;
+    thread.heap = thread.frees = thread.own = 0;
 }
 
 void heap_pool(struct heap *heap)

@@ -49,18 +49,28 @@ static unsigned mark_word(struct census *census, unsigned word, uint64_t bits)
     return (unsigned)__builtin_popcountl(bits);
 }
 
+/* On a heap's lists of the class: its owner's, by which an attached span's blocks are as free as the current one's, or one's that reuses others'. */
+static void count_listed(struct census *census, const struct heap *heap)
+{
+    const struct span *current = census->index < NSMALL ? PEEK(heap->current[census->index]) : NULL;
+    bool is_owners = heap == heap_of_span(census->span), is_attached = census->index < NSMALL && PEEK(heap->attached) >> census->index & 1;
+    if (is_owners ? census->index < NSMALL && census->span != current && !is_attached : !PEEK(heap->has_others) || census->index >= NSMALL) return;
+    census->nlisted += mark_list(census, &heap->pairs[census->index].head);
+    if (current) census->nlisted += mark_list(census, &current->pair.head);
+}
+
 static void count_elsewhere(struct census *census)
 {
     struct heap *heap;
     for (size_t i = 0; (heap = heap_at(i)) != NULL; i++) {
         if (atomic_load_explicit(&heap->state, memory_order_relaxed) == HEAP_LOST) continue;
+        count_listed(census, heap);
         for (int way = 0; way < NPENDING; way++)
             if (heap->pending[way].bits && span_of_start(heap->pending[way].key) == census->span)
                 census->npending += mark_word(census, heap->pending[way].key % REMOTE_WORDS, heap->pending[way].bits);
     }
 }
 
-/* On its own list, and on its class's, by which an attached span's blocks are as free as the current one's (event.c). */
 static void count_small(struct census *census)
 {
     const struct heap *heap = heap_of_span(census->span);
@@ -68,16 +78,11 @@ static void count_small(struct census *census)
     if (census->span != current) census->nlocal = mark_list(census, &census->span->pair.head);
     for (unsigned k = 0; k < census->class->capacity; k++)
         if (census_is_free(census, k)) census->weight += (uintptr_t)census->blocks + k * census->class->size;
-    if (!heap || PEEK(heap->state) == HEAP_LOST || (census->span != current && !(PEEK(heap->attached) >> census->index & 1))) return;
-    census->nlisted = mark_list(census, &heap->pairs[census->index].head);
-    if (current) census->nlisted += mark_list(census, &current->pair.head);
 }
 
 static void count_medium(struct census *census, const struct pair *pair)
 {
-    const struct heap *heap = heap_of_span(census->span);
     census->weight = census->nlocal = mark_word(census, 0, __atomic_load_n(&pair->bits, __ATOMIC_RELAXED));
-    if (heap && PEEK(heap->state) != HEAP_LOST) census->nlisted = mark_list(census, &heap->pairs[census->index].head);
 }
 
 void census_count(struct census *census, const struct span *span)

@@ -1,0 +1,134 @@
+/* reuse.c: laws of threads that share their objects: what they free of others' blocks they use again (src/heap/event.c). */
+#define PARTNER_NEW alloc_malloc
+#define PARTNER_FREE alloc_free
+#include "../../include/mspace.h"
+#include "blocks.h"
+#include "partner.h"
+
+enum { SIZE = 200 };
+
+static struct heap *heap_of(const void *block) { return heap_of_span(span_of_start(range.table[range_index(block)].start)); }
+
+static void *theirs;
+static void allocate_one(void)
+{
+    do theirs = alloc_malloc(SIZE);
+    while (heap_of(theirs) != heap_own());
+}
+static void allocate_many(void) { fill(NMAX / 10, SIZE); }
+
+static void threads_that_share_use_others_blocks_again(void)
+{
+    partner_shares(SIZE);
+    require(heap_own()->reuses, "not after %d blocks each\n", 200 * PARTNER_NBLOCKS);
+    partner_does(allocate_one);
+    alloc_free(theirs);
+    require(alloc_malloc(SIZE) == theirs, "what was freed last is not what is allocated\n");
+    sound();
+    heap_drain(heap_own(), false); /* as malloc_trim does */
+    require(!heap_own()->reuses, "not begun anew\n");
+    sound();
+}
+
+/* Of 16 blocks that this one frees, one is the partner's. */
+static void threads_that_pass_on_a_few_do_not(void)
+{
+    enum { NOWN = 15 * PARTNER_NBLOCKS };
+    partner_size = SIZE;
+    for (int round = 0; round < 50; round++) {
+        partner_does(partner_allocates);
+        fill(NOWN, SIZE);
+        free_some(&(struct range_of_blocks){NOWN, 1, 0});
+        partner_frees();
+        require(!heap_own()->reuses, "in round %d\n", round);
+    }
+    sound();
+}
+
+static size_t length_of(const struct block *block)
+{
+    size_t n = 0;
+    for (; block; block = block_next(block)) n++;
+    return n;
+}
+
+/* A list's length is looked at when so much has come: one is filled, one waits. */
+static void keeps_little(void)
+{
+    const struct heap *heap = heap_own();
+    unsigned class = class_of(SIZE);
+    size_t n = length_of(heap->pairs[class].head), most = 3 * REUSED / SIZE;
+    if (heap->current[class]) n += length_of(heap->current[class]->pair.head);
+    require(heap->sated >> class & 1, "it goes on\n");
+    require(n <= most, "%zu blocks are kept, %zu at most\n", n, most);
+    sound();
+}
+
+static void thread_that_only_frees_keeps_little(void)
+{
+    alloc_malloc(1);
+    heap_reuse(heap_own(), true);
+    partner_does(allocate_many);
+    free_some(&(struct range_of_blocks){NMAX / 10, 1, 0});
+    require(!heap_own()->current[class_of(SIZE)], "it has a span of its own\n");
+    keeps_little();
+}
+
+static void thread_that_hardly_allocates_keeps_little(void)
+{
+    allocate_many();
+    heap_reuse(heap_own(), true);
+    partner_does(allocate_many);
+    free_some(&(struct range_of_blocks){NMAX / 10, 1, 0});
+    keeps_little();
+    for (unsigned n = 0; n < 3 * REUSED / SIZE; n++) alloc_malloc(SIZE);
+    require(!(heap_own()->sated >> class_of(SIZE) & 1), "of lists that have been empty none is sated\n");
+}
+
+static void *share_and_exit(void *of)
+{
+    alloc_malloc(SIZE);
+    heap_reuse(heap_own(), true);
+    return free_some(of);
+}
+
+static void what_is_reused_goes_home_when_the_thread_exits(void)
+{
+    alloc_malloc(1);
+    for (size_t size = 16; size <= SMALL_MAX; size = size * 2 + 16) {
+        size_t n = many(size), before = live_nbytes(), span = class_table[class_of(size)].nslices * SLICE_SIZE;
+        fill(n, size);
+        in_thread(share_and_exit, &(struct range_of_blocks){n, 1, 0});
+        heap_drain(heap_own(), false);
+        require(live_nbytes() <= before + 4 * span, "blocks of %zu: %zu bytes stay, %zu before\n", size, live_nbytes(), before);
+        sound();
+    }
+}
+
+static int look(const struct mspace_item *item, void *found)
+{
+    if (item->kind == MSPACE_BLOCK && item->address == theirs) *(enum mspace_state *)found = item->state;
+    return 0;
+}
+
+static void reused_block_is_free_for_all_who_look(void)
+{
+    enum mspace_state state = MSPACE_UNKNOWN;
+    struct watch_totals before, after;
+    alloc_malloc(SIZE);
+    heap_reuse(heap_own(), true);
+    watch_count(&before);
+    partner_does(allocate_many);
+    theirs = blocks[1000];
+    alloc_free(theirs);
+    watch_walk(look, &state);
+    watch_count(&after);
+    require(state == MSPACE_FREE, "a walk says %d\n", (int)state);
+    require(after.nlive == before.nlive + NMAX / 10 - 1, "%zu blocks are counted\n", after.nlive - before.nlive);
+    require(alloc_size_of(theirs) == 0, "it has a size\n");
+    sound();
+}
+
+UNIT_MAIN(PROMISE(threads_that_share_use_others_blocks_again), PROMISE(threads_that_pass_on_a_few_do_not),
+          PROMISE(thread_that_only_frees_keeps_little), PROMISE(thread_that_hardly_allocates_keeps_little),
+          PROMISE(what_is_reused_goes_home_when_the_thread_exits), PROMISE(reused_block_is_free_for_all_who_look))
