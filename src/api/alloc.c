@@ -148,9 +148,12 @@ static bool free_remote(const struct desc *desc, void *p)
     struct heap *heap = LIKELY(options.mode == MODE_FAST) ? gathering_heap() : NULL;
     unsigned k = desc_index(desc, p);
     if (heap && desc->class < NSMALL) heap->nothers++;
+    if (heap && desc->class < NSMALL && heap->has_others && block_is_sound(p) && is_listed(heap, desc, p)) return false;
     if (desc->class < NSMALL) block_link(p, NULL);
     else if (remote_is_free_at_owner(span, k)) return false;
+    if (heap) heap_enter(heap);
     bool was_live = remote_free(heap, span, k);
+    if (heap) heap_leave(heap);
     heap_patrol_now_and_then(heap);
     return was_live;
 }

@@ -179,7 +179,7 @@ INLINE enum push block_push_anyones(void *p)
     uintptr_t others = PEEK(desc->owner) - thread.heap;
     if (class >= NSMALL) return others == OWNER_MEDIUM ? block_push_medium(p, desc, true) : PUSH_REFUSED;
     if (UNLIKELY((others != 0) & heap->sated >> class)) return PUSH_REFUSED;
-    heap->nothers += others != 0;
+    heap->nothers += (others != 0) & (PEEK(desc->owner) > OWNER_LARGE);
     return block_push_small(p, desc, bits_choose(others != 0, &heap->pairs[class], PEEK(desc->pair)));
 }
 

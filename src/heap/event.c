@@ -19,7 +19,8 @@
  *
  * A thread that shares its objects with others (refill.c counts) reuses them: small blocks of others' that it frees go on its own lists, as if their spans
  * were attached, until what it set aside at one review is there at the next: then the class is sated. Out as far as their owners know, they are no
- * remote frees, whose lines go there and back. One that its owner frees as well is on two lists: whoever takes it second finds no link. */
+ * remote frees, whose lines go there and back. One that its owner frees as well is on two lists: whoever takes it second finds no link, unless its span
+ * has been given back in between. */
 #include "../guard/crime.h"
 #include "large.h"
 #include "remote.h"
@@ -217,7 +218,12 @@ static unsigned send_home(struct heap *heap, unsigned class, struct block **list
     unsigned ngone = 0;
     struct block *kept = NULL, *block;
     for (unsigned left = 4 * most; left && ngone < most && (block = heap_pop_listed(list, "free()")) != NULL; left--) {
-        struct span *span = span_of_start(range.table[range_index(block)].start);
+        const struct desc *desc = range.table + range_index(block);
+        struct span *span = span_of_start(desc->start);
+        if (UNLIKELY(desc->class != class || !desc_is_start(desc, block))) { /* freed twice, and its span is gone meanwhile */
+            crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, class_table[class].size});
+            continue;
+        }
         bool stays = span == heap->current[class];
         ngone += !stays;
         if (heap_of_span(span) != heap) {
@@ -246,9 +252,9 @@ static bool review(struct heap *heap, unsigned class)
 }
 
 /* The next event is after a few frees; all that will count as if they had come. */
-static void hurry(struct heap *heap, const struct span *span, struct pair *pair)
+static void hurry(struct heap *heap, uintptr_t unit, struct pair *pair)
 {
-    uint64_t unit = heap_unit(span), soon = GOES_HOME / 2 * unit;
+    uint64_t soon = GOES_HOME / 2 * unit;
     if (pair->due <= soon) return;
     heap->nhad -= (uint32_t)min_size(heap->nhad, (pair->due - soon) / unit);
     pair->due = soon;
@@ -289,8 +295,8 @@ SLOW void heap_event(void *block)
     heap_enter(heap);
     if (is_others) heap_wind_up(heap, span, &heap->pairs[class]);
     else if (!is_listed) move(heap, span, state);
-    if (is_listed || (state == SPAN_CURRENT && !heap->reuses)) heap_patrol_at_next(heap);
-    else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class)) hurry(heap, span, &heap->pairs[class]);
+    if (is_listed || (state == SPAN_CURRENT && !(heap->reuses && class < NSMALL))) heap_patrol_at_next(heap);
+    else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class)) hurry(heap, (uintptr_t)span_address(span), &heap->pairs[class]);
     heap_leave(heap);
     heap_patrol_now_and_then(heap);
 }
@@ -352,7 +358,7 @@ void heap_drain(struct heap *heap, bool sheds)
     }
     remote_flush(heap, NPENDING);
     heap_reuse(heap, false);
-    heap->has_others = false;
+    heap->has_others = false, heap->sated = heap->nhad = heap->nothers = 0;
     for (unsigned class = 0; class < NCLASSES; class ++)
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
             next = node->next;

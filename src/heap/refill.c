@@ -256,7 +256,7 @@ void heap_reuse(struct heap *heap, bool reuses)
 static void look_at_others(struct heap *heap)
 {
     heap_reuse(heap, heap->nothers > heap->nhad / (heap->reuses ? 8 : 4));
-    heap->nhad /= 2, heap->nothers /= 2;
+    heap->nhad = heap->nothers = 0;
 }
 
 /* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: one may be woken for nothing. */

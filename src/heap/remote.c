@@ -182,11 +182,7 @@ bool remote_is_gathered(struct heap *heap, const struct span *span, unsigned k)
 bool remote_free(struct heap *heap, struct span *span, unsigned k)
 {
     bool waits = heap && span_desc(span)->size <= ROOM_MIN && !heap_is_shared(heap_of_span(span)); /* the next young heap may want it */
-    if (!waits) return !push(span, k / 64, (uint64_t)1 << k % 64);
-    heap_enter(heap);
-    bool was_live = gather(heap, span, k);
-    heap_leave(heap);
-    return was_live;
+    return waits ? gather(heap, span, k) : !push(span, k / 64, (uint64_t)1 << k % 64);
 }
 
 void remote_begin(struct span *span, uint32_t capacity)

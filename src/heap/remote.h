@@ -80,7 +80,7 @@ INLINE bool remote_gather(struct block *block)
     uint64_t k = (uint64_t)(product >> 64), key = remote_key(desc->start, k), bits;
     struct heap *heap = heap_of_identity(thread.heap);
     struct pending *way = remote_way(heap, desc->class, key);
-    if (way->key != key || (uint64_t)product >= PEEK(desc->bound)) return false;
+    if (way->key != key || (uint64_t)product >= PEEK(desc->bound) || UNLIKELY(heap->has_others && block_leads_within(block, 2 * GIB))) return false;
     bits = way->bits;
     if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || (PEEK(desc->owner) & ~(uintptr_t)OWNER_MEDIUM) == thread.heap ||
         heap->room < desc->size)
@@ -95,7 +95,7 @@ INLINE bool remote_gather(struct block *block)
 /* Whether `heap` has gathered block k: freed it and not told its owner yet. */
 bool remote_is_gathered(struct heap *heap, const struct span *span, unsigned k);
 
-/* Frees block k of a span that another heap owns (or the shared one), on behalf of `heap`, NULL to post it at once. False: it is
+/* Frees block k of a span that another heap owns (or the shared one), on behalf of `heap`, which is busy; NULL to post it at once. False: it is
  * free already, by a thread that does not own it. */
 bool remote_free(struct heap *heap, struct span *span, unsigned k);
 

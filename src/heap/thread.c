@@ -158,6 +158,7 @@ COLD struct heap *heap_acquire(void)
     atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_relaxed); /* not while a span is adopted out of it: nothing is kept there */
     thread.state = THREAD_LIVE;
     thread.own = heap_identity(heap);
+    heap->reuses = false; /* as it was when a fork left it */
     return heap;
 }
 

@@ -249,8 +249,8 @@ void span_cut(struct span *span, size_t nslices)
 void span_blank(struct span *span)
 {
     desc_for_each (desc, span) {
-        __atomic_store_n(&desc->owner, OWNER_NONE, __ATOMIC_RELAXED);
         __atomic_store_n(&desc->bound, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&desc->owner, OWNER_NONE, __ATOMIC_RELEASE);
     }
 }
 

@@ -19,13 +19,13 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 
-enum { NBLOCKS = 150, NEXPOSED = 64, CHILD_SECONDS = 30, TEXT_MAX = 1 << 20, TRAP_FLAG = 0x100 };
+enum { NBLOCKS = 150, NGIVEN = 20000, NEXPOSED = 64, CHILD_SECONDS = 30, TEXT_MAX = 1 << 20, TRAP_FLAG = 0x100 };
 
 #if defined(__x86_64__)
 
 /* --- the acts: each passes some of the slow rungs; `given` are blocks that another thread owns --- */
 
-static void *given[NBLOCKS];
+static void *given[NGIVEN];
 
 static void bulk(size_t size, int n)
 {
@@ -76,6 +76,35 @@ static void grow(size_t size, int n)
     while (n--) require(api_malloc(size) != NULL, "the range cannot grow\n");
 }
 
+/* Below the red zone. */
+#define CHANGE_FLAGS(operation, mask)                                                                                            \
+    __asm__ volatile("leaq -128(%%rsp), %%rsp; pushfq; " operation " %0, (%%rsp); popfq; leaq 128(%%rsp), %%rsp"                 \
+                     :                                                                                                           \
+                     : "i"(mask)                                                                                                 \
+                     : "memory", "cc")
+
+/* Frees so many of others' blocks, of all that it gets (OF_LATE in src/heap/refill.c), that it uses the last of them again. Only these are stepped, and
+ * between them a few of its own, of spans that were used up a few blocks at a time (attached, src/heap/event.c). */
+static void share(size_t size, int n)
+{
+    enum { NOWN = 1000, APART = NOWN / 5, NFEW = 4 };
+    void *own[NOWN];
+    CHANGE_FLAGS("andq", ~TRAP_FLAG);
+    for (int i = 0; i < NOWN; i++) own[i] = api_malloc(size);
+    for (int i = 0; i < NOWN; i += APART)
+        for (int k = 0; k < NFEW; k++) api_free(own[i + k]);
+    for (int i = 0; i < NOWN / 5; i++) require(api_malloc(size) != NULL, "out of memory\n");
+    for (int i = n; i < NGIVEN; i++) api_free(given[i]);
+    for (int i = 0; i < 66000; i++) api_free(api_malloc(size));
+    for (int i = 0; i < NOWN; i++) require(api_malloc(size) != NULL, "out of memory\n");
+    CHANGE_FLAGS("orq", TRAP_FLAG);
+    for (int i = 0; i < n; i++) {
+        api_free(given[i]);
+        api_free(own[i % 5 * APART + NFEW + i / 5]);
+    }
+    api_trim(0);
+}
+
 static const struct act {
     const char *name;
     void (*play)(size_t size, int n);
@@ -95,6 +124,7 @@ static const struct act {
     {"growth", grow, 128 << 20, 2, 0},
     {"looking", look, 100, 10, 0},
     {"tidying", tidy, 2000000, 4, 0},
+    {"sharing", share, 960, 150, NGIVEN},
 };
 enum { NACTS = sizeof ACTS / sizeof *ACTS };
 
@@ -133,13 +163,6 @@ static void on_step(int sig, siginfo_t *info, void *context)
     hear(answers[0]);
     errno = saved;
 }
-
-/* Below the red zone. */
-#define CHANGE_FLAGS(operation, mask)                                                                                            \
-    __asm__ volatile("leaq -128(%%rsp), %%rsp; pushfq; " operation " %0, (%%rsp); popfq; leaq 128(%%rsp), %%rsp"                 \
-                     :                                                                                                           \
-                     : "i"(mask)                                                                                                 \
-                     : "memory", "cc")
 
 /* Runs after the library's own destructor, whose key is older: the thread's exit is part of every act, up to where libc
  * blocks all signals. */
