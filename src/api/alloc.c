@@ -129,7 +129,7 @@ static bool free_own(const struct desc *desc, void *p)
 {
     if (desc->class >= NSMALL && block_is_listed(span_of_start(desc->start), desc_index(desc, p))) return false;
     if (desc->class >= NSMALL) heap_look_at_list(heap_own(), desc->class); /* it may be full */
-    enum push pushed = desc->class < NSMALL ? block_push_small(p, desc, desc->pair) : block_push_medium(p, desc, false);
+    enum push pushed = desc->class < NSMALL ? block_push_small(p, desc, desc->pair) : block_push_medium(p, desc, desc->list, false, false);
     if (pushed == PUSH_EVENT) alloc_event(p);
     return pushed != PUSH_REFUSED;
 }
@@ -147,7 +147,7 @@ static bool free_remote(const struct desc *desc, void *p)
     struct span *span = span_of_start(desc->start);
     struct heap *heap = LIKELY(options.mode == MODE_FAST) ? gathering_heap() : NULL;
     unsigned k = desc_index(desc, p);
-    if (heap && desc->class < NSMALL) heap->nothers++;
+    if (heap) heap->nothers++;
     if (heap && desc->class < NSMALL && heap->has_others && block_is_sound(p) && is_listed(heap, desc, p)) return false;
     if (desc->class < NSMALL) block_link(p, NULL);
     else if (remote_is_free_at_owner(span, k)) return false;
@@ -180,6 +180,8 @@ static SLOW enum alloc_verdict free_slow(const char *entry, void *p)
 
 SLOW enum alloc_verdict alloc_free_slow(const char *entry, void *p)
 {
+    enum push pushed = block_push_anyones_medium(p);
+    if (pushed != PUSH_REFUSED) return pushed == PUSH_EVENT ? alloc_event(p) : (void)0, ALLOC_OURS;
     struct span *large = large_of(p);
     if (LIKELY(!large)) return LIKELY(remote_gather(p)) ? ALLOC_OURS : free_slow(entry, p);
     life_check();

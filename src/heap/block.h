@@ -41,7 +41,8 @@ INLINE bool block_leads_within(const struct block *block, uintptr_t nbytes)
 
 enum { LIST_MAX = 1 << 16 }; /* blocks; no list is longer, unless it goes round, or changes under who reads it */
 
-/* Whether the next block is one of another span of the class (event.c). */
+/* Whether a heap that reuses others' blocks has it on its list of the class; and whether the next block is one of another span of the class (event.c). */
+bool block_is_reused(const struct block *block, unsigned class);
 bool block_is_far(const struct block *block) HIDDEN;
 INLINE bool block_is_sound(const struct block *block)
 {
@@ -98,14 +99,14 @@ INLINE void *block_pop_bits(struct heap *heap, unsigned class)
     return span_blocks(heap->current[class]) + bits_lowest(bits) * size;
 }
 
-/* Whether block k of a medium span is on its owner's list: whether it looks as if, for that is one line to read, and then whether it is. Any thread,
- * of a block that it has freed: nobody can have allocated it meanwhile. */
+/* Whether block k of a medium span is on its owner's list, or one's that reuses it: whether it looks as if, for that is one line to read, and then whether
+ * it is. Any thread, of a block that it has freed: nobody can have allocated it meanwhile. */
 INLINE bool block_is_listed(const struct span *span, unsigned k)
 {
     const struct desc *desc = span_desc(span);
     struct pair *list = __atomic_load_n(&desc->list, __ATOMIC_ACQUIRE); /* NULL: the span is being made */
     const struct block *block = (const void *)((const char *)PEEK(desc->start) + (size_t)k * PEEK(desc->size));
-    return list && UNLIKELY(block_leads_within(block, 2 * GIB)) && block_is_on(__atomic_load_n(&list->head, __ATOMIC_RELAXED), block);
+    return list && UNLIKELY(block_leads_within(block, 2 * GIB)) && (block_is_on(PEEK(list->head), block) || block_is_reused(block, desc->class));
 }
 
 /* malloc, when the thread has a sound free block of the class on its list: else NULL. 22 instructions with its return (tests/abi). */
@@ -129,17 +130,17 @@ INLINE enum push block_push_small(struct block *block, const struct desc *desc, 
 }
 
 /* Onto the class's list, if it may and there is room; to its span, if nobody asks for such (event.c); or let the slow road decide. */
-INLINE enum push block_push_medium(struct block *block, const struct desc *desc, bool may_be_listed)
+INLINE enum push block_push_medium(struct block *block, const struct desc *desc, struct pair *list, bool may_be_listed, bool is_others)
 {
     unsigned __int128 product = (unsigned __int128)((uintptr_t)block - desc->start) * desc->reciprocal;
     if (UNLIKELY((uint64_t)product >= PEEK(desc->bound))) return PUSH_REFUSED; /* desc_is_start; the index is in the upper half */
-    struct pair *pair = desc->pair;
-    uint64_t bits = pair->bits;
+    struct pair *pair = PEEK(desc->pair);
+    uint64_t bits = PEEK(pair->bits);
     if (UNLIKELY(bits_test_and_set(&bits, (uint64_t)(product >> 64)))) return PUSH_REFUSED;
-    struct pair *list = desc->list;
     struct block *head = list->head;
     int32_t room = (head ? head->room : list->room) - (int32_t)desc->size;
     if (may_be_listed && head && UNLIKELY(room < 0 || block_leads_within(block, 2 * GIB))) return PUSH_REFUSED; /* full, or it looks as if it were there */
+    if (may_be_listed && !head && UNLIKELY(PEEK(heaps_reuse)) && block_leads_within(block, 2 * GIB)) return PUSH_REFUSED; /* or on somebody's */
     if (may_be_listed && LIKELY(room >= 0)) {
         block_link(block, head);
         block->room = room;
@@ -147,6 +148,7 @@ INLINE enum push block_push_medium(struct block *block, const struct desc *desc,
         list->head = block;
         return UNLIKELY(!--list->left) ? PUSH_EVENT : PUSH_DONE;
     }
+    if (is_others) return PUSH_REFUSED;
     bool is_event = bits_subtract(&pair->due, 1);
     STORE_ORDER();
     __atomic_store_n(&pair->bits, bits, __ATOMIC_RELAXED);
@@ -163,12 +165,12 @@ INLINE enum push block_push(void *p)
     uintptr_t own = thread.frees;
     own -= PEEK(desc->owner);
     if (LIKELY(own == 0)) return block_push_small(p, desc, desc->pair);
-    if (LIKELY(own == -(uintptr_t)OWNER_MEDIUM)) return block_push_medium(p, desc, true);
+    if (LIKELY(own == -(uintptr_t)OWNER_MEDIUM)) return block_push_medium(p, desc, desc->list, true, false);
     return PUSH_REFUSED;
 }
 
-/* The same in a thread that reuses others' small blocks (event.c); in any other nothing is done. Whose a block is nobody can foresee there, and a branch
- * on it, wrong every other time, made bench_exchange take 1.4 of this. */
+/* The same in a thread that reuses others' blocks (event.c), first for small ones, then for medium ones; in any other nothing is done. Whose a block is
+ * nobody can foresee there, and a branch on it, wrong every other time, made bench_exchange take 1.4 of this. */
 INLINE enum push block_push_anyones(void *p)
 {
     size_t index = range_index(p);
@@ -176,11 +178,20 @@ INLINE enum push block_push_anyones(void *p)
     const struct desc *desc = range.table + index;
     struct heap *heap = heap_of_identity(thread.heap);
     unsigned class = desc->class;
-    uintptr_t others = PEEK(desc->owner) - thread.heap;
-    if (class >= NSMALL) return others == OWNER_MEDIUM ? block_push_medium(p, desc, true) : PUSH_REFUSED;
-    if (UNLIKELY((others != 0) & heap->sated >> class)) return PUSH_REFUSED;
-    heap->nothers += (others != 0) & (PEEK(desc->owner) > OWNER_LARGE);
-    return block_push_small(p, desc, bits_choose(others != 0, &heap->pairs[class], PEEK(desc->pair)));
+    bool is_others = PEEK(desc->owner) != thread.heap;
+    if (UNLIKELY(class >= NSMALL) || UNLIKELY(is_others & heap->sated >> class)) return PUSH_REFUSED;
+    heap->nothers += is_others & (PEEK(desc->owner) > OWNER_LARGE);
+    return block_push_small(p, desc, bits_choose(is_others, &heap->pairs[class], PEEK(desc->pair)));
+}
+
+INLINE enum push block_push_anyones_medium(void *p)
+{
+    const struct desc *desc = range.table + range_index(p);
+    if (LIKELY(thread.frees == thread.heap) || !range_has(p) || desc->class < NSMALL) return PUSH_REFUSED;
+    struct heap *heap = heap_of_identity(thread.heap);
+    bool is_others = PEEK(desc->owner) != thread.heap + OWNER_MEDIUM;
+    heap->nothers += is_others;
+    return block_push_medium(p, desc, &heap->pairs[desc->class], true, is_others);
 }
 
 #endif

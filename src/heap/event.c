@@ -17,13 +17,20 @@
  * of them. Such blocks are out as far as their spans know, until those that nobody wants are sent home. Medium blocks go on such a list whichever
  * their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c).
  *
- * A thread that shares its objects with others (refill.c counts) reuses them: small blocks of others' that it frees go on its own lists, as if their spans
+ * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists. Small ones as if their spans
  * were attached, until what it set aside at one review is there at the next: then the class is sated. Out as far as their owners know, they are no
  * remote frees, whose lines go there and back. One that its owner frees as well is on two lists: whoever takes it second finds no link, unless its span
  * has been given back in between. */
 #include "../guard/crime.h"
 #include "large.h"
 #include "remote.h"
+
+COLD bool block_is_reused(const struct block *block, unsigned class)
+{
+    bool is_there = false;
+    for (size_t i = 0; heap_at(i) && !is_there; i++) is_there = PEEK(heap_at(i)->has_others) && block_is_on(PEEK(heap_at(i)->pairs[class].head), block);
+    return is_there;
+}
 
 SLOW bool block_is_far(const struct block *block)
 {
@@ -203,12 +210,17 @@ static void make_available(struct heap *heap, struct span *span, uint64_t word)
     if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 
-/* What is another's goes to its owner. */
-static void send_off(struct heap *heap, struct span *span, struct block *block)
+/* Whether nothing is left to do with a block of a list of the heap's: another's is sent to it. One that was freed twice, and whose span is gone, is told. */
+static bool is_elsewhere(struct heap *heap, unsigned class, struct block *block)
 {
-    unsigned k = desc_index(span_desc(span), block);
-    block_link(block, NULL);
-    if (UNLIKELY(!remote_free(heap, span, k))) remote_tell_twice(span, k / 64, (uint64_t)1 << k % 64);
+    const struct desc *desc = range.table + range_index(block);
+    struct span *span = span_of_start(desc->start);
+    bool is_there = LIKELY(desc->class == class && desc_is_start(desc, block));
+    if (is_there && heap_of_span(span) == heap) return false;
+    if (is_there && class < NSMALL) block_link(block, NULL);
+    if (UNLIKELY(!is_there || !remote_free(heap, span, desc_index(desc, block))))
+        crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, class_table[class].size});
+    return true;
 }
 
 /* So many blocks of a list of the class's go to their spans, which are attached or others'. Those of the current span, of which there may be more
@@ -218,18 +230,10 @@ static unsigned send_home(struct heap *heap, unsigned class, struct block **list
     unsigned ngone = 0;
     struct block *kept = NULL, *block;
     for (unsigned left = 4 * most; left && ngone < most && (block = heap_pop_listed(list, "free()")) != NULL; left--) {
-        const struct desc *desc = range.table + range_index(block);
-        struct span *span = span_of_start(desc->start);
-        if (UNLIKELY(desc->class != class || !desc_is_start(desc, block))) { /* freed twice, and its span is gone meanwhile */
-            crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, class_table[class].size});
-            continue;
-        }
+        struct span *span = span_of_start(range.table[range_index(block)].start);
         bool stays = span == heap->current[class];
         ngone += !stays;
-        if (heap_of_span(span) != heap) {
-            send_off(heap, span, block);
-            continue;
-        }
+        if (is_elsewhere(heap, class, block)) continue;
         if (!stays && span_state(span) == SPAN_FULL) make_available(heap, span, remote_take(span, false));
         block_put(stays ? &kept : &span->pair.head, block);
         if (!stays && bits_subtract(&span->pair.due, (uintptr_t)block)) vacate_or_tell(span);
@@ -275,6 +279,7 @@ void heap_send_home(struct heap *heap, unsigned class)
     while ((block = heap_pop_listed(&heap->pairs[class].head, "free()")) != NULL) {
         const struct desc *desc = range.table + range_index(block);
         struct span *span = span_of_start(desc->start);
+        if (is_elsewhere(heap, class, block)) continue;
         uint64_t bit = (uint64_t)1 << desc_index(desc, block), twice = desc->pair->bits & bit;
         if (UNLIKELY(twice)) remote_tell_twice(span, 0, twice);
         pair_set_bits(desc->pair, desc->pair->bits | bit);
@@ -291,9 +296,9 @@ SLOW void heap_event(void *block)
     unsigned class = desc->class;
     bool is_others = heap_of_owner(PEEK(desc->owner)) != heap, is_its_own = !is_others && desc->pair == &span->pair;
     bool is_listed = class >= NSMALL && heap->pairs[class].head == block;
-    if (is_listed) heap->pairs[class].left = PATROL_EVERY; /* a look at what is dirty is all that is due */
+    if (is_listed) heap->nhad += PATROL_EVERY, heap->pairs[class].left = PATROL_EVERY; /* a look at what is dirty is all that is due */
     heap_enter(heap);
-    if (is_others) heap_wind_up(heap, span, &heap->pairs[class]);
+    if (is_others && !is_listed) heap_wind_up(heap, span, &heap->pairs[class]);
     else if (!is_listed) move(heap, span, state);
     if (is_listed || (state == SPAN_CURRENT && !(heap->reuses && class < NSMALL))) heap_patrol_at_next(heap);
     else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class)) hurry(heap, (uintptr_t)span_address(span), &heap->pairs[class]);

@@ -89,6 +89,7 @@ INLINE bool heap_is_shared(const struct heap *heap) { return heap == &heaps_stat
 
 extern const struct heap heap_empty;
 extern uint64_t heap_secret HIDDEN;
+extern bool heaps_reuse HIDDEN; /* PEEK. Whether any heap has ever reused others' blocks */
 
 /* PEEK. Slices that a heap keeps at most: KEPT_SLICES, or its share of dirty=. */
 extern size_t heap_kept_most HIDDEN;

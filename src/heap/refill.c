@@ -242,12 +242,13 @@ static struct span *next_span(struct heap *heap, unsigned class)
     return fresh(heap, class);
 }
 
+bool heaps_reuse;
 void heap_reuse(struct heap *heap, bool reuses)
 {
     heap->reuses = reuses;
     thread.frees = reuses ? 0 : thread.heap;
     if (!reuses) return;
-    heap->has_others = true, heap->attached = ~0U; /* small classes all: others' blocks are as those of attached spans */
+    heaps_reuse = heap->has_others = true, heap->attached = ~0U; /* small classes all: others' blocks are as those of attached spans */
     for (unsigned class = 0; class < NSMALL; class ++)
         if (heap->current[class]) heap_wind_up(heap, heap->current[class], &heap->pairs[class]);
 }

@@ -80,12 +80,14 @@ INLINE bool remote_gather(struct block *block)
     uint64_t k = (uint64_t)(product >> 64), key = remote_key(desc->start, k), bits;
     struct heap *heap = heap_of_identity(thread.heap);
     struct pending *way = remote_way(heap, desc->class, key);
-    if (way->key != key || (uint64_t)product >= PEEK(desc->bound) || UNLIKELY(heap->has_others && block_leads_within(block, 2 * GIB))) return false;
+    if (way->key != key || (uint64_t)product >= PEEK(desc->bound)) return false;
+    if (UNLIKELY((desc->class >= NSMALL || heap->has_others) && block_leads_within(block, 2 * GIB))) return false; /* as if it were on somebody's list */
     bits = way->bits;
     if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || (PEEK(desc->owner) & ~(uintptr_t)OWNER_MEDIUM) == thread.heap ||
         heap->room < desc->size)
         return false;
-    if (LIKELY(desc->class < NSMALL)) block_link(block, NULL), heap->nothers++;
+    if (LIKELY(desc->class < NSMALL)) block_link(block, NULL);
+    heap->nothers++;
     heap->room -= desc->size;
     STORE_ORDER();
     way->bits = bits;

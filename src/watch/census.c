@@ -54,7 +54,7 @@ static void count_listed(struct census *census, const struct heap *heap)
 {
     const struct span *current = census->index < NSMALL ? PEEK(heap->current[census->index]) : NULL;
     bool is_owners = heap == heap_of_span(census->span), is_attached = census->index < NSMALL && PEEK(heap->attached) >> census->index & 1;
-    if (is_owners ? census->index < NSMALL && census->span != current && !is_attached : !PEEK(heap->has_others) || census->index >= NSMALL) return;
+    if (is_owners ? census->index < NSMALL && census->span != current && !is_attached : !PEEK(heap->has_others)) return;
     census->nlisted += mark_list(census, &heap->pairs[census->index].head);
     if (current) census->nlisted += mark_list(census, &current->pair.head);
 }
