@@ -178,9 +178,24 @@ static SLOW enum alloc_verdict free_slow(const char *entry, void *p)
     return owner ? free_in_span(entry, desc, owner, p) : tell(entry, diagnose_inside(p));
 }
 
+/* block_push_anyones, of a medium block: nothing in it says that another's is free already as a remote one. */
+static enum push push_anyones_medium(void *p)
+{
+    const struct desc *desc = range.table + range_index(p);
+    if (LIKELY(thread.frees == thread.heap) || !range_has(p) || desc->class < NSMALL || !desc_is_start(desc, p)) return PUSH_REFUSED;
+    struct heap *heap = heap_own();
+    struct span *span = span_of_start(desc->start);
+    unsigned k = desc_index(desc, p);
+    if (remote_is_gathered(heap, span, k) || (remote_has(remote_load(span)) && remote_is_posted(span, k))) return PUSH_REFUSED;
+    bool is_others = PEEK(desc->owner) != thread.heap + OWNER_MEDIUM;
+    enum push pushed = block_push_medium(p, desc, &heap->pairs[desc->class], true, is_others);
+    heap->nothers += is_others & (pushed != PUSH_REFUSED);
+    return pushed;
+}
+
 SLOW enum alloc_verdict alloc_free_slow(const char *entry, void *p)
 {
-    enum push pushed = block_push_anyones_medium(p);
+    enum push pushed = push_anyones_medium(p);
     if (pushed != PUSH_REFUSED) return pushed == PUSH_EVENT ? alloc_event(p) : (void)0, ALLOC_OURS;
     struct span *large = large_of(p);
     if (LIKELY(!large)) return LIKELY(remote_gather(p)) ? ALLOC_OURS : free_slow(entry, p);

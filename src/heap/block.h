@@ -42,7 +42,7 @@ INLINE bool block_leads_within(const struct block *block, uintptr_t nbytes)
 enum { LIST_MAX = 1 << 16 }; /* blocks; no list is longer, unless it goes round, or changes under who reads it */
 
 /* Whether a heap that reuses others' blocks has it on its list of the class; and whether the next block is one of another span of the class (event.c). */
-bool block_is_reused(const struct block *block, unsigned class);
+bool block_is_reused(const struct block *block, unsigned class) HIDDEN;
 bool block_is_far(const struct block *block) HIDDEN;
 INLINE bool block_is_sound(const struct block *block)
 {
@@ -169,8 +169,8 @@ INLINE enum push block_push(void *p)
     return PUSH_REFUSED;
 }
 
-/* The same in a thread that reuses others' blocks (event.c), first for small ones, then for medium ones; in any other nothing is done. Whose a block is
- * nobody can foresee there, and a branch on it, wrong every other time, made bench_exchange take 1.4 of this. */
+/* The same in a thread that reuses others' blocks (event.c), of small ones; in any other nothing is done. Whose a block is nobody can foresee there, and
+ * a branch on it, wrong every other time, made bench_exchange take 1.4 of this. */
 INLINE enum push block_push_anyones(void *p)
 {
     size_t index = range_index(p);
@@ -182,16 +182,6 @@ INLINE enum push block_push_anyones(void *p)
     if (UNLIKELY(class >= NSMALL) || UNLIKELY(is_others & heap->sated >> class)) return PUSH_REFUSED;
     heap->nothers += is_others & (PEEK(desc->owner) > OWNER_LARGE);
     return block_push_small(p, desc, bits_choose(is_others, &heap->pairs[class], PEEK(desc->pair)));
-}
-
-INLINE enum push block_push_anyones_medium(void *p)
-{
-    const struct desc *desc = range.table + range_index(p);
-    if (LIKELY(thread.frees == thread.heap) || !range_has(p) || desc->class < NSMALL) return PUSH_REFUSED;
-    struct heap *heap = heap_of_identity(thread.heap);
-    bool is_others = PEEK(desc->owner) != thread.heap + OWNER_MEDIUM;
-    heap->nothers += is_others;
-    return block_push_medium(p, desc, &heap->pairs[desc->class], true, is_others);
 }
 
 #endif

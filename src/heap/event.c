@@ -363,7 +363,8 @@ void heap_drain(struct heap *heap, bool sheds)
     }
     remote_flush(heap, NPENDING);
     heap_reuse(heap, false);
-    heap->has_others = false, heap->sated = heap->nhad = heap->nothers = 0;
+    __atomic_store_n(&heap->has_others, false, __ATOMIC_RELAXED);
+    heap->sated = heap->nhad = heap->nothers = 0;
     for (unsigned class = 0; class < NCLASSES; class ++)
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
             next = node->next;

@@ -248,7 +248,9 @@ void heap_reuse(struct heap *heap, bool reuses)
     heap->reuses = reuses;
     thread.frees = reuses ? 0 : thread.heap;
     if (!reuses) return;
-    heaps_reuse = heap->has_others = true, heap->attached = ~0U; /* small classes all: others' blocks are as those of attached spans */
+    __atomic_store_n(&heaps_reuse, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&heap->has_others, true, __ATOMIC_RELAXED);
+    heap->attached = ~0U; /* small classes all: others' blocks are as those of attached spans */
     for (unsigned class = 0; class < NSMALL; class ++)
         if (heap->current[class]) heap_wind_up(heap, heap->current[class], &heap->pairs[class]);
 }

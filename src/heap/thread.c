@@ -66,6 +66,7 @@ static void init(struct heap *heap, size_t index, enum heap_state state)
     heap->room = PENDING_MAX;
     for (unsigned class = 0; class < NCLASSES; class ++) {
         list_init(&heap->available[class]);
+        if (class >= NSMALL) heap->pairs[class].left = PATROL_EVERY;
         if (index < NSTATIC) heap->nfirst[class] = (uint8_t)heap_nyoung(class); /* a lone thread shares with nobody */
     }
     atomic_store_explicit(&heap->state, state, memory_order_release);

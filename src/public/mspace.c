@@ -18,7 +18,7 @@ static bool release_medium(void *p)
     if (UNLIKELY(!range_has(p))) return false;
     const struct desc *desc = range.table + range_index(p);
     if (PEEK(desc->owner) != thread.heap + OWNER_MEDIUM || remote_has(remote_load(span_of_start(desc->start)))) return false;
-    if (desc->list->head && (!desc_is_start(desc, p) || block_leads_within(p, 2 * GIB))) return false; /* it may be there */
+    if ((desc->list->head || PEEK(heaps_reuse)) && (!desc_is_start(desc, p) || block_leads_within(p, 2 * GIB))) return false; /* it may be on a list */
     enum push pushed = block_push_medium(p, desc, desc->list, false, false);
     if (UNLIKELY(pushed == PUSH_EVENT)) alloc_event(p);
     return pushed != PUSH_REFUSED;

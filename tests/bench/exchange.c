@@ -1,8 +1,8 @@
 /*
  * exchange: threads that share one cache of objects: whoever puts a new one into a slot frees the one that was there, whose-ever it was.
- *     exchange [threads = 2] [ops per thread = 16000000] [slots = 1024] [seed = 1]
- * Each op allocates a small block (8 bytes to 4 KiB), exchanges it for the one in a slot chosen at random and frees that: with n threads
- * one free in n is of an own block, the others are remote, and no thread is only a giver or only a taker.
+ *     exchange [threads = 2] [ops per thread = 16000000] [slots = 1024] [seed = 1] [size]
+ * Each op allocates a block of that size, or else a small one (8 bytes to 4 KiB), exchanges it for the one in a slot chosen at random and
+ * frees that: with n threads one free in n is of an own block, the others are remote, and no thread is only a giver or only a taker.
  * One op is one malloc and one free, on all threads together; threads' starts and ends are in the time.
  */
 #include "bench.h"
@@ -36,10 +36,11 @@ int main(int argc, char **argv)
     nops = bench_argument(argc, argv, 2, 16000000);
     nslots = bench_argument(argc, argv, 3, 1024);
     uint64_t random = (uint64_t)bench_argument(argc, argv, 4, 1);
+    uint32_t size = (uint32_t)bench_argument(argc, argv, 5, 0);
     require(nthreads >= 1 && nthreads <= NTHREADS_MAX, "threads: 1 to %d\n", NTHREADS_MAX);
     require(nslots >= 1 && nslots <= NSLOTS_MAX, "slots: 1 to %d\n", NSLOTS_MAX);
     for (int i = 0; i < NDRAWN; i++) {
-        sizes[i] = bench_small_size(&random);
+        sizes[i] = size ? size : bench_small_size(&random);
         picks[i] = random_below(&random, (uint32_t)nslots);
     }
     for (long i = 0; i < nthreads; i++) offsets[i] = random_below(&random, NDRAWN);
