@@ -148,7 +148,7 @@ static bool free_remote(const struct desc *desc, void *p)
     struct heap *heap = LIKELY(options.mode == MODE_FAST) ? gathering_heap() : NULL;
     unsigned k = desc_index(desc, p);
     if (heap) heap->nothers++;
-    if (heap && desc->class < NSMALL && heap->has_others && block_is_sound(p) && is_listed(heap, desc, p)) return false;
+    if (desc->class < NSMALL && PEEK(heaps_reuse) && block_is_sound(p) && block_is_reused(p, desc->class)) return false;
     if (desc->class < NSMALL) block_link(p, NULL);
     else if (remote_is_free_at_owner(span, k)) return false;
     if (heap) heap_enter(heap);

@@ -27,8 +27,13 @@
 
 COLD bool block_is_reused(const struct block *block, unsigned class)
 {
+    const struct heap *heap;
     bool is_there = false;
-    for (size_t i = 0; heap_at(i) && !is_there; i++) is_there = PEEK(heap_at(i)->has_others) && block_is_on(PEEK(heap_at(i)->pairs[class].head), block);
+    for (size_t i = 0; (heap = heap_at(i)) != NULL && !is_there; i++) {
+        if (!PEEK(heap->has_others)) continue;
+        const struct span *current = class < NSMALL ? PEEK(heap->current[class]) : NULL; /* where small ones wait (review) */
+        is_there = block_is_on(PEEK(heap->pairs[class].head), block) || (current && block_is_on(PEEK(current->pair.head), block));
+    }
     return is_there;
 }
 
