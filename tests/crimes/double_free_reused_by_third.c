@@ -10,7 +10,6 @@ static void allocate_one(void)
     p = malloc(48);
 }
 
-
 static void *free_again(void *nothing)
 {
     CRIME(p, free(p));
