@@ -140,7 +140,7 @@ INLINE uint64_t heap_unit(const struct span *span)
  * (without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6). If others are attached, in so many bytes, and blocks at least; fewer if some are
  * others' (event.c). */
 enum { ROOM = 128 << 10 /* bytes that a list of medium blocks holds */, PATROL_EVERY = 1024, LISTED = 64 << 10, LISTED_LEAST = 64 };
-enum { REUSED = 8 << 10, REUSED_LEAST = 16 };
+enum { REUSED = 8 << 10, REUSED_LEAST = 16 }; /* figures: ../README.md */
 INLINE uint64_t heap_due_at_wake(const struct span *span) { return span_wake(span) * heap_unit(span) - 1; }
 INLINE uint64_t heap_due_while_current(const struct heap *heap, const struct span *span)
 {
@@ -217,7 +217,7 @@ uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word);
 void heap_take_in(struct span *span);
 void heap_draw_net(struct heap *heap, unsigned class);
 
-/* From now on the calling thread's frees put others' small blocks on the lists of its heap, or no longer (event.c). Owner only. */
+/* From now on the calling thread's frees put others' blocks on the lists of its heap, or no longer (event.c). Owner only. */
 void heap_reuse(struct heap *heap, bool reuses);
 
 /* What `due` of an available span is before any of its blocks has come back. */
