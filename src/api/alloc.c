@@ -104,13 +104,6 @@ static enum alloc_verdict tell(const char *entry, struct evidence evidence)
     return ALLOC_OURS;
 }
 
-/* Whether a small block is on a list of its class in the caller's heap, or waits behind that (event.c). */
-static bool is_listed(const struct heap *own, const struct desc *desc, const struct block *block)
-{
-    const struct span *current = own->current[desc->class];
-    return block_is_on(own->pairs[desc->class].head, block) || (current && block_is_on(current->pair.head, block));
-}
-
 SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
 {
     bool is_small = desc->class < NSMALL;
@@ -118,7 +111,7 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
     unsigned k = desc_index(desc, p);
     struct heap *own = heap_own();
     if (remote_has(remote_load(span)) && remote_is_posted(span, k)) return true;
-    if (own && is_small && is_listed(own, desc, p)) return true;
+    if (own && is_small && block_is_with(own, desc->class, p)) return true;
     if (own && heap_of_owner(PEEK(desc->owner)) == own)
         return is_small ? block_is_on(span->pair.head, p) : block_is_listed(span, k) || desc->pair->bits >> k & 1;
     return (own && remote_is_gathered(own, span, k)) || (!is_small && remote_is_free_at_owner(span, k));

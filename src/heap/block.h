@@ -41,7 +41,9 @@ INLINE bool block_leads_within(const struct block *block, uintptr_t nbytes)
 
 enum { LIST_MAX = 1 << 16 }; /* blocks; no list is longer, unless it goes round, or changes under who reads it */
 
-/* Whether a heap that reuses others' blocks has it on its list of the class; and whether the next block is one of another span of the class (event.c). */
+/* Whether a block is on the heap's list of the class, or waits behind it; whether it is so with any heap that reuses others' blocks; and whether the next
+ * block is one of another span of the class (event.c). */
+bool block_is_with(const struct heap *heap, unsigned class, const struct block *block);
 bool block_is_reused(const struct block *block, unsigned class) HIDDEN;
 bool block_is_far(const struct block *block) HIDDEN;
 INLINE bool block_is_sound(const struct block *block)

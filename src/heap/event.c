@@ -25,15 +25,17 @@
 #include "large.h"
 #include "remote.h"
 
+COLD bool block_is_with(const struct heap *heap, unsigned class, const struct block *block)
+{
+    const struct span *current = class < NSMALL ? PEEK(heap->current[class]) : NULL; /* where small ones wait (review) */
+    return block_is_on(PEEK(heap->pairs[class].head), block) || (current && block_is_on(PEEK(current->pair.head), block));
+}
+
 COLD bool block_is_reused(const struct block *block, unsigned class)
 {
     const struct heap *heap;
     bool is_there = false;
-    for (size_t i = 0; (heap = heap_at(i)) != NULL && !is_there; i++) {
-        if (!PEEK(heap->has_others)) continue;
-        const struct span *current = class < NSMALL ? PEEK(heap->current[class]) : NULL; /* where small ones wait (review) */
-        is_there = block_is_on(PEEK(heap->pairs[class].head), block) || (current && block_is_on(PEEK(current->pair.head), block));
-    }
+    for (size_t i = 0; (heap = heap_at(i)) != NULL && !is_there; i++) is_there = PEEK(heap->has_others) && block_is_with(heap, class, block);
     return is_there;
 }
 
