@@ -94,6 +94,8 @@ SLOW void free_slow(void *p, const char *entry)
     else free_elsewhere(p, entry);
 }
 
+SLOW void free_seldom(void *p, const char *entry) { free_as(entry, p); }
+
 static COLD void *calloc_slow(size_t bytes)
 {
     const struct next *next = !guard_is_inside() && next_has_all() ? next_get() : NULL;
@@ -151,7 +153,7 @@ EXPORT void *realloc(void *p, size_t size)
     if (!p) return malloc(size);
     if (UNLIKELY(!range_has(p))) return realloc_foreign(p, size);
     if (LIKELY(size != 0)) return alloc_resize("realloc()", p, size);
-    free_as("realloc()", p);
+    free_seldom(p, "realloc()");
     return NULL;
 }
 
@@ -181,13 +183,13 @@ EXPORT int posix_memalign(void **result, size_t alignment, size_t size)
 EXPORT void free_sized(void *p, size_t size)
 {
     (void)size;
-    free_as("free_sized()", p);
+    free_seldom(p, "free_sized()");
 }
 
 EXPORT void free_aligned_sized(void *p, size_t alignment, size_t size)
 {
     (void)alignment, (void)size;
-    free_as("free_aligned_sized()", p);
+    free_seldom(p, "free_aligned_sized()");
 }
 
 /* --- glibc --- */

@@ -52,6 +52,7 @@ void delete_array_aligned_nothrow(void *p, size_t alignment, const struct nothro
 
 static bool is_nothrow(enum cxx_operator op) { return op % 4 >= 2; }
 static bool is_aligned(enum cxx_operator op) { return op >= CXX_NEW_ALIGNED; }
+static const char *delete_name(enum cxx_operator op) { return op % 2 ? "operator delete[]()" : "operator delete()"; }
 
 /* A throwing new without memory, and nobody in the process who could throw: what an uncaught exception would come to. */
 static COLD _Noreturn void die(const char *entry)
@@ -94,7 +95,7 @@ static SLOW void *new_slow(size_t size, size_t second, size_t third, enum cxx_op
 static COLD void delete_slow(void *p, size_t second, size_t third, enum cxx_operator op)
 {
     if (boot_has(p)) return;
-    if (guard_is_inside() || cxx_decide()) free_as(op % 2 ? "operator delete[]()" : "operator delete()", p);
+    if (guard_is_inside() || cxx_decide()) free_seldom(p, delete_name(op));
     else cxx_next(op).release(p, second, third);
 }
 
@@ -112,9 +113,15 @@ INLINE void *new_aligned_as(enum cxx_operator op, size_t size, size_t alignment,
     return LIKELY(block != NULL) ? block : new_slow(size, alignment, (size_t)nothrow, op, __builtin_return_address(0));
 }
 
-INLINE void delete_as(enum cxx_operator op, void *p, size_t second, size_t third)
+INLINE void delete_as(enum cxx_operator op, void *p, size_t size)
 {
-    if (LIKELY(PEEK(cxx_serves))) free_as(op % 2 ? "operator delete[]()" : "operator delete()", p);
+    if (LIKELY(PEEK(cxx_serves))) free_as(delete_name(op), p);
+    else delete_slow(p, size, 0, op);
+}
+
+INLINE void delete_seldom_as(enum cxx_operator op, void *p, size_t second, size_t third)
+{
+    if (LIKELY(PEEK(cxx_serves))) free_seldom(p, delete_name(op));
     else delete_slow(p, second, third, op);
 }
 
@@ -142,32 +149,32 @@ void *new_array_aligned_nothrow(size_t size, size_t alignment, const struct noth
     return new_aligned_as(CXX_NEW_ARRAY_ALIGNED_NOTHROW, size, alignment, nothrow);
 }
 
-void delete_plain(void *p) { delete_as(CXX_DELETE, p, 0, 0); }
-void delete_array(void *p) { delete_as(CXX_DELETE_ARRAY, p, 0, 0); }
+void delete_plain(void *p) { delete_as(CXX_DELETE, p, 0); }
+void delete_array(void *p) { delete_as(CXX_DELETE_ARRAY, p, 0); }
 
-void delete_sized(void *p, size_t size) { delete_as(CXX_DELETE_SIZED, p, size, 0); }
-void delete_array_sized(void *p, size_t size) { delete_as(CXX_DELETE_ARRAY_SIZED, p, size, 0); }
+void delete_sized(void *p, size_t size) { delete_as(CXX_DELETE_SIZED, p, size); }
+void delete_array_sized(void *p, size_t size) { delete_as(CXX_DELETE_ARRAY_SIZED, p, size); }
 
-void delete_nothrow(void *p, const struct nothrow *nothrow) { delete_as(CXX_DELETE_NOTHROW, p, (size_t)nothrow, 0); }
+void delete_nothrow(void *p, const struct nothrow *nothrow) { delete_seldom_as(CXX_DELETE_NOTHROW, p, (size_t)nothrow, 0); }
 
-void delete_array_nothrow(void *p, const struct nothrow *nothrow) { delete_as(CXX_DELETE_ARRAY_NOTHROW, p, (size_t)nothrow, 0); }
+void delete_array_nothrow(void *p, const struct nothrow *nothrow) { delete_seldom_as(CXX_DELETE_ARRAY_NOTHROW, p, (size_t)nothrow, 0); }
 
-void delete_aligned(void *p, size_t alignment) { delete_as(CXX_DELETE_ALIGNED, p, alignment, 0); }
-void delete_array_aligned(void *p, size_t alignment) { delete_as(CXX_DELETE_ARRAY_ALIGNED, p, alignment, 0); }
+void delete_aligned(void *p, size_t alignment) { delete_seldom_as(CXX_DELETE_ALIGNED, p, alignment, 0); }
+void delete_array_aligned(void *p, size_t alignment) { delete_seldom_as(CXX_DELETE_ARRAY_ALIGNED, p, alignment, 0); }
 
-void delete_sized_aligned(void *p, size_t size, size_t alignment) { delete_as(CXX_DELETE_SIZED_ALIGNED, p, size, alignment); }
+void delete_sized_aligned(void *p, size_t size, size_t alignment) { delete_seldom_as(CXX_DELETE_SIZED_ALIGNED, p, size, alignment); }
 
 void delete_array_sized_aligned(void *p, size_t size, size_t alignment)
 {
-    delete_as(CXX_DELETE_ARRAY_SIZED_ALIGNED, p, size, alignment);
+    delete_seldom_as(CXX_DELETE_ARRAY_SIZED_ALIGNED, p, size, alignment);
 }
 
 void delete_aligned_nothrow(void *p, size_t alignment, const struct nothrow *nothrow)
 {
-    delete_as(CXX_DELETE_ALIGNED_NOTHROW, p, alignment, (size_t)nothrow);
+    delete_seldom_as(CXX_DELETE_ALIGNED_NOTHROW, p, alignment, (size_t)nothrow);
 }
 
 void delete_array_aligned_nothrow(void *p, size_t alignment, const struct nothrow *nothrow)
 {
-    delete_as(CXX_DELETE_ARRAY_ALIGNED_NOTHROW, p, alignment, (size_t)nothrow);
+    delete_seldom_as(CXX_DELETE_ARRAY_ALIGNED_NOTHROW, p, alignment, (size_t)nothrow);
 }

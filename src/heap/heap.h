@@ -8,8 +8,8 @@
  *                      | woken spans                                                              | any thread pushes
  *                      | kept large blocks, but for one                                           | any thread puts and takes
  *
- * thread.heap holds the distance of the record from `heap_empty`, a constant heap whose lists are empty: zero, which is
- * what thread-local storage holds before anything has run, is a thread that is not ready, and the fast paths need no
+ * thread.heap holds the distance of the record from `heap_empty`, the constant pairs of a heap whose lists are empty: zero, which is
+ * what thread-local storage holds before anything has run, is a thread that is not ready, and malloc's fast path needs no
  * check for it. The same number is the owner's identity in a desc.
  *
  * A thread that has no heap (before our constructor, after its own exit, inside a call-back of ours) uses the shared
@@ -87,7 +87,7 @@ enum { SHARED = 1, NSTATIC = 2 };
 extern struct heap heaps_static[NSTATIC] HIDDEN;
 INLINE bool heap_is_shared(const struct heap *heap) { return heap == &heaps_static[SHARED]; }
 
-extern const struct heap heap_empty;
+extern const struct pair heap_empty[NCLASSES];
 extern uint64_t heap_secret HIDDEN;
 extern bool heaps_reuse HIDDEN; /* PEEK. Whether any heap has ever reused others' blocks */
 
@@ -108,8 +108,8 @@ enum thread_state { THREAD_NEW, THREAD_LIVE, THREAD_GONE };
 
 extern __thread struct thread thread __attribute__((tls_model("initial-exec"))) HIDDEN;
 
-INLINE struct heap *heap_of_identity(uintptr_t identity) { return (struct heap *)((uintptr_t)&heap_empty + identity); }
-INLINE uintptr_t heap_identity(const struct heap *heap) { return (uintptr_t)heap - (uintptr_t)&heap_empty; }
+INLINE struct heap *heap_of_identity(uintptr_t identity) { return (struct heap *)((uintptr_t)heap_empty + identity); }
+INLINE uintptr_t heap_identity(const struct heap *heap) { return (uintptr_t)heap - (uintptr_t)heap_empty; }
 
 /* The heap that owns a span, from its desc; NULL for a large one or none. */
 INLINE struct heap *heap_of_owner(uintptr_t owner)

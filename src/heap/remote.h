@@ -74,7 +74,7 @@ INLINE struct pending *remote_way(struct heap *heap, unsigned class, uintptr_t k
 INLINE bool remote_gather(struct block *block)
 {
     size_t index = range_index(block);
-    if (UNLIKELY(index >= range_limit())) return false;
+    if (UNLIKELY(index >= range_limit() || !thread.heap)) return false;
     const struct desc *desc = range.table + index;
     unsigned __int128 product = (unsigned __int128)((uintptr_t)block - desc->start) * desc->reciprocal;
     uint64_t k = (uint64_t)(product >> 64), key = remote_key(desc->start, k), bits;

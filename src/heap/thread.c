@@ -19,7 +19,7 @@ static const size_t TABLE_STEP = 64 * KIB, HEAPS_MAX = 1 << 20;
 /* A link cleared is a link broken, for no address has these bits: the last would be of a kernel's, the first of a misaligned block's. */
 static const uint64_t SECRET_BITS = (uint64_t)1 << 63 | 1;
 
-const struct heap heap_empty;
+const struct pair heap_empty[NCLASSES];
 uint64_t heap_secret;
 size_t heap_kept_most;
 __thread struct thread thread;
