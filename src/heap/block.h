@@ -75,7 +75,7 @@ INLINE void block_put(struct block **list, struct block *block)
 INLINE struct pair *block_pair(size_t size)
 {
     size_t scaled = (size_t)class_of_granules_x2[(size + GRANULE - 1) / GRANULE] * 8;
-    return (struct pair *)(void *)((char *)heap_of_identity(thread.heap)->pairs + scaled);
+    return (struct pair *)(void *)((char *)heap_pairs(thread.heap) + scaled);
 }
 
 INLINE void *block_pop_listed(struct pair *pair)
@@ -113,7 +113,7 @@ INLINE bool block_is_listed(const struct span *span, unsigned k)
 
 /* malloc, when the thread has a sound free block of the class on its list: else NULL. 22 instructions with its return (tests/abi). */
 INLINE void *block_pop(size_t size) { return LIKELY(size <= MEDIUM_MAX) ? block_pop_listed(block_pair(size)) : NULL; }
-INLINE void *block_pop_class(unsigned class) { return block_pop_listed(&heap_of_identity(thread.heap)->pairs[class]); }
+INLINE void *block_pop_class(unsigned class) { return block_pop_listed(&heap_pairs(thread.heap)[class]); }
 
 /* REFUSED: nothing was changed. EVENT: freed, and what was due has come: heap_event(p) is next. */
 enum push { PUSH_DONE, PUSH_EVENT, PUSH_REFUSED };

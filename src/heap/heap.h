@@ -76,6 +76,7 @@ struct heap {
 } __attribute__((aligned(PAGE)));
 
 _Static_assert(sizeof(struct heap) == 2 * PAGE, "a hundred idle threads are a hundred pages");
+_Static_assert(offsetof(struct heap, pairs) == 0, "heap_pairs()");
 
 /* Where what is free of the class's current span is: small blocks are on the class's list itself. */
 INLINE struct pair *heap_pair(struct heap *heap, unsigned class) { return class < NSMALL ? &heap->pairs[class] : &heap->bits[class - NSMALL]; }
@@ -108,7 +109,8 @@ enum thread_state { THREAD_NEW, THREAD_LIVE, THREAD_GONE };
 
 extern __thread struct thread thread __attribute__((tls_model("initial-exec"))) HIDDEN;
 
-INLINE struct heap *heap_of_identity(uintptr_t identity) { return (struct heap *)((uintptr_t)heap_empty + identity); }
+INLINE struct pair *heap_pairs(uintptr_t identity) { return (struct pair *)((uintptr_t)heap_empty + identity); }
+INLINE struct heap *heap_of_identity(uintptr_t identity) { return (struct heap *)(void *)heap_pairs(identity); } /* not 0 */
 INLINE uintptr_t heap_identity(const struct heap *heap) { return (uintptr_t)heap - (uintptr_t)heap_empty; }
 
 /* The heap that owns a span, from its desc; NULL for a large one or none. */
