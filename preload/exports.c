@@ -56,10 +56,9 @@ static SLOW void *malloc_slow(size_t size)
     return alloc_malloc_slow(size);
 }
 
-/* Of many medium blocks that are allocated together each is one of the current span's: so before anything else. */
 static SLOW void *malloc_next(size_t size)
 {
-    void *block = thread.heap && size <= MEDIUM_MAX ? block_pop_bits(heap_of_identity(thread.heap), class_of(size)) : NULL;
+    void *block = alloc_malloc_next(size);
     return LIKELY(block != NULL) ? block : malloc_slow(size);
 }
 

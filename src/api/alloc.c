@@ -79,9 +79,16 @@ SLOW void *alloc_malloc_slow(size_t size)
     return LIKELY(block != NULL) ? block : get(size, GRANULE, &(bool){false});
 }
 
+SLOW void *alloc_malloc_next(size_t size)
+{
+    bool may_be = size > SMALL_MAX && size <= MEDIUM_MAX && thread.heap;
+    return may_be ? block_pop_bits(heap_of_identity(thread.heap), class_of(size)) : NULL;
+}
+
 void *alloc_malloc(size_t size)
 {
     void *block = block_pop(size);
+    if (UNLIKELY(!block)) block = alloc_malloc_next(size);
     return LIKELY(block != NULL) ? block : alloc_malloc_slow(size);
 }
 
@@ -204,13 +211,13 @@ SLOW void alloc_event(void *p)
 
 COLD void alloc_report_foreign(const char *entry, const void *p) { tell(entry, diagnose_outside(&process, p, &(bool){false})); }
 
-void alloc_free(void *p)
+void alloc_free_as(const char *entry, void *p)
 {
     enum push pushed = block_push(p);
     if (pushed == PUSH_REFUSED) pushed = block_push_anyones(p);
     if (LIKELY(pushed == PUSH_DONE)) return;
     if (pushed == PUSH_EVENT) alloc_event(p);
-    else if (alloc_free_slow("free()", p) == ALLOC_FOREIGN) alloc_report_foreign("free()", p);
+    else if (alloc_free_slow(entry, p) == ALLOC_FOREIGN) alloc_report_foreign(entry, p);
 }
 
 /* memalign(3) as glibc has it: an alignment that is no power of two is rounded up to one. */

@@ -15,10 +15,14 @@
 enum alloc_verdict { ALLOC_OURS, ALLOC_FOREIGN };
 
 void *alloc_malloc(size_t size);
-void alloc_free(void *p);
+void alloc_free_as(const char *entry, void *p);
+INLINE void alloc_free(void *p) { alloc_free_as("free()", p); }
 void *alloc_memalign(size_t alignment, size_t size);
 
-/* The slow doors. malloc when block_pop had nothing; free when block_push refused, by the name of the entry that was called. */
+/* malloc, when block_pop had nothing: a medium block of the current span, for of many that are allocated together each is one; or NULL. */
+void *alloc_malloc_next(size_t size);
+
+/* The slow doors. malloc when those had nothing; free when block_push refused, by the name of the entry that was called. */
 void *alloc_malloc_slow(size_t size);
 enum alloc_verdict alloc_free_slow(const char *entry, void *p);
 void alloc_event(void *p);

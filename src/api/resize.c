@@ -17,11 +17,7 @@ static void *copy(const char *entry, void *p, size_t size, size_t usable)
     void *block = is_growing ? large_alloc(heap_own(), size, usable, 1, &(bool){false}) : NULL;
     if (!block && !(block = alloc_malloc(size))) return NULL;
     memcpy(block, p, min_size(size, usable));
-    enum push pushed = block_push(p);
-    if (UNLIKELY(pushed == PUSH_REFUSED)) pushed = block_push_anyones(p);
-    if (pushed == PUSH_EVENT) alloc_event(p);
-    else if (pushed == PUSH_REFUSED && !(is_growing && large_free(p))) /* what is outgrown is not kept: it is too small the next time, too */
-        alloc_free_slow(entry, p);
+    if (!is_growing || !large_free(p)) alloc_free_as(entry, p); /* what is outgrown is not kept: it is too small the next time, too */
     return block;
 }
 

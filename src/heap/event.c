@@ -271,6 +271,19 @@ static void hurry(struct heap *heap, uintptr_t unit, struct pair *pair)
     pair->due = soon;
 }
 
+bool heaps_reuse;
+void heap_reuse(struct heap *heap, bool reuses)
+{
+    heap->reuses = reuses;
+    thread.frees = reuses ? 0 : thread.heap;
+    if (!reuses) return;
+    __atomic_store_n(&heaps_reuse, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&heap->has_others, true, __ATOMIC_RELAXED);
+    heap->attached = ~0U; /* small classes all: others' blocks are as those of attached spans */
+    for (unsigned class = 0; class < NSMALL; class ++)
+        if (heap->current[class]) heap_wind_up(heap, heap->current[class], &heap->pairs[class]);
+}
+
 /* What was due of the span has come. */
 static void move(struct heap *heap, struct span *span, enum span_state state)
 {

@@ -242,19 +242,6 @@ static struct span *next_span(struct heap *heap, unsigned class)
     return fresh(heap, class);
 }
 
-bool heaps_reuse;
-void heap_reuse(struct heap *heap, bool reuses)
-{
-    heap->reuses = reuses;
-    thread.frees = reuses ? 0 : thread.heap;
-    if (!reuses) return;
-    __atomic_store_n(&heaps_reuse, true, __ATOMIC_RELAXED);
-    __atomic_store_n(&heap->has_others, true, __ATOMIC_RELAXED);
-    heap->attached = ~0U; /* small classes all: others' blocks are as those of attached spans */
-    for (unsigned class = 0; class < NSMALL; class ++)
-        if (heap->current[class]) heap_wind_up(heap, heap->current[class], &heap->pairs[class]);
-}
-
 /* Whether its thread shares its objects with others: of what it frees, as much as it gets, a quarter are others' blocks, until they are an eighth. */
 static void look_at_others(struct heap *heap)
 {

@@ -23,14 +23,14 @@
 
 /* As in src/api/alloc.h, which is not included: its names and the tests' names need not agree. */
 void *alloc_malloc(size_t size);
-void alloc_free(void *p);
+void alloc_free_as(const char *entry, void *p);
 void *alloc_memalign(size_t alignment, size_t size);
 
 #define API_EXTRA              /* linked in: an absent one is a link error, not a test skipped in silence */
 #define API_PAGE ((size_t)4096)
 
 static inline void *api_malloc(size_t size) { return alloc_malloc(size); }
-static inline void api_free(void *p) { alloc_free(p); }
+static inline void api_free(void *p) { alloc_free_as("free()", p); }
 static inline void *api_calloc(size_t n, size_t size) { return alloc_calloc(n, size); }
 static inline void *api_realloc(void *p, size_t size) { return alloc_realloc(p, size); }
 static inline void *api_memalign(size_t align, size_t size) { return alloc_memalign(align, size); }
