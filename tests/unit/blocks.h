@@ -18,6 +18,13 @@ static inline void fill(size_t n, size_t size)
     for (size_t i = 0; i < n; i++) require((blocks[i] = alloc_malloc(size)) != NULL, "out of memory\n");
 }
 
+static inline size_t nlive_now(void)
+{
+    struct watch_totals totals;
+    watch_count(&totals);
+    return totals.nlive;
+}
+
 static inline size_t live_nbytes(void) { return spans.totals.live << SLICE_SHIFT; }
 
 static inline void in_thread(void *(*work)(void *), void *argument)
@@ -42,6 +49,18 @@ static inline size_t many(size_t size)
 {
     const struct class *class = &class_table[class_of(size)];
     return 20 * (size_t)class->capacity;
+}
+
+static inline uintptr_t start_of(const void *block) { return range.table[range_index(block)].start; }
+
+static inline enum span_state state_at(uintptr_t start) { return span_state(span_of_start(start)); }
+
+/* n blocks of the span there. */
+static inline void free_from(uintptr_t start, size_t nblocks, int n)
+{
+    for (size_t i = 0; i < nblocks && n; i++)
+        if (blocks[i] && start_of(blocks[i]) == start) alloc_free(blocks[i]), blocks[i] = NULL, n--;
+    require(n == 0, "a span of too few blocks\n");
 }
 
 #endif
