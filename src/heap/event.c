@@ -374,7 +374,8 @@ void heap_drain(struct heap *heap, bool sheds)
     heap_enter(heap);
     large_give_kept(heap);
     heap_collect_woken(heap);
-    for (unsigned class = NSMALL; class < NCLASSES; class ++) heap_send_home(heap, class);
+    for (unsigned class = NSMALL; class < NCLASSES; class ++)
+        if (heap->pairs[class].head) heap_send_home(heap, class); /* most are empty when a thread ends */
     if (sheds) heap_shed(heap, true);
     for (uint32_t left = heap->attached; left; left &= left - 1) {
         unsigned class = (unsigned)bits_lowest(left);
