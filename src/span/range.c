@@ -172,7 +172,7 @@ static void ask_for_huge(size_t from, size_t end, size_t nslices)
     if (touched + wanted < (live + wanted) / 4 * 3) return advise(from, end, false);
     if (wanted > 2 * (touched + 2 * MIB)) return ask(from, last), advise(last, end, false);
     ask(from, from + STEP);
-    if (stalls(from)) next_try = 2 * end;
+    if (stalls(from)) next_try = 2 * end, advise(from + STEP, end, false);
     else ask(from + STEP, end);
 }
 
@@ -186,8 +186,8 @@ void range_forgo_huge(size_t slice)
 void range_advise_again(size_t from, size_t n)
 {
     for (size_t at = from, end; at < from + n; at = end) {
-        end = min_size(from + n, round_up(at + 1, STEP));
-        if (is_huge(at) || at < border()) advise(at, end, is_huge(at));
+        for (end = round_up(at + 1, STEP); end < from + n && is_huge(end) == is_huge(at);) end += STEP;
+        advise(at, min_size(end, from + n), is_huge(at));
     }
 }
 
