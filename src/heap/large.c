@@ -198,7 +198,7 @@ void *large_move(struct span *from, size_t size)
 {
     static _Atomic(bool) moves_one_only;
     size_t nbytes = pages_for(size), length = min_size(from->nbytes, nbytes);
-    bool may_move = options.mremap && seam_may_be_put() && !(from->nmoved && moves_one_only);
+    bool may_move = options.mremap && seam_may_be_put() && !(PEEK(from->nmoved) && moves_one_only);
     if (length < (may_move ? MOVE_MIN : CARRY_MIN) || !limit_charge(nbytes - length, true)) return NULL;
     struct span *to = take_growing(nbytes, from->nbytes, 1, true);
     if (!to || !to->is_clean) {
@@ -208,7 +208,7 @@ void *large_move(struct span *from, size_t size)
     if (may_move && os_move(span_address(from), span_address(to), length)) {
         seam_move(span_index(from), span_index(to), slices_for(length));
     } else {
-        moves_one_only |= may_move && from->nmoved;
+        moves_one_only |= may_move && PEEK(from->nmoved);
         carry_over(span_address(from), span_address(to), length);
     }
     claim(from);

@@ -1,31 +1,40 @@
-/* seam.c - ranges that mremap has moved: each keeps a mapping of its own for ever, wherever its pages go, and the system allows a process
- * 65,530 of them. A fresh mapping in its place joins its neighbours again.
- *
- * Noted in the record of its first slice is how long a range is. Purging puts a fresh mapping there as soon as all of it lies in one free span
- * and none of it is dirty; that of a block on which others have settled meanwhile has to wait. So there may be so many at a time: 24, and
- * 24 more for each GiB of heap, which makes twice as many mappings. Beyond that blocks are copied. */
+/* seam.c - ranges that mremap has moved: each stays a mapping of its own, of which the system allows a process 65,530, until a fresh one in
+ * its place joins its neighbours. How long it is is noted in the record of its first slice. Purging replaces it as soon as all of it lies in
+ * one free span and none of it is dirty; that of a block on which others have settled meanwhile has to wait. So there may be so many at a time:
+ * 24, and 24 more for each GiB of heap, which makes twice as many mappings. Beyond that blocks are copied. */
 #include "span.h"
 #include "../os/map.h"
 
 static _Atomic(size_t) nseams;
 
+static size_t noted(size_t at) { return PEEK(range.records[at].nmoved); }
+
+/* Notes a range of n slices, or that there is none. Returns what was noted before. */
+static size_t note(size_t at, size_t n)
+{
+    size_t before = __atomic_exchange_n(&range.records[at].nmoved, (uint32_t)n, __ATOMIC_RELAXED);
+    atomic_fetch_add_explicit(&nseams, (size_t)(n > 0) - (before > 0), memory_order_relaxed);
+    return before;
+}
+
+/* What a range has beyond the right end stays as it is, and is noted there, in a span that may be another thread's: should that replace it
+ * at this instant, a note too much remains, which is healed like any other. */
 static void wipe(size_t from, size_t n)
 {
-    for (struct span *span = range.records + from; n--; span++) {
-        if (!span->nmoved) continue;
-        span->nmoved = 0;
-        atomic_fetch_sub_explicit(&nseams, 1, memory_order_relaxed);
+    for (size_t at = from, end = from + n; at < end; at++) {
+        size_t beyond = noted(at) ? at + note(at, 0) : end;
+        if (beyond > end) note(end, max_size(noted(end), beyond - end));
     }
 }
 
+/* Each mapping that the slices have is one of its own there, too: it reaches to where its note says, or to where another begins. */
 void seam_move(size_t from, size_t to, size_t n)
 {
     wipe(to, n);
-    for (size_t done = 0, length; done < n; done += length) {
-        length = min_size(range.records[from + done].nmoved, n - done);
-        if (!length) length = n - done; /* never moved before */
-        range.records[to + done].nmoved = (uint32_t)length;
-        atomic_fetch_add_explicit(&nseams, 1, memory_order_relaxed);
+    for (size_t i = 0, length; i < n; i += length) {
+        size_t most = noted(from + i) ? min_size(noted(from + i), n - i) : n - i;
+        for (length = 1; length < most && !noted(from + i + length);) length++;
+        note(to + i, length);
     }
     wipe(from, n);
 }
@@ -41,7 +50,7 @@ bool seam_replace(size_t from, size_t n)
 bool seam_heal(size_t from, size_t end, size_t limit)
 {
     for (; from < end; from++) {
-        size_t n = range.records[from].nmoved;
+        size_t n = noted(from);
         if (n && from + n <= limit && !seam_replace(from, n)) return false;
     }
     return true;

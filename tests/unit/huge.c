@@ -1,40 +1,16 @@
 /* huge.c: huge pages are asked for above the first huge= bytes of the range, nowhere else, and in few pieces (src/span/range.c). */
 #include "api/alloc.h"
 #include "api/life.h"
+#include "mappings.h"
 #include "os/options.h"
 #include "unit.h"
-
-/* The mappings of the heap range, from /proc/self/smaps. */
-struct mappings {
-    unsigned n, nadvised;
-    size_t first_advised; /* bytes of the range below it, SIZE_MAX for none */
-};
-
-static struct mappings look(void)
-{
-    struct mappings seen = {.first_advised = SIZE_MAX};
-    char line[512];
-    uintptr_t at, end, from = 0;
-    FILE *smaps = fopen("/proc/self/smaps", "r");
-    require(smaps != NULL, "no smaps in this kernel\n");
-    while (fgets(line, sizeof line, smaps)) {
-        if (sscanf(line, "%lx-%lx ", &at, &end) == 2) from = at;
-        if (strncmp(line, "VmFlags:", 8) != 0 || !range_has((void *)from)) continue;
-        bool is_advised = strstr(line, " hg") != NULL;
-        if (is_advised && !seen.nadvised) seen.first_advised = from - range.base;
-        seen.nadvised += is_advised;
-        seen.n++;
-    }
-    fclose(smaps);
-    return seen;
-}
 
 static bool has_huge_pages(void) { return access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0; }
 
 static void small_heaps_keep_to_ordinary_pages(void)
 {
     for (size_t taken = 0; taken < options.huge / 2; taken += 100000) require(alloc_malloc(100000) != NULL, "out of memory\n");
-    require(look().nadvised == 0, "advised below huge=\n");
+    require(mappings_look().nadvised == 0, "advised below huge=\n");
 }
 
 /* Where the first page of a step stalls, the rest is not asked for until the range has doubled: a seam more on either side. */
@@ -42,8 +18,9 @@ static void big_heaps_are_advised_in_few_runs(void)
 {
     if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
     for (size_t taken = 0; taken < (size_t)1 << 29; taken += 1 << 20) require(alloc_malloc(1 << 20) != NULL, "out of memory\n");
-    struct mappings seen = look();
-    require(seen.nadvised >= 1 && seen.first_advised >= options.huge && seen.first_advised < 2 * options.huge, "%u mappings advised, from %zu on\n", seen.nadvised, seen.first_advised);
+    struct mappings seen = mappings_look();
+    require(seen.nadvised >= 1 && seen.first_advised >= options.huge && seen.first_advised < 2 * options.huge,
+            "%u mappings advised, from %zu on\n", seen.nadvised, seen.first_advised);
     require(seen.n <= 7, "%u mappings: 128 MiB doubles twice to 512\n", seen.n);
 }
 
@@ -58,7 +35,7 @@ static void a_large_reserve_costs_what_is_written_into_it(void)
     memset(reserve + SIZE - WRITTEN, 1, WRITTEN);
     size_t after = resident_nbytes();
     require(after - before <= 2 * WRITTEN + SPARE, "%zu bytes for %d\n", after - before, 2 * WRITTEN);
-    require(!has_huge_pages() || look().nadvised > 0, "nothing of it is on huge pages\n");
+    require(!has_huge_pages() || mappings_look().nadvised > 0, "nothing of it is on huge pages\n");
 }
 
 /* 64 MiB that have been asked for, free and purged; in them 10 MB of blocks, of which every 16th stays, and what that leaves free goes back. */
@@ -69,12 +46,12 @@ static void ask_and_leave_some(size_t size, void (*give_back)(void))
     options.huge = 0;
     alloc_free(alloc_malloc(64 << 20));
     purge_down_to(0);
-    require(look().nadvised > 0, "nothing was asked for, or it was forgone with nothing held\n");
+    require(mappings_look().nadvised > 0, "nothing was asked for, or it was forgone with nothing held\n");
     for (size_t i = 0; i < n; i++) memset(blocks[i] = alloc_malloc(size), 1, size);
     for (size_t i = 0; i < n; i++)
         if (i % 16) alloc_free(blocks[i]);
     give_back();
-    require(look().nadvised == 0, "where %zu bytes stay and others went the system may put a huge page\n", size);
+    require(mappings_look().nadvised == 0, "where %zu bytes stay and others went the system may put a huge page\n", size);
 }
 
 static void trim_blocks(void) { require(heap_trim(heap_own()) > 0, "nothing was trimmed\n"); }
@@ -82,17 +59,17 @@ static void purge_spans(void) { require(purge_down_to(0) > 0, "nothing was purge
 
 static void move_and_come_back(void)
 {
-    struct mappings before = look();
+    struct mappings before = mappings_look();
     char *p = alloc_malloc(8 << 20), *fence = alloc_malloc(8 << 20);
     memset(p, 1, 8 << 20);
     p = alloc_realloc(p, 24 << 20);
-    require(seam_count() == 1 && look().n > before.n, "nothing was moved\n");
+    require(seam_count() == 1 && mappings_look().n > before.n, "nothing was moved\n");
     alloc_free(p);
     alloc_free(fence);
     purge_down_to(0);
-    struct mappings after = look();
-    require(after.n == before.n && after.nadvised == before.nadvised, "%u mappings, %u advised, instead of %u, %u\n", after.n, after.nadvised,
-            before.n, before.nadvised);
+    struct mappings after = mappings_look();
+    require(after.n == before.n && after.nadvised == before.nadvised, "%u mappings, %u advised, instead of %u, %u\n", after.n,
+            after.nadvised, before.n, before.nadvised);
 }
 
 /* On huge pages, and on ordinary ones where huge ones have been forgone: a range without either's word would not join its neighbours. */
