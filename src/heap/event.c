@@ -46,19 +46,17 @@ SLOW bool block_is_far(const struct block *block)
     return range_has(far) && PEEK(desc->class) == PEEK(next->class) && desc_is_start(next, far);
 }
 
-static bool is_small(const struct span *span) { return span_desc(span)->class < NSMALL; }
-
 /* All blocks together weigh n * start + size * (0 + 1 + ... + n - 1). */
 uint64_t heap_due(const struct span *span)
 {
     uint64_t n = span->capacity, spread = span_desc(span)->size * (n * (n - 1) / 2);
-    return n * heap_unit(span) + (is_small(span) ? spread : 0) - 1;
+    return n * heap_unit(span) + (span_is_small(span) ? spread : 0) - 1;
 }
 
 /* Of a FULL span, what its owner has freed. */
 static uint64_t weight_freed(const struct span *span)
 {
-    return is_small(span) ? heap_due_at_wake(span) - span->pair.due : (unsigned)__builtin_popcountl(span->pair.bits);
+    return span_is_small(span) ? heap_due_at_wake(span) - span->pair.due : (unsigned)__builtin_popcountl(span->pair.bits);
 }
 
 /* --- taking in what other threads have freed --- */
@@ -110,8 +108,8 @@ uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word)
     _Atomic(uint64_t) *posted = remote_word(span, word);
     uint64_t bits = atomic_load(posted) ? atomic_exchange_explicit(posted, 0, memory_order_acquire) : 0;
     size_t size = span_desc(span)->size;
-    return is_small(span) ? absorb_small(size, pair, span_blocks(span) + word * 64 * size, bits)
-                          : absorb_medium(span, pair, bits);
+    return span_is_small(span) ? absorb_small(size, pair, span_blocks(span) + word * 64 * size, bits)
+                               : absorb_medium(span, pair, bits);
 }
 
 /* Adds all to the span's own, after a take that gave `taken`. From the end, so that the first block is on top. */
@@ -149,7 +147,7 @@ static bool is_all_sound(struct span *span)
 
 void heap_release(struct span *span)
 {
-    if (is_small(span) && UNLIKELY(!is_all_sound(span))) span_set_state(span, SPAN_LOST);
+    if (span_is_small(span) && UNLIKELY(!is_all_sound(span))) span_set_state(span, SPAN_LOST);
     else heap_give(span);
 }
 
@@ -194,7 +192,7 @@ static struct block *find_double(const struct span *span, struct block *head)
 /* What is due underflowed, but not to -1: the frees were as many as the blocks, and not the same. */
 static COLD void tell_double(struct span *span)
 {
-    struct block *block = find_double(span, span->pair.head);
+    struct block *gone = heap_find_gone(span), *block = gone ? gone : find_double(span, span->pair.head);
     crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
     list_remove(&span->node);
     span_repoint(span, &span->pair);
@@ -213,7 +211,7 @@ static void make_available(struct heap *heap, struct span *span, uint64_t word)
 {
     take_back(span, word);
     list_remove(&span->node);
-    (is_small(span) ? list_push_front : list_push_back)(&heap->available[span_desc(span)->class], &span->node);
+    (span_is_small(span) ? list_push_front : list_push_back)(&heap->available[span_desc(span)->class], &span->node);
     if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 

@@ -135,7 +135,7 @@ INLINE unsigned span_wake(const struct span *span)
 /* The least that a free of one of the span's blocks takes off `due` (event.c). */
 INLINE uint64_t heap_unit(const struct span *span)
 {
-    return span_desc(span)->class < NSMALL ? (uintptr_t)span_address(span) : 1;
+    return span_is_small(span) ? (uintptr_t)span_address(span) : 1;
 }
 
 /* What is due of a span that is let go; and of a current one, where it means that once in so many frees something else is done: 0.1 % of a free
@@ -234,6 +234,8 @@ void heap_drain(struct heap *heap, bool sheds);
 /* trim.c, owner only. For malloc_trim: drains the heap, gives back what it keeps and the pages on which only free blocks of its spans lie; returns
  * the bytes of such pages. And a look at how much is dirty and, if it is time for one, at some spans. */
 size_t heap_trim(struct heap *heap);
+void heap_bring_back(struct span *span); /* the small blocks that are gone with their pages, before the span is current */
+struct block *heap_find_gone(const struct span *span); /* one such that is on the span's list: freed a second time; NULL */
 void heap_patrol(struct heap *heap);
 
 /* At the list of a medium class, or it might keep a span of which all else is free: one that begins where it did at the last look goes home, and holds

@@ -225,7 +225,7 @@ static struct span *fresh(struct heap *heap, unsigned class)
     struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, want_clean);
     if (!span) return NULL;
     remote_begin(span, class_table[class].capacity);
-    span->swept = UINT8_MAX, span->seen = 0;
+    span->swept = UINT8_MAX, span->seen = 0, span->gone = 0;
     pair_set(&span->pair, 0, DUE_PARKED);
     span_describe(span, class, &span->pair);
     span_hand_over(span, heap_owner(heap, class), &heap->pairs[class]);
@@ -263,6 +263,7 @@ static bool fill(struct heap *heap, unsigned class, bool *is_zero)
         unsigned weight = class < NSMALL ? 2 : 1; /* of what is attached few are looked for */
         if ((heap->nsought += weight) % NET_EVERY < weight) heap_draw_net(heap, class);
         if (!(span = next_span(heap, class))) return false;
+        if (UNLIKELY(class < NSMALL && span->gone)) heap_bring_back(span);
         if (class >= NSMALL) heap_take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
         make_current(heap, span, class);
     }

@@ -2,19 +2,21 @@
  *
  * Blocks that are freed here and there leave their spans in use, and those their pages: of a GiB in blocks of 1 to 32 KiB, nine of
  * ten freed at random, 8.9 times what is live; without the pages on which only free blocks lie, 1.2. Those of medium blocks can go,
- * for nothing is written into one that is free but on no list. Small ones hold their links, and seldom leave a page alone.
+ * for nothing is written into one that is free but on no list. Small ones hold their links: those that have a byte on a page which goes leave their
+ * list, and all come back before the span is current again; of a GiB in blocks of 16 bytes to 1 KiB 9 times what is live, so 5.
  *
- * malloc_trim gives back those of the spans that are current or available; and who allocates looks at a few spans now and then, and
- * gives back those of one whose free blocks are the same as some seconds ago. A heap's blocks are at its thread's disposal at any time, so
- * only that thread does either. */
+ * malloc_trim gives back those of the spans that are available, or medium and current; and who allocates looks at a few spans now and then, and at
+ * those whose free blocks are the same as some seconds ago. A heap's blocks are at its thread's disposal at any time, so only that does either. */
 #include "../base/bits.h"
+#include "../guard/crime.h"
 #include "../os/map.h"
+#include "../os/options.h"
 #include "block.h"
 
 /* In ticks (bits.h): 4 to 8 s, after which the 20 us of page faults that a span costs are nothing; and a quarter to half a millisecond, which
  * is as long as anybody waits. */
 static const uint64_t REST = (uint64_t)1 << 34, TURN = (uint64_t)1 << 20;
-enum { AT_ONCE = 12 }; /* lists of medium blocks: a quarter of them */
+enum { AT_ONCE = 12 /* lists of medium blocks: a quarter of them */, NPAGES = SLICE_SIZE / PAGE };
 
 void heap_look_at_list(struct heap *heap, unsigned class)
 {
@@ -24,40 +26,119 @@ void heap_look_at_list(struct heap *heap, unsigned class)
     list->seen = head;
 }
 
-static size_t discard(const struct span *span, uint64_t bits)
+static size_t discard(uintptr_t from, uintptr_t to)
 {
-    size_t size = span_desc(span)->size, nbytes = 0, blocks = (uintptr_t)span_blocks(span);
+    if (from >= to || !os_discard((void *)from, to - from)) return 0;
+    return range_forgo_huge(range_index((void *)from)), to - from;
+}
+
+/* The pages inside each run of blocks. */
+static size_t discard_blocks(const struct span *span, uint64_t bits)
+{
+    size_t size = span_desc(span)->size, nbytes = 0;
+    uintptr_t blocks = (uintptr_t)span_blocks(span);
     while (bits) {
         unsigned first = (unsigned)bits_lowest(bits), end = first;
         for (; end < MEDIUM_CAPACITY && bits >> end & 1; end++) bits ^= (uint64_t)1 << end;
-        size_t from = round_up(blocks + first * size, PAGE), to = (blocks + end * size) / PAGE * PAGE;
-        if (from >= to || !os_discard((void *)from, to - from)) continue;
-        range_forgo_huge(range_index((void *)from));
-        nbytes += to - from;
+        nbytes += discard(round_up(blocks + first * size, PAGE), (blocks + end * size) / PAGE * PAGE);
     }
     return nbytes;
 }
 
 /* With the blocks out of reach meanwhile. */
-static size_t trim_span(struct heap *heap, const struct span *span)
+static size_t trim_medium(struct heap *heap, const struct span *span)
 {
     struct pair *pair = span_desc(span)->pair;
     uint64_t bits = pair->bits;
     heap_enter(heap);
     pair_set_bits(pair, 0);
-    size_t nbytes = discard(span, bits);
+    size_t nbytes = discard_blocks(span, bits);
     pair_set_bits(pair, pair->bits | bits);
     heap_leave(heap);
     return nbytes;
 }
 
+static unsigned pages_of(const struct span *span, const struct block *block)
+{
+    return span_pages_of(span_desc(span)->class, desc_index(span_desc(span), block));
+}
+
+static unsigned count(unsigned *nfree, unsigned pages)
+{
+    for (unsigned left = pages; left; left &= left - 1) nfree[bits_lowest(left)]++;
+    return pages;
+}
+
+/* Pages of whose blocks all are free, and on the span's own list or gone. None if these are not exactly what has been freed. */
+static unsigned free_pages(const struct span *span)
+{
+    const struct desc *desc = span_desc(span);
+    unsigned nfree[NPAGES] = {0}, pages = 0, last = span->capacity - 1, size = desc->size;
+    uint64_t weight = 0;
+    for (unsigned k = 0; span->gone && k <= last; k++)
+        if (span_pages_of(desc->class, k) & span->gone) count(nfree, span_pages_of(desc->class, k)), weight += desc->start + k * size;
+    for (const struct block *block = span->pair.head; block; block = block_next(block)) {
+        if (!desc_is_start(desc, block) || !block_is_sound(block) || weight > heap_due(span)) return 0;
+        if (count(nfree, pages_of(span, block)) & span->gone) return 0; /* freed a second time */
+        weight += (uintptr_t)block;
+    }
+    if (weight != heap_due(span) - span->pair.due) return 0;
+    for (unsigned page = 0; page < NPAGES && page * PAGE / size <= last; page++)
+        if (nfree[page] == min_size(last, ((page + 1) * PAGE - 1) / size) - page * PAGE / size + 1) pages |= 1U << page;
+    return pages;
+}
+
+/* Attached it is no longer: the class's list would hand out what is freed a second time before anybody looks. */
+static size_t trim_small(struct heap *heap, struct span *span)
+{
+    unsigned pages = options.mode == MODE_HARDENED ? 0 : free_pages(span) & ~(unsigned)span->gone;
+    struct block *list = span->pair.head, *block;
+    size_t nbytes = 0;
+    if (!pages) return 0;
+    heap_enter(heap), span->pair.head = NULL;
+    span_repoint(span, &span->pair);
+    while ((block = heap_pop_listed(&list, "free()")) != NULL)
+        if (!(pages_of(span, block) & pages)) block_put(&span->pair.head, block);
+    for (unsigned left = pages, first, end; left; left &= ~0U << end) {
+        first = (unsigned)bits_lowest(left), end = first + (unsigned)bits_lowest(~(left >> first));
+        nbytes += discard((uintptr_t)span_address(span) + first * PAGE, (uintptr_t)span_address(span) + end * PAGE);
+    }
+    __atomic_store_n(&span->gone, (uint16_t)(span->gone | pages), __ATOMIC_RELAXED);
+    heap_leave(heap);
+    return nbytes;
+}
+
+struct block *heap_find_gone(const struct span *span)
+{
+    for (struct block *block = span->pair.head; span->gone && block && block_is_sound(block); block = block_next(block))
+        if (pages_of(span, block) & span->gone) return block;
+    return NULL;
+}
+
+/* What was freed twice meanwhile is on the list; what was written to reads no zero. */
+void heap_bring_back(struct span *span)
+{
+    const struct desc *desc = span_desc(span);
+    struct block *twice = heap_find_gone(span);
+    if (UNLIKELY(twice)) crime_report("free()", &(struct evidence){CRIME_DOUBLE, twice, twice, desc->size}), span->pair.head = NULL;
+    for (unsigned k = span->capacity; k--;) {
+        struct block *block = (struct block *)(void *)(span_blocks(span) + k * desc->size);
+        if (!(span_pages_of(desc->class, k) & span->gone)) continue;
+        if (UNLIKELY(block->link)) crime_report("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, desc->size});
+        else block_put(&span->pair.head, block);
+    }
+    __atomic_store_n(&span->gone, 0, __ATOMIC_RELAXED);
+}
+
+static size_t trim(struct heap *heap, struct span *span) { return span_is_small(span) ? trim_small(heap, span) : trim_medium(heap, span); }
+
 size_t heap_trim(struct heap *heap)
 {
     size_t nbytes = 0;
     heap_drain(heap, true);
-    for (unsigned class = NSMALL; class < NCLASSES; class ++) {
-        if (heap->current[class]) nbytes += trim_span(heap, heap->current[class]);
-        list_for_each (node, &heap->available[class]) nbytes += trim_span(heap, container_of(node, struct span, node));
+    for (unsigned class = 0; class < NCLASSES; class ++) {
+        if (class >= NSMALL && heap->current[class]) nbytes += trim_medium(heap, heap->current[class]);
+        list_for_each (node, &heap->available[class]) nbytes += trim(heap, container_of(node, struct span, node));
     }
     return nbytes;
 }
@@ -66,16 +147,24 @@ size_t heap_trim(struct heap *heap)
 static bool is_trimmed_by(const struct heap *heap, const struct span *span)
 {
     enum span_state state = span_state(span);
-    return (state == SPAN_CURRENT || state == SPAN_AVAILABLE) && PEEK(span_desc(span)->owner) == heap_owner(heap, NSMALL);
+    uintptr_t owner = PEEK(span_desc(span)->owner);
+    return heap_of_owner(owner) == heap && (state == SPAN_AVAILABLE || (state == SPAN_CURRENT && owner & OWNER_MEDIUM));
+}
+
+/* Less is not worth a huge page, or a walk over a list. */
+static bool is_worth_it(const struct span *span)
+{
+    if (span_is_small(span)) return span->pair.due / heap_unit(span) <= 2 * NPAGES;
+    return (unsigned)__builtin_popcountl(span_desc(span)->pair->bits) >= span->capacity / 4;
 }
 
 static void look(struct heap *heap, struct span *span, uint64_t now)
 {
-    uint64_t bits = span_desc(span)->pair->bits;
-    if (bits != span->seen) span->seen = bits, span->seen_since = now;
+    uint64_t free = span_is_small(span) ? span->pair.due : span_desc(span)->pair->bits;
+    if (free != span->seen) span->seen = free, span->seen_since = now;
     else if (span->seen_since && (int64_t)(now - span->seen_since) > (int64_t)REST) {
-        span->seen_since = 0;                                                       /* until something comes or goes */
-        if (__builtin_popcountl(bits) >= span->capacity / 4) trim_span(heap, span); /* less is not worth a huge page */
+        span->seen_since = 0; /* until something comes or goes */
+        if (is_worth_it(span)) trim(heap, span);
     }
 }
 

@@ -112,6 +112,7 @@ struct span {
     uint32_t capacity; /* blocks; PEEK */
     uint8_t swept;     /* words of remote bits that the present sweep has seen (refill.c) */
     bool is_clean;     /* what was never carved reads zero */
+    uint16_t gone;     /* of an available small span: its pages that were given back, with the free blocks on them (src/heap/trim.c); PEEK */
 
     /* the lock's */
     size_t ndirty; /* of a free span: dirty slices */
@@ -129,6 +130,13 @@ struct span {
     uint32_t nmoved;        /* PEEK. slices of what mremap has put here, in the record of the first (seam.c) */
 } __attribute__((aligned(CACHE_LINE)));
 _Static_assert(sizeof(struct span) == 2 * CACHE_LINE, "the owner's line and everybody's");
+
+/* The pages on which block k of a small span lies, as bits; of a span's of one slice, at its start (class.def). */
+INLINE unsigned span_pages_of(unsigned class, unsigned k)
+{
+    size_t from = k * class_table[class].size;
+    return 1U << from / PAGE | 1U << (from + class_table[class].size - 1) / PAGE;
+}
 
 /* Words of a slice's bits, one for each block that the smallest class can have there. They lie apart, a line of them on a page with those of 63
  * other slices: blocks of 128 bytes and over have no more, and so one page in 4 MiB is touched for them, not one in 512 KiB, by a free. */
@@ -206,6 +214,8 @@ INLINE size_t span_nslices(const struct span *span)
 {
     return word_nslices(atomic_load_explicit(&span->word, memory_order_relaxed));
 }
+INLINE bool span_is_small(const struct span *span) { return span_desc(span)->class < NSMALL; }
+
 /* Whether p, inside the desc's slice, is the start of a block of its span that has been carved. */
 INLINE bool desc_is_start(const struct desc *desc, const void *p)
 {

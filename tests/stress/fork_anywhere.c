@@ -105,6 +105,19 @@ static void share(size_t size, int n)
     api_trim(0);
 }
 
+/* Pages on which only free blocks lie go, and come back. Only that is stepped. */
+static void thin_out(size_t size, int n)
+{
+    void *own[NBLOCKS];
+    CHANGE_FLAGS("andq", ~TRAP_FLAG);
+    for (int i = 0; i < n; i++) own[i] = api_malloc(size);
+    for (int i = 0; i < n; i++)
+        if (i % 50) api_free(own[i]);
+    CHANGE_FLAGS("orq", TRAP_FLAG);
+    api_trim(0);
+    for (int i = 0; i < n; i++) require(api_malloc(size) != NULL, "out of memory\n");
+}
+
 static const struct act {
     const char *name;
     void (*play)(size_t size, int n);
@@ -124,6 +137,7 @@ static const struct act {
     {"growth", grow, 128 << 20, 2, 0},
     {"looking", look, 100, 10, 0},
     {"tidying", tidy, 2000000, 4, 0},
+    {"thinning out", thin_out, 960, 150, 0},
     {"sharing", share, 960, 150, NGIVEN},
 };
 enum { NACTS = sizeof ACTS / sizeof *ACTS };

@@ -1,6 +1,7 @@
 /* trim.c: what malloc_trim gives back inside spans in use (src/heap/trim.c): pages on which there are free blocks only, and no other. */
 #include "api/alloc.h"
 #include "os/options.h"
+#include "patrol.h"
 #include "unit.h"
 #include "watch/watch.h"
 
@@ -170,23 +171,6 @@ static void trim_leaves_the_blocks_of_other_threads_alone(void)
 {
     require(pthread_barrier_init(&barrier, NULL, 2) == 0, "pthread_barrier_init\n");
     of_each_size("trim_leaves_the_blocks_of_other_threads_alone", trim_beside);
-}
-
-/* A round of looks. */
-static void patrol(void)
-{
-    struct heap *heap = heap_own();
-    do {
-        heap->patrol_due = 0;
-        heap_patrol(heap);
-    } while (heap->patrol_at != 0);
-}
-
-/* What has been seen was so long ago already. */
-static void let_time_pass(void)
-{
-    span_for_each (span)
-        if (span->seen_since) span->seen_since = 1;
 }
 
 /* What may become of the one span that is current: little of it may be carved, or all of that free for long. */
