@@ -31,11 +31,11 @@ static void empty(void)
     for (int i = 0; i < N; i++) alloc_free(blocks[i]);
 }
 
-/* A program that has shrunk, a moment later, with little more to do: purging may wait a millisecond, and is done by whoever comes by
- * with a span of 64 KiB to take. A busy machine may let each visit purge no more than its first 2 MiB of the last 64 (BURST). */
+/* A program that has shrunk, a moment later, with little more to do: purging may wait a millisecond, and is done by one slow road in sixteen
+ * (PATROL_ROADS), which carves 16 KiB. A busy machine may let each such visit purge no more than its first 2 MiB of the last 64 (BURST). */
 static void settle(void)
 {
-    enum { VISITS = 64 / 2 + 2, BLOCKS = (64 << 10) / 500 + 1 };
+    enum { VISITS = 64 / 2 + 2, BLOCKS = PATROL_ROADS * ((16 << 10) / 500 + 1) };
     for (int i = 0; i < VISITS; i++) {
         usleep(1000);
         for (int j = 0; j < BLOCKS; j++) alloc_malloc(500);
