@@ -3,11 +3,11 @@
  * The free that leaves more dirty memory than is allowed gives spans back, largest first and among those the oldest, at
  * most 2 MiB with each system call so that nobody waits long for the range. Allowed is
  *
- *      max(dirty=, live / 32, min(dirty - stale, (2 * peak - live) * min(1, 2 - max(3 * shrunk, 6 * drained) / peak)))
+ *      min(max(dirty=, live / 32, (2 * peak - live) * min(1, 2 - max(3 * shrunk, 6 * drained) / peak)), max(dirty= / 4, dirty - stale))
  *
  * peak is the most that has been live of late: it sinks by a 64th of what is taken and given. shrunk tells a program that has shrunk from one that
  * churns, which will want the memory back at once: it grows with what is given, and falls by 16 times what is taken. Takes that alternate with gives,
- * however unequal, so keep it near nothing, and nothing is purged that would be touched again; gives alone bring the third term to nothing by the
+ * however unequal, so keep it near nothing, and nothing is purged that would be touched again; gives alone bring what churns to nothing by the
  * time that they have given two thirds of the peak; or a third, of which no give counts for more than a 128th of the peak (drained): many small ones
  * are no churn of large blocks, and a heap that is freed at random never gives as much as two thirds. The 2 is for fragmentation. And once in a
  * second or two the least that has been dirty since the last time is stale: nobody has wanted it all the while, however much was taken and given.
@@ -54,8 +54,8 @@ static size_t dirty_allowed(void)
     if (calm_left(&totals->purging)) shrunk = drained = stale = 0;
     size_t gone = min_size(2 * peak, max_size(3 * shrunk, 6 * drained)), churn = 0;
     if (gone < 2 * peak) churn = (2 * peak - min_size(2 * peak, live)) * min_size(peak, 2 * peak - gone) / peak;
-    if (stale) churn = min_size(churn, less(PEEK(totals->dirty), stale));
-    return max_size(options.dirty, max_size(live / 32, churn) << SLICE_SHIFT);
+    size_t most = max_size(options.dirty, max_size(live / 32, churn) << SLICE_SHIFT);
+    return stale ? min_size(most, max_size(options.dirty / 4, less(PEEK(totals->dirty), stale) << SLICE_SHIFT)) : most;
 }
 
 static void note(size_t nslices) { set(&totals->peak, max_size(totals->live, less(totals->peak, nslices / 64))); }

@@ -103,6 +103,27 @@ static void what_is_wanted_again_stays(void)
     sound();
 }
 
+static void pass_a_second(void)
+{
+    spans.totals.aged -= (uint64_t)1 << 33;
+    for (int i = 0; i < 3; i++) purge_slowly(), usleep(1000); /* it waits half a millisecond */
+}
+
+/* 3 MB are fewer than may stay, and go when two seconds have shown that nobody wants them; not while they are taken and given back. */
+static void what_nobody_wants_grows_old(void)
+{
+    enum { SIZE = 3 << 20 };
+    alloc_malloc(1);
+    for (int i = 0; i < 3; i++) {
+        touch_in_turn(SIZE, 2); /* it is taken again after time began with the first free */
+        pass_a_second();
+    }
+    require(dirty_nbytes() == SIZE, "%zu bytes stay of what is wanted\n", dirty_nbytes());
+    for (int i = 0; i < 3; i++) pass_a_second();
+    require(dirty_nbytes() <= options.dirty / 4, "%zu bytes stay of what nobody wants\n", dirty_nbytes());
+    sound();
+}
+
 /* Two images, freed, and then one for which neither place is large enough. */
 static void what_grows_is_exchanged_for_what_is_free(void)
 {
@@ -211,7 +232,7 @@ static void refused_replacement_is_no_harm(void)
 {
     char *p = alloc_malloc(8 << 20), *fence = alloc_malloc(1 << 20);
     memset(p, 0xff, 8 << 20);
-    p = alloc_realloc(p, 16 << 20);     /* moved: its old place is a mapping apart, purged by replacing it */
+    p = alloc_realloc(p, 16 << 20); /* moved: its old place is a mapping apart, purged by replacing it */
     alloc_free(p);
     os_fail(SYS_mmap, 1, (unsigned long)-1, ENOMEM);
     purge_down_to(0);
@@ -251,13 +272,14 @@ static void fork_in_the_middle_of_a_purge_loses_nothing(void)
             sound();
             _exit(0);
         }
-        require(waitpid(child, &status, 0) == child && status == 0, "a child ended with status %x, %ld to go\n", (unsigned)status, i);
+        require(waitpid(child, &status, 0) == child && status == 0, "a child ended with status %x, %ld to go\n", (unsigned)status,
+                i);
     }
     sound();
 }
 
 UNIT_MAIN(PROMISE(purge_bounds_what_is_kept), PROMISE(purge_bound_follows_the_option), PROMISE(what_is_wanted_again_stays),
-          PROMISE(what_grows_is_exchanged_for_what_is_free),
+          PROMISE(what_nobody_wants_grows_old), PROMISE(what_grows_is_exchanged_for_what_is_free),
           PROMISE(a_large_block_that_nobody_touches_costs_no_page_faults), PROMISE(purge_makes_memory_read_zero),
-          PROMISE(fork_in_the_middle_of_a_purge_loses_nothing), PROMISE(refused_madvise_is_no_harm), PROMISE(pretended_madvise_is_no_harm),
-          PROMISE(a_locked_page_keeps_no_other), PROMISE(refused_replacement_is_no_harm))
+          PROMISE(fork_in_the_middle_of_a_purge_loses_nothing), PROMISE(refused_madvise_is_no_harm),
+          PROMISE(pretended_madvise_is_no_harm), PROMISE(a_locked_page_keeps_no_other), PROMISE(refused_replacement_is_no_harm))
