@@ -219,7 +219,7 @@ EXPORT int mallopt(int parameter, int value)
 EXPORT int malloc_trim(size_t pad)
 {
     life_check();
-    size_t inside = heap_own() ? heap_trim(heap_own()) : 0;
+    size_t inside = heap_trim(heap_own());
     large_give_all_kept();
     return purge_down_to(pad) + inside != 0;
 }

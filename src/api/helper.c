@@ -1,8 +1,9 @@
 /* helper.c - helper=1: a thread of the library's own that gives memory back when nobody else comes by to do it.
  *
  * Four times a second it looks at the page level. What has not changed since it looked last is idle: all that is free goes back but a
- * block of each thread's (large.h), and so do the spans that others' frees have emptied and whose owners sleep. It never allocates, takes
- * no signals, and has no heap. Off by default: programs count their threads, and some may have but one (unshare(2), setns(2)). */
+ * block of each thread's (large.h), with what heaps keep whose threads are gone and the spans that others' frees have emptied and whose owners
+ * sleep. It never allocates, takes no signals, and has no heap. Off by default: programs count their threads, and some may have but one
+ * (unshare(2), setns(2)). */
 #include "../heap/large.h"
 #include "../heap/remote.h"
 #include "../os/lock.h"
@@ -22,7 +23,7 @@ static void *help(void *nothing)
         struct span_totals now = {.live = PEEK(spans.totals.live), .dirty = PEEK(spans.totals.dirty)};
         bool is_idle = now.live == last.live && now.dirty == last.dirty;
         for (size_t i = 0; heap_at(i); i++) remote_steal_ripe(heap_at(i));
-        if (is_idle) large_give_all_kept();
+        if (is_idle) heap_trim_pooled(1), large_give_all_kept();
         if (is_idle) purge_down_to(0);
         else purge_at_leisure();
         last = now;

@@ -273,7 +273,7 @@ bool heaps_reuse;
 void heap_reuse(struct heap *heap, bool reuses)
 {
     heap->reuses = reuses;
-    thread.frees = reuses ? 0 : thread.heap;
+    if (heap == heap_own()) thread.frees = reuses ? 0 : thread.heap;
     if (!reuses) return;
     __atomic_store_n(&heaps_reuse, true, __ATOMIC_RELAXED);
     __atomic_store_n(&heap->has_others, true, __ATOMIC_RELAXED);
@@ -374,12 +374,12 @@ void heap_drain(struct heap *heap, bool sheds)
     heap_collect_woken(heap);
     for (unsigned class = NSMALL; class < NCLASSES; class ++)
         if (heap->pairs[class].head) heap_send_home(heap, class); /* most are empty when a thread ends */
-    if (sheds) heap_shed(heap, true);
     for (uint32_t left = heap->attached; left; left &= left - 1) {
         unsigned class = (unsigned)bits_lowest(left);
         if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, ~0U);
         send_home(heap, class, &heap->pairs[class].head, ~0U);
     }
+    if (sheds) heap_shed(heap, true);
     remote_flush(heap, NPENDING);
     heap_reuse(heap, false);
     __atomic_store_n(&heap->has_others, false, __ATOMIC_RELAXED);

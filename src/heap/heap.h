@@ -59,7 +59,7 @@ struct heap {
     uint32_t index;              /* place in the table of heaps */
     uint32_t nsought;            /* spans looked for, and */
     uint32_t nslow;              /* slow roads taken, for what is done every so often */
-    size_t patrol_at;            /* the slice at which the next look begins, and when it is due (trim.c) */
+    size_t patrol_at;            /* the slice at which the next look begins, and when it is due; while pooled, when it was first seen so (trim.c) */
     uint64_t patrol_due;
     struct span *again;          /* the large block that its thread freed last, if it had allocated it (large.c) */
     uint32_t room, hand;         /* bytes that may yet be gathered in `pending`, and which of it is posted next */
@@ -181,9 +181,12 @@ struct heap *heap_at(size_t index);
 /* Whether this is the only thread there has ever been. */
 bool heap_is_alone(void);
 
-/* The pool of heaps whose threads are gone: puts one in; takes one out, or NULL. Lock-free, any thread. */
-void heap_pool(struct heap *heap);
-struct heap *heap_unpool(void);
+/* The pools of heaps whose threads are gone: as these have left them, and trimmed since. Puts one in; takes one out, or NULL; one of either, a trimmed
+ * one if there is no other. Lock-free, any thread. */
+enum heap_pool { POOL_LEFT, POOL_TRIMMED };
+void heap_pool(struct heap *heap, enum heap_pool in);
+struct heap *heap_unpool(enum heap_pool from);
+struct heap *heap_unpool_any(void);
 
 /* The slow rung, owner only (or the shared heap, taken). A block of the class, or a larger one; *is_zero, false so far, is set if it reads
  * zero. NULL: out of memory. */
@@ -208,7 +211,7 @@ void heap_give(struct span *span);
 /* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. Owner only. */
 void heap_vacate(struct span *span);
 
-/* Gives back the current medium spans of which nothing is out, and half has been carved unless all are wanted (../README.md). One
+/* Gives back the current medium spans of which nothing is out, and half has been carved (../README.md); or all, and puts small ones in line. One
  * that stands on a stack of woken spans stays on its list: it has been full, so it is carved whole, as the law wants. Owner only. */
 void heap_shed(struct heap *heap, bool all);
 void heap_send_home(struct heap *heap, unsigned class); /* all blocks of a medium class's list go to their spans, as they do here first */
@@ -231,12 +234,13 @@ void heap_collect_woken(struct heap *heap);
 /* Everything that can be drained at once: kept, pending, woken, remote bits of available spans; and what can be shed. */
 void heap_drain(struct heap *heap, bool sheds);
 
-/* trim.c, owner only. For malloc_trim: drains the heap, gives back what it keeps and the pages on which only free blocks of its spans lie; returns
- * the bytes of such pages. And a look at how much is dirty and, if it is time for one, at some spans. */
+/* trim.c, owner only. For malloc_trim: drains the heap (NULL: none) and those whose threads are gone, gives back what they keep and the pages on which
+ * only free blocks of their spans lie; returns the bytes of such pages. And a look at how much is dirty and, if it is time for one, at some spans. */
 size_t heap_trim(struct heap *heap);
+void heap_patrol(struct heap *heap);
+size_t heap_trim_pooled(uint64_t rest); /* by any thread: of the latter, those that were first seen so many ticks ago; 0: all */
 void heap_bring_back(struct span *span); /* the small blocks that are gone with their pages, before the span is current */
 struct block *heap_find_gone(const struct span *span); /* one such that is on the span's list: freed a second time; NULL */
-void heap_patrol(struct heap *heap);
 
 /* At the list of a medium class, or it might keep a span of which all else is free: one that begins where it did at the last look goes home, and holds
  * no more until somebody asks. Owner only. */

@@ -182,12 +182,12 @@ static struct span *take_over(struct heap *from, struct heap *heap, unsigned cla
 /* One out of a heap whose thread is gone, but for what its next thread will want. */
 static struct span *adopt(struct heap *heap, unsigned class)
 {
-    struct heap *gone = heap_unpool();
+    struct heap *gone = heap_unpool_any();
     if (!gone) return NULL;
     heap_enter(gone);
     struct span *span = take_over(gone, heap, class, false);
     heap_leave(gone);
-    heap_pool(gone);
+    heap_pool(gone, POOL_LEFT);
     return span;
 }
 
@@ -201,16 +201,31 @@ static struct span *claim(struct heap *heap, unsigned class)
     return span;
 }
 
+/* In line if it is carved whole, or nothing of it is out: then it is given back as soon as somebody looks. On the class's list are only its blocks. */
+static void shed_small(struct heap *heap, struct span *span, unsigned class)
+{
+    struct pair *pair = heap_pair(heap, class);
+    uint64_t weight = 0;
+    unsigned n = 0, carved = span_desc(span)->carved;
+    for (struct block *block = pair->head; block; block = block_next(block), n++) {
+        if (n == carved || !desc_is_start(span_desc(span), block) || !block_is_sound(block)) return; /* malloc will tell */
+        weight += (uintptr_t)block;
+    }
+    if (n == carved || carved == span->capacity) line_up(heap, span, class, n == carved ? UINT64_MAX : heap_due(span) - weight);
+}
+
 void heap_shed(struct heap *heap, bool all)
 {
-    for (unsigned class = NSMALL; class < NCLASSES; class ++) {
-        heap_send_home(heap, class);
+    for (unsigned class = all ? 0 : NSMALL; class < NCLASSES; class ++) {
+        if (class >= NSMALL) heap_send_home(heap, class);
         struct span *span = heap->current[class];
-        uint64_t bits = heap_pair(heap, class)->bits;
-        if (!bits || bits != ~(uint64_t)0 >> (64 - span_desc(span)->carved)) continue;
-        if (!all && span_desc(span)->carved < span->capacity / 2) continue;
-        line_up(heap, span, class, DUE_PARKED);
-        heap_vacate(span);
+        if (!span) continue;
+        unsigned carved = span_desc(span)->carved;
+        if (all && remote_has(remote_load(span))) remote_take(span, false), span->swept = 0;
+        while (all && span->swept < remote_nwords(span)) heap_absorb(span, heap_pair(heap, class), span->swept++);
+        if (class < NSMALL) shed_small(heap, span, class);
+        else if ((unsigned)__builtin_popcountl(heap_pair(heap, class)->bits) == carved && (all || carved >= span->capacity / 2))
+            line_up(heap, span, class, DUE_PARKED), heap_vacate(span);
     }
 }
 

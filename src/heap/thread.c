@@ -3,7 +3,7 @@
  *      heap 0: the first thread's, heap 1: the shared heap (both in .bss)    heap 2, 3, ...: one after the other, mapped in steps,
  *                                                                            16 GiB above the records, never unmapped
  *
- * The pool is a stack of indices with a version beside it, changed by compare-and-swap; since a record stays a record
+ * The pool is two stacks of indices with a version beside each, changed by compare-and-swap; since a record stays a record
  * for ever, reading the link of one that somebody else has just popped is harmless, and the version makes the swap
  * fail. Push is release and pop acquire: a thread that adopts a heap sees all that its last owner did.
  *
@@ -32,7 +32,7 @@ static struct {
     size_t mapped;         /* bytes of the table that are mapped */
     uintptr_t start;       /* fixed by the first of them: the range may be drawn again later, in a child of a fork beside the first malloc */
 } table;
-static _Atomic(uint64_t) pool; /* version << 32 | index + 1 of the top, 0 empty */
+static _Atomic(uint64_t) pools[2]; /* version << 32 | index + 1 of the top, 0 empty */
 
 static struct heap *place(size_t index)
 {
@@ -77,8 +77,8 @@ void heap_start(uint64_t secret)
     heap_secret = secret | SECRET_BITS;
     init(place(0), 0, HEAP_POOLED);
     set_count(NSTATIC);
-    atomic_store_explicit(&pool, 0, memory_order_relaxed); /* a fork may have photographed it with the heap in it */
-    heap_pool(place(0));
+    for (int i = 0; i < 2; i++) atomic_store_explicit(&pools[i], 0, memory_order_relaxed); /* a fork may have photographed it with the heap in it */
+    heap_pool(place(0), POOL_LEFT);
 }
 
 struct heap *heap_take_shared(void)
@@ -110,26 +110,34 @@ void heap_abandon(void)
     thread.heap = thread.frees = thread.own = 0;
 }
 
-void heap_pool(struct heap *heap)
+void heap_pool(struct heap *heap, enum heap_pool in)
 {
+    _Atomic(uint64_t) *pool = &pools[in];
     atomic_store_explicit(&heap->state, HEAP_POOLED, memory_order_relaxed);
-    uint64_t top = atomic_load_explicit(&pool, memory_order_relaxed), new;
+    uint64_t top = atomic_load_explicit(pool, memory_order_relaxed), new;
     do {
         atomic_store_explicit(&heap->pool_next, (uint32_t)top, memory_order_relaxed);
         new = ((top >> 32) + 1) << 32 | (heap->index + 1);
-    } while (!atomic_compare_exchange_weak_explicit(&pool, &top, new, memory_order_release, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(pool, &top, new, memory_order_release, memory_order_relaxed));
 }
 
-struct heap *heap_unpool(void)
+struct heap *heap_unpool(enum heap_pool from)
 {
-    uint64_t top = atomic_load_explicit(&pool, memory_order_acquire), new;
+    _Atomic(uint64_t) *pool = &pools[from];
+    uint64_t top = atomic_load_explicit(pool, memory_order_acquire), new;
     struct heap *heap;
     do {
         if (!(uint32_t)top) return NULL;
         heap = place((uint32_t)top - 1);
         new = ((top >> 32) + 1) << 32 | atomic_load_explicit(&heap->pool_next, memory_order_relaxed);
-    } while (!atomic_compare_exchange_weak_explicit(&pool, &top, new, memory_order_acquire, memory_order_acquire));
+    } while (!atomic_compare_exchange_weak_explicit(pool, &top, new, memory_order_acquire, memory_order_acquire));
     return heap;
+}
+
+struct heap *heap_unpool_any(void)
+{
+    struct heap *heap = heap_unpool(POOL_LEFT);
+    return heap ? heap : heap_unpool(POOL_TRIMMED);
 }
 
 static bool map_place(size_t index)
@@ -154,7 +162,7 @@ static struct heap *add(void)
 
 COLD struct heap *heap_acquire(void)
 {
-    struct heap *heap = heap_unpool();
+    struct heap *heap = heap_unpool_any();
     if (!heap && !(heap = add())) return NULL;
     atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_relaxed); /* not while a span is adopted out of it: nothing is kept there */
     thread.state = THREAD_LIVE;
@@ -169,7 +177,8 @@ COLD void heap_retire(void)
     heap_abandon(); /* from here every call of this thread is slow and uses the shared heap */
     if (!heap) return;
     heap_drain(heap, false); /* its next thread will want what is current */
-    heap_pool(heap);
+    heap->patrol_due = 0;
+    heap_pool(heap, POOL_LEFT);
 }
 
 /* What a busy heap allocates from, lists, or is about to let go or has just taken back. */
@@ -212,7 +221,7 @@ void heaps_repair(struct heap *own, bool are_all_gone)
 {
     lock_break(&table.lock);
     repair_shared();
-    atomic_store_explicit(&pool, 0, memory_order_relaxed);
+    for (int i = 0; i < 2; i++) atomic_store_explicit(&pools[i], 0, memory_order_relaxed);
     for (size_t i = 0; heap_at(i); i++) {
         struct heap *heap = place(i);
         uint32_t state = atomic_load_explicit(&heap->state, memory_order_relaxed);
@@ -221,6 +230,6 @@ void heaps_repair(struct heap *own, bool are_all_gone)
         if (heap == own || i == SHARED || state == HEAP_LOST) continue;
         if (state == HEAP_OWNED) heaps_have_vanished = true;
         if (atomic_load_explicit(&heap->busy, memory_order_relaxed)) lose(heap);
-        else if (are_all_gone || state == HEAP_POOLED) heap_pool(heap);
+        else if (are_all_gone || state == HEAP_POOLED) heap_pool(heap, POOL_LEFT);
     }
 }

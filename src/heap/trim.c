@@ -132,7 +132,7 @@ void heap_bring_back(struct span *span)
 
 static size_t trim(struct heap *heap, struct span *span) { return span_is_small(span) ? trim_small(heap, span) : trim_medium(heap, span); }
 
-size_t heap_trim(struct heap *heap)
+static size_t trim_heap(struct heap *heap)
 {
     size_t nbytes = 0;
     heap_drain(heap, true);
@@ -142,6 +142,25 @@ size_t heap_trim(struct heap *heap)
     }
     return nbytes;
 }
+
+/* One at a time is out of the pools, or a thread that begins might find none, and make one more. */
+size_t heap_trim_pooled(uint64_t rest)
+{
+    uint64_t now = bits_ticks() | 1;
+    size_t nbytes = 0;
+    struct heap *heap;
+    while (!rest && (heap = heap_unpool(POOL_TRIMMED)) != NULL) heap_pool(heap, POOL_LEFT); /* others have freed more of theirs */
+    while ((!rest || bits_ticks() - now < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL) {
+        if (!heap->patrol_due) heap->patrol_due = now;
+        bool rests = (int64_t)(now - heap->patrol_due) >= (int64_t)rest;
+        if (rests) nbytes += trim_heap(heap);
+        heap_pool(heap, rests ? POOL_TRIMMED : POOL_LEFT);
+        if (!rests) break;
+    }
+    return nbytes;
+}
+
+size_t heap_trim(struct heap *heap) { return (heap ? trim_heap(heap) : 0) + heap_trim_pooled(0); }
 
 /* One that is owned and has one of these states stays so until its owner, who calls, changes it. */
 static bool is_trimmed_by(const struct heap *heap, const struct span *span)
@@ -182,6 +201,7 @@ void heap_patrol(struct heap *heap)
         at += max_size(span_nslices(span), 1);
     }
     bool is_round = at >= range_limit();
+    if (is_round) heap_trim_pooled(REST);
     heap->patrol_at = is_round ? 0 : at;
     heap->patrol_due = now + (is_round ? REST / 4 : 16 * (now - start));
 }

@@ -45,7 +45,7 @@ static inline int api_posix_memalign(void **out, size_t align, size_t size)
 static inline size_t api_usable_size(void *p) { return alloc_usable_size(p); }
 static inline void *api_valloc(size_t size) { return alloc_memalign(API_PAGE, size); }
 static inline void *api_pvalloc(size_t size) { return alloc_memalign(API_PAGE, (size + API_PAGE - 1) & ~(API_PAGE - 1)); }
-static inline int api_trim(size_t pad) { (void)pad; return 0; }
+static inline int api_trim(size_t pad) { return alloc_trim(pad); }
 
 static inline void *api_reallocarray(void *p, size_t n, size_t size)
 {

@@ -10,5 +10,6 @@
 void *alloc_calloc(size_t count, size_t size);
 void *alloc_realloc(void *p, size_t size);
 size_t alloc_usable_size(const void *p);
+int alloc_trim(size_t pad);
 
 #endif

@@ -48,7 +48,8 @@ static int count_idle(int *nresident)
         unsigned char is[SLICE_SIZE / PAGE];
         if (span_state(span) != SPAN_AVAILABLE || span_desc(span)->size != size) continue;
         for (int i = 0; i < nblocks; i++)
-            if (is_live[i] && range_index(block[i]) == span_index(span)) used |= span_pages_of(class_of(size), desc_index(span_desc(span), block[i]));
+            if (is_live[i] && range_index(block[i]) == span_index(span))
+                used |= span_pages_of(class_of(size), desc_index(span_desc(span), block[i]));
         require(mincore(span_address(span), SLICE_SIZE, is) == 0, "mincore: errno %d\n", errno);
         for (unsigned page = 0; page < class_table[class_of(size)].capacity * size / PAGE; page++)
             if (!(used >> page & 1)) nidle++, *nresident += is[page] & 1;
@@ -100,8 +101,8 @@ static void trim_again(uint64_t *random)
     count_idle(&nresident);
     size_t nbytes = heap_trim(heap_own()), due = (size_t)nresident * PAGE;
     nidle = count_idle(&nresident);
-    require(nresident == 0 && nbytes >= due, "%zu bytes: of %d pages %d are still resident, %zu bytes of %zu went\n", size, nidle, nresident,
-            nbytes, due);
+    require(nresident == 0 && nbytes >= due, "%zu bytes: of %d pages %d are still resident, %zu bytes of %zu went\n", size, nidle,
+            nresident, nbytes, due);
 }
 
 static void trim_gives_back_more_when_more_is_free(void) { of_each_size("trim_gives_back_more_when_more_is_free", trim_again); }
@@ -113,7 +114,8 @@ static void leave_nothing(uint64_t *random)
         if (is_live[i]) alloc_free(block[i]), is_live[i] = false;
     heap_drain(heap_own(), true);
     span_for_each (span)
-        require(span_state(span) != SPAN_AVAILABLE || span_desc(span)->size != size, "%zu bytes: a span stays of which nothing is in use\n", size);
+        require(span_state(span) != SPAN_AVAILABLE || span_desc(span)->size != size,
+                "%zu bytes: a span stays of which nothing is in use\n", size);
 }
 
 static void spans_of_which_pages_have_gone_are_given_back_when_empty(void)
@@ -143,7 +145,8 @@ static void trim_hardened(uint64_t *random)
     get_and_free_most(random);
     heap_trim(heap_own());
     nidle = count_idle(&nresident);
-    require(nresident == nidle, "%zu bytes: of %d pages %d are resident: the pattern of free blocks is lost\n", size, nidle, nresident);
+    require(nresident == nidle, "%zu bytes: of %d pages %d are resident: the pattern of free blocks is lost\n", size, nidle,
+            nresident);
 }
 
 static void hardened_mode_keeps_what_free_blocks_hold(void)

@@ -1,0 +1,94 @@
+/* trim_pooled.c: what heaps keep whose threads are gone goes back by malloc_trim, and when nobody has wanted it for some seconds (src/heap/trim.c). */
+#include "api/alloc.h"
+#include "os/options.h"
+#include "patrol.h"
+#include "unit.h"
+#include "watch/watch.h"
+
+#include <pthread.h>
+
+enum { NTHREADS = 4, NBLOCKS = 3000, NLEFT = 10 };
+
+static pthread_barrier_t barrier;
+static unsigned char *left_over[NTHREADS][NLEFT];
+
+static void sound(void) { require(watch_verify() == 0, "the heap is broken\n"); }
+static size_t nlive(void) { return spans.totals.live; }
+
+/* Small and medium blocks of many sizes, all freed but a few. */
+static void *come_and_go(void *number)
+{
+    unsigned char *block[NBLOCKS];
+    size_t k = (size_t)number;
+    for (int i = 0; i < NBLOCKS; i++) require((block[i] = alloc_malloc((size_t)(i % 300 + 1) * 80)) != NULL, "out of memory\n");
+    pthread_barrier_wait(&barrier); /* a heap for each */
+    for (int i = 0; i < NLEFT; i++)
+        memset(left_over[k][i] = block[i * 7], (int)k + 1, 80 * (size_t)(i * 7 + 1)), block[i * 7] = NULL;
+    for (int i = 0; i < NBLOCKS; i++) alloc_free(block[i]);
+    return NULL;
+}
+
+static size_t count_heaps(void)
+{
+    size_t n = 0;
+    while (heap_at(n)) n++;
+    return n;
+}
+
+static void run_threads(void)
+{
+    pthread_t threads[NTHREADS];
+    require(pthread_barrier_init(&barrier, NULL, NTHREADS) == 0, "pthread_barrier_init\n");
+    for (size_t k = 0; k < NTHREADS; k++) require(pthread_create(&threads[k], NULL, come_and_go, (void *)k) == 0, "no thread\n");
+    for (size_t k = 0; k < NTHREADS; k++) pthread_join(threads[k], NULL);
+}
+
+static void take_left_over(void)
+{
+    for (size_t k = 0; k < NTHREADS; k++)
+        for (int i = 0; i < NLEFT; i++) {
+            require(is_filled(left_over[k][i], 80 * (size_t)(i * 7 + 1), (int)k + 1), "block %d of thread %zu has changed\n", i,
+                    k);
+            alloc_free(left_over[k][i]);
+        }
+}
+
+/* By `give_back` nearly all goes, whatever is left over of it stays as it is, and the next threads find heaps as before. */
+static void leave_to(void (*give_back)(void))
+{
+    alloc_free(alloc_malloc(1));
+    size_t before = nlive(), nheaps = 0;
+    for (int round = 0; round < 3; round++) {
+        run_threads();
+        require(!round || count_heaps() == nheaps, "%zu heaps, %zu before\n", count_heaps(), nheaps);
+        nheaps = count_heaps();
+        size_t kept = nlive();
+        require(kept > before + 50 * NTHREADS, "%zu slices are kept: what is there to give back?\n", kept - before);
+        give_back();
+        sound();
+        require(nlive() - before <= (kept - before) / 3, "%zu slices of %zu are kept\n", nlive() - before, kept - before);
+        take_left_over();
+        give_back();
+        sound();
+    }
+}
+
+static void trim(void)
+{
+    heap_trim(heap_own());
+    purge_down_to(0);
+}
+
+static void let_rest(void)
+{
+    size_t kept = nlive();
+    patrol();
+    require(nlive() + 100 > kept, "%zu slices of %zu are left of what has just been freed\n", nlive(), kept);
+    for (size_t i = NSTATIC; heap_at(i); i++) heap_at(i)->patrol_due = 1; /* long ago */
+    for (int i = 0; i < NTHREADS + 1; i++) patrol();                      /* one a round, if that takes long */
+}
+
+static void trim_gives_back_what_threads_have_left(void) { leave_to(trim); }
+static void what_threads_have_left_is_given_back_when_it_rests(void) { leave_to(let_rest); }
+
+UNIT_MAIN(PROMISE(trim_gives_back_what_threads_have_left), PROMISE(what_threads_have_left_is_given_back_when_it_rests))
