@@ -305,7 +305,7 @@ static unsigned long play(const struct act *act, unsigned long *n)
 static void set_up(const char *seed)
 {
     random_state = seed_choose("fork_anywhere", seed);
-    one_in = (uint32_t)(1000 / scaled(1000));
+    one_in = (uint32_t)(2 * (1000 / scaled(1000)) - 1); /* all at full size */
     watchdog(280);
     require(api_is_mspace(), "libmspace is not loaded\n");
     dl_iterate_phdr(find_library, (void *)(uintptr_t)mspace_verify);
