@@ -1,7 +1,7 @@
 /*
  * Threads that are cancelled at any instant, inside malloc too, take no other thread with them more often than under glibc.
  *
- *     cancelled storm|deferred [processes = 300 at full size] [seed]
+ *     cancelled storm|deferred [processes = 200 at full size] [seed]
  * storm: each process (judged by its end) has two threads that only compute on blocks of their own and of which nothing must be lost, and cancels 20
  * more, one after another, that allocate with PTHREAD_CANCEL_ASYNCHRONOUS. Prints how many processes hang, die or find damage; not_worse.sh judges.
  * deferred: what POSIX allows: threads that allocate and ask malloc_stats, malloc_info and malloc_trim are cancelled at cancellation points only; every one
@@ -139,7 +139,7 @@ static int deferred(uint64_t random)
 
 int main(int argc, char **argv)
 {
-    long nprocesses = argc > 2 ? atol(argv[2]) : scaled(300);
+    long nprocesses = argc > 2 ? atol(argv[2]) : scaled(200);
     uint64_t random = seed_choose("cancelled", argc > 3 ? argv[3] : NULL);
     watchdog(280);
     return argc > 1 && argv[1][0] == 's' ? storm(nprocesses, random) : deferred(random);
