@@ -24,14 +24,14 @@ __attribute__((unused)) static void allocate(int n, size_t size)
     while (n--) sink = malloc(size);
 }
 
-/* Blocks of 960 bytes, freed but for each 50th, with the pages on which none is left given back; the one in GONE lay on such. */
-enum { NTHINNED = 1000, GONE = NTHINNED / 2 + 25 };
+/* Blocks of 960 bytes, freed but for each 25th, two or three of a span, with the pages on which none is left given back; the one in GONE lay on such. */
+enum { NTHINNED = 1000, THINNED = 25, GONE = NTHINNED / 2 + THINNED / 2 };
 __attribute__((unused)) static void *thinned[NTHINNED];
 __attribute__((unused)) static void thin_out(void)
 {
     for (int i = 0; i < NTHINNED; i++) thinned[i] = malloc(960);
     for (int i = 0; i < NTHINNED; i++)
-        if (i % 50) free(thinned[i]);
+        if (i % THINNED) free(thinned[i]);
     malloc_trim(0);
 }
 

@@ -5,6 +5,6 @@ int main(void)
 {
     thin_out();
     CRIME(thinned[GONE], free(thinned[GONE]));
-    for (int i = 0; i < NTHINNED; i += 50) free(thinned[i]);
+    for (int i = 0; i < NTHINNED; i += THINNED) free(thinned[i]);
     return 0;
 }
