@@ -278,7 +278,7 @@ static bool fill(struct heap *heap, unsigned class, bool *is_zero)
         unsigned weight = class < NSMALL ? 2 : 1; /* of what is attached few are looked for */
         if ((heap->nsought += weight) % NET_EVERY < weight) heap_draw_net(heap, class);
         if (!(span = next_span(heap, class))) return false;
-        if (UNLIKELY(class < NSMALL && span->gone)) heap_bring_back(span);
+        if (UNLIKELY(span->gone)) heap_bring_back(span); /* a small one */
         if (class >= NSMALL) heap_take_in(span); /* as long as it has its own bits, one that both have tells of a double free */
         make_current(heap, span, class);
     }

@@ -57,11 +57,11 @@ static void take_left_over(void)
 static void leave_to(void (*give_back)(void))
 {
     alloc_free(alloc_malloc(1));
-    size_t before = nlive(), nheaps = 0;
+    size_t before = nlive();
     for (int round = 0; round < 3; round++) {
         run_threads();
-        require(!round || count_heaps() == nheaps, "%zu heaps, %zu before\n", count_heaps(), nheaps);
-        nheaps = count_heaps();
+        /* Each thread that looks at the pool has one of it in its hand for that moment. */
+        require(count_heaps() <= NSTATIC + 2 * NTHREADS, "%zu heaps for %d threads\n", count_heaps(), NTHREADS);
         size_t kept = nlive();
         require(kept > before + 50 * NTHREADS, "%zu slices are kept: what is there to give back?\n", kept - before);
         give_back();
