@@ -165,13 +165,33 @@ void heap_take_in(struct span *span)
     else if (remote_has(remote_load(span))) span->pair.due -= absorb(span, remote_take(span, false));
 }
 
+/* The next event is at this; all that is due now will count as if it had come. */
+static void hurry(struct heap *heap, struct pair *pair, uint64_t soon, uintptr_t unit)
+{
+    if (pair->due <= soon) return;
+    heap->nhad -= (uint32_t)min_size(heap->nhad, (pair->due - soon) / unit);
+    pair->due = soon;
+}
+
+/* A span of a medium class is given back, the second since there was a fresh one. Its current one may be empty next, at which nobody would look. */
+static void expect_end(struct heap *heap, unsigned class)
+{
+    uint64_t bit = class < NSMALL ? 0 : (uint64_t)1 << (class - NSMALL);
+    struct span *current = heap->emptied & bit ? heap->current[class] : NULL;
+    heap->emptied |= bit;
+    if (current && !heap_end_current(heap, current)) hurry(heap, heap_pair(heap, class), heap_nout(heap, current) - 1, 1);
+}
+
 void heap_vacate(struct span *span)
 {
+    struct heap *heap = heap_of_span(span);
+    unsigned class = span_desc(span)->class;
     heap_take_in(span);          /* what others have freed now was freed twice, and is told */
     span->pair.due = DUE_PARKED; /* says: nothing out, waiting to be taken off the stack */
     if (remote_load(span) & REMOTE_NOTIFIED) return;
     list_remove(&span->node);
     heap_give(span);
+    expect_end(heap, class);
 }
 
 /* The first block that a list meets twice: pushing a block a second time links it back to where it stood (Floyd). */
@@ -260,15 +280,6 @@ static bool review(struct heap *heap, unsigned class)
     return some_went;
 }
 
-/* The next event is after a few frees; all that will count as if they had come. */
-static void hurry(struct heap *heap, uintptr_t unit, struct pair *pair)
-{
-    uint64_t soon = GOES_HOME / 2 * unit;
-    if (pair->due <= soon) return;
-    heap->nhad -= (uint32_t)min_size(heap->nhad, (pair->due - soon) / unit);
-    pair->due = soon;
-}
-
 bool heaps_reuse;
 void heap_reuse(struct heap *heap, bool reuses)
 {
@@ -286,7 +297,7 @@ void heap_reuse(struct heap *heap, bool reuses)
 static void move(struct heap *heap, struct span *span, enum span_state state)
 {
     struct pair *pair = span_desc(span)->pair;
-    if (pair != &span->pair) heap_wind_up(heap, span, pair);
+    if (pair != &span->pair) heap_wind_up(heap, span, pair), span_is_small(span) || heap_end_current(heap, span);
     else if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
     else if (state == SPAN_AVAILABLE) vacate_or_tell(span);
 }
@@ -319,7 +330,8 @@ SLOW void heap_event(void *block)
     if (is_others && !is_listed) heap_wind_up(heap, span, &heap->pairs[class]);
     else if (!is_listed) move(heap, span, state);
     if (is_listed || (state == SPAN_CURRENT && !(heap->reuses && class < NSMALL))) heap_patrol_at_next(heap);
-    else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class)) hurry(heap, (uintptr_t)span_address(span), &heap->pairs[class]);
+    else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class))
+        hurry(heap, &heap->pairs[class], GOES_HOME / 2 * heap_unit(span), heap_unit(span));
     heap_leave(heap);
     heap_patrol_now_and_then(heap);
 }

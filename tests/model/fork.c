@@ -102,6 +102,7 @@ static void set_up_dirty(void)
 /* Threads past their exit: of them nothing tells the child but locks, and npurging. */
 static void set_up_dirty_without_heaps(void)
 {
+    drop(take(SMALL)); /* HOME has a span of it, for nothing clean may be left to a child */
     set_up_dirty();
     as(0, leave);
     as(1, leave);

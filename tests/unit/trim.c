@@ -125,6 +125,27 @@ static void trim_and_leave_nothing(size_t asked, uint64_t *random)
 
 static void trim_gives_back_spans_that_hold_nothing(void) { of_each_size("trim_gives_back_spans_that_hold_nothing", trim_and_leave_nothing); }
 
+/* Nobody calls malloc_trim for a thread that sleeps. */
+static void free_all(size_t asked, uint64_t *random)
+{
+    for (int order = 0; order < 3; order++) {
+        get_all(asked);
+        for (int left = NBLOCKS; left; left--) {
+            int i = order == 0 ? NBLOCKS - left : order == 1 ? left - 1 : (int)random_below(random, (uint64_t)left);
+            alloc_free(block[i]);
+            if (order == 2) block[i] = block[left - 1];
+        }
+        const struct span *current = heap_own()->current[class_of(size)];
+        require(!current, "%zu bytes, order %d: the last span is kept, of %u blocks\n", asked, order, current->capacity);
+        sound();
+    }
+}
+
+static void who_frees_all_of_a_medium_class_keeps_no_span_of_it(void)
+{
+    of_each_size("who_frees_all_of_a_medium_class_keeps_no_span_of_it", free_all);
+}
+
 static uint64_t *shared_random;
 
 /* A thread's first blocks of a class come from spans that all share. */
@@ -260,5 +281,5 @@ static void a_look_begins_inside_a_span(void)
 }
 
 UNIT_MAIN(PROMISE(what_rests_is_given_back), PROMISE(what_has_just_been_freed_stays), PROMISE(a_look_begins_inside_a_span),
-          PROMISE(trim_gives_back_the_pages_of_free_blocks), PROMISE(trim_gives_back_spans_that_hold_nothing),
+          PROMISE(trim_gives_back_the_pages_of_free_blocks), PROMISE(trim_gives_back_spans_that_hold_nothing), PROMISE(who_frees_all_of_a_medium_class_keeps_no_span_of_it),
           PROMISE(trim_leaves_the_blocks_of_other_threads_alone))

@@ -63,10 +63,11 @@ static void leave_to(void (*give_back)(void))
         /* Each thread that looks at the pool has one of it in its hand for that moment. */
         require(count_heaps() <= NSTATIC + 2 * NTHREADS, "%zu heaps for %d threads\n", count_heaps(), NTHREADS);
         size_t kept = nlive();
-        require(kept > before + 50 * NTHREADS, "%zu slices are kept: what is there to give back?\n", kept - before);
+        require(kept > before + 25 * NTHREADS, "%zu slices are kept: what is there to give back?\n", kept - before);
         give_back();
         sound();
-        require(nlive() - before <= (kept - before) / 3, "%zu slices of %zu are kept\n", nlive() - before, kept - before);
+        size_t most = 2 * NTHREADS * NLEFT; /* the spans of what is left over: of 2 slices, as a rule */
+        require(nlive() - before <= most, "%zu slices of %zu are kept\n", nlive() - before, kept - before);
         take_left_over();
         give_back();
         sound();
