@@ -56,6 +56,7 @@ static void *once(size_t size, size_t alignment, bool *is_zero)
 static COLD void *once_more(size_t size, size_t alignment, bool *is_zero)
 {
     if (heap_own()) heap_drain(heap_own(), true);
+    heap_trim_pooled(0);
     large_give_all_kept();
     void *block = once(size, alignment, is_zero);
     if (block) return block;

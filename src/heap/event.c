@@ -323,6 +323,7 @@ SLOW void heap_event(void *block)
     struct heap *heap = heap_own();
     enum span_state state = span_state(span);
     unsigned class = desc->class;
+    uintptr_t unit = heap_unit(span); /* it may be given back */
     bool is_others = heap_of_owner(PEEK(desc->owner)) != heap, is_its_own = !is_others && desc->pair == &span->pair;
     bool is_listed = class >= NSMALL && heap->pairs[class].head == block;
     if (is_listed) heap->nhad += PATROL_EVERY, heap->pairs[class].left = PATROL_EVERY; /* a look at what is dirty is all that is due */
@@ -331,7 +332,7 @@ SLOW void heap_event(void *block)
     else if (!is_listed) move(heap, span, state);
     if (is_listed || (state == SPAN_CURRENT && !(heap->reuses && class < NSMALL))) heap_patrol_at_next(heap);
     else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class))
-        hurry(heap, &heap->pairs[class], GOES_HOME / 2 * heap_unit(span), heap_unit(span));
+        hurry(heap, &heap->pairs[class], GOES_HOME / 2 * unit, unit);
     heap_leave(heap);
     heap_patrol_now_and_then(heap);
 }

@@ -71,7 +71,7 @@ static bool carve(struct heap *heap, struct span *span, bool *is_zero)
         for (unsigned k = 0; k < n; k++) fill_free(from + (size_t)k * desc->size, desc->size);
     if (desc->class < NSMALL)
         pair->head = done ? link_run(from, n, desc->size, NULL) : link_first(from, n, desc->size, desc->class);
-    else pair_set_bits(pair, (((uint64_t)1 << n) - 1) << done);
+    else pair_set_bits(pair, ~(uint64_t)0 >> (64 - n) << done);
     *is_zero = span->is_clean && desc->class >= NSMALL;
     span_carve(span, done + n);
     heap->nhad += n;

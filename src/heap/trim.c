@@ -150,7 +150,6 @@ size_t heap_trim_pooled(uint64_t rest)
     uint64_t now = bits_ticks() | 1;
     size_t nbytes = 0;
     struct heap *heap;
-    while (!rest && (heap = heap_unpool(POOL_TRIMMED)) != NULL) heap_pool(heap, POOL_LEFT); /* others have freed more of theirs */
     while ((!rest || bits_ticks() - now < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL) {
         if (!heap->patrol_due) heap->patrol_due = now;
         bool rests = (int64_t)(now - heap->patrol_due) >= (int64_t)rest;
@@ -161,7 +160,12 @@ size_t heap_trim_pooled(uint64_t rest)
     return nbytes;
 }
 
-size_t heap_trim(struct heap *heap) { return (heap ? trim_heap(heap) : 0) + heap_trim_pooled(0); }
+size_t heap_trim(struct heap *heap)
+{
+    struct heap *trimmed; /* others may have freed more of its blocks */
+    while ((trimmed = heap_unpool(POOL_TRIMMED)) != NULL) heap_pool(trimmed, POOL_LEFT);
+    return (heap ? trim_heap(heap) : 0) + heap_trim_pooled(0);
+}
 
 /* One that is owned and has one of these states stays so until its owner, who calls, changes it. */
 static bool is_trimmed_by(const struct heap *heap, const struct span *span)

@@ -125,6 +125,23 @@ static void trim_and_leave_nothing(size_t asked, uint64_t *random)
 
 static void trim_gives_back_spans_that_hold_nothing(void) { of_each_size("trim_gives_back_spans_that_hold_nothing", trim_and_leave_nothing); }
 
+/* Of every class, those that aligned requests alone have, too. */
+static void used_memory_holds_as_many_blocks_as_before(void)
+{
+    options.dirty = (size_t)1 << 30;
+    for (unsigned class = NSMALL; class < NCLASSES; class ++) {
+        size_t nbytes = class_table[class].size, most = 0;
+        for (int round = 0; round < 3; round++) {
+            for (int i = 0; i < NBLOCKS; i++)
+                require((block[i] = alloc_memalign(nbytes & -nbytes, nbytes)) != NULL, "out of memory\n");
+            require(!most || spans.totals.live <= most, "%zu bytes: %zu slices, at first %zu\n", nbytes, spans.totals.live, most);
+            most = spans.totals.live;
+            for (int i = 0; i < NBLOCKS; i++) alloc_free(block[i]);
+        }
+    }
+    sound();
+}
+
 /* Nobody calls malloc_trim for a thread that sleeps. */
 static void free_all(size_t asked, uint64_t *random)
 {
@@ -281,5 +298,6 @@ static void a_look_begins_inside_a_span(void)
 }
 
 UNIT_MAIN(PROMISE(what_rests_is_given_back), PROMISE(what_has_just_been_freed_stays), PROMISE(a_look_begins_inside_a_span),
-          PROMISE(trim_gives_back_the_pages_of_free_blocks), PROMISE(trim_gives_back_spans_that_hold_nothing), PROMISE(who_frees_all_of_a_medium_class_keeps_no_span_of_it),
+          PROMISE(trim_gives_back_the_pages_of_free_blocks), PROMISE(trim_gives_back_spans_that_hold_nothing), PROMISE(used_memory_holds_as_many_blocks_as_before),
+          PROMISE(who_frees_all_of_a_medium_class_keeps_no_span_of_it),
           PROMISE(trim_leaves_the_blocks_of_other_threads_alone))

@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-enum { NTHREADS = 4, NBLOCKS = 3000, NLEFT = 10 };
+enum { NTHREADS = 4, NBLOCKS = 3000, NLEFT = 5 };
 
 static pthread_barrier_t barrier;
 static unsigned char *left_over[NTHREADS][NLEFT];
@@ -66,12 +66,32 @@ static void leave_to(void (*give_back)(void))
         require(kept > before + 25 * NTHREADS, "%zu slices are kept: what is there to give back?\n", kept - before);
         give_back();
         sound();
-        size_t most = 2 * NTHREADS * NLEFT; /* the spans of what is left over: of 2 slices, as a rule */
+        size_t most = 4 * NTHREADS * NLEFT; /* the spans of what is left over, of one to five slices */
         require(nlive() - before <= most, "%zu slices of %zu are kept\n", nlive() - before, kept - before);
         take_left_over();
         give_back();
         sound();
     }
+}
+
+/* At the limit, and to the heap's own thread all that it has left is out of reach. */
+static void who_is_out_of_memory_gets_what_threads_have_left(void)
+{
+    enum { SIZE = 40000, NMOST = 1000 };
+    static void *block[NMOST];
+    size_t n = 0;
+    run_threads();
+    options.limit.hard = options.limit.soft = (size_t)1 << 40;
+    limit_count_again();
+    size_t used = options.limit.soft - limit_leaves();
+    options.limit.hard = options.limit.soft = used + MIB;
+    while (n < NMOST && (block[n] = alloc_malloc(SIZE)) != NULL) n++;
+    require(n * SIZE > 3 * MIB, "%zu bytes of %zu that are charged, and one MiB more, can be had\n", n * SIZE, used);
+    sound();
+    while (n) alloc_free(block[--n]);
+    options.limit.hard = options.limit.soft = 0;
+    take_left_over();
+    sound();
 }
 
 static void trim(void)
@@ -92,4 +112,5 @@ static void let_rest(void)
 static void trim_gives_back_what_threads_have_left(void) { leave_to(trim); }
 static void what_threads_have_left_is_given_back_when_it_rests(void) { leave_to(let_rest); }
 
-UNIT_MAIN(PROMISE(trim_gives_back_what_threads_have_left), PROMISE(what_threads_have_left_is_given_back_when_it_rests))
+UNIT_MAIN(PROMISE(trim_gives_back_what_threads_have_left), PROMISE(what_threads_have_left_is_given_back_when_it_rests),
+          PROMISE(who_is_out_of_memory_gets_what_threads_have_left))
