@@ -173,13 +173,15 @@ static void hurry(struct heap *heap, struct pair *pair, uint64_t soon, uintptr_t
     pair->due = soon;
 }
 
-/* A span of a medium class is given back, the second since there was a fresh one. Its current one may be empty next, at which nobody would look. */
+/* Whether a medium class has given back a span since malloc last looked for one: its thread frees what it has. Then the current one goes, too, when it is
+ * empty, at which nobody else would look. */
+static bool empties_itself(const struct heap *heap, unsigned class) { return class >= NSMALL && heap->emptied >> (class - NSMALL) & 1; }
+
 static void expect_end(struct heap *heap, unsigned class)
 {
-    uint64_t bit = class < NSMALL ? 0 : (uint64_t)1 << (class - NSMALL);
-    struct span *current = heap->emptied & bit ? heap->current[class] : NULL;
-    heap->emptied |= bit;
+    struct span *current = empties_itself(heap, class) ? heap->current[class] : NULL;
     if (current && !heap_end_current(heap, current)) hurry(heap, heap_pair(heap, class), heap_nout(heap, current) - 1, 1);
+    if (class >= NSMALL) heap->emptied |= (uint64_t)1 << (class - NSMALL);
 }
 
 void heap_vacate(struct span *span)
@@ -297,8 +299,10 @@ void heap_reuse(struct heap *heap, bool reuses)
 static void move(struct heap *heap, struct span *span, enum span_state state)
 {
     struct pair *pair = span_desc(span)->pair;
-    if (pair != &span->pair) heap_wind_up(heap, span, pair), span_is_small(span) || heap_end_current(heap, span);
-    else if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
+    if (pair != &span->pair) {
+        heap_wind_up(heap, span, pair);
+        if (empties_itself(heap, span_desc(span)->class)) heap_end_current(heap, span);
+    } else if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
     else if (state == SPAN_AVAILABLE) vacate_or_tell(span);
 }
 

@@ -55,7 +55,7 @@ struct heap {
     uint32_t attached;           /* small classes of which a span ever was attached (event.c) */
     uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (event.c), and */
     bool reuses, has_others;     /* whether they do at all, and whether any may be there */
-    uint64_t emptied;            /* medium classes of which a span was given back since there was a fresh one (event.c) */
+    uint64_t emptied;            /* medium classes of which a span was given back since malloc last looked for one (event.c) */
     uint32_t nhad, nothers;      /* blocks that its thread has got of late, and others' that it has freed (refill.c) */
     uint32_t index;              /* place in the table of heaps */
     uint32_t nsought;            /* spans looked for, and */

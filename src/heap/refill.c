@@ -233,7 +233,7 @@ void heap_shed(struct heap *heap, bool all)
         if (all && remote_has(remote_load(span))) remote_take(span, false), span->swept = 0;
         while (all && span->swept < remote_nwords(span)) heap_absorb(span, heap_pair(heap, class), span->swept++);
         if (class < NSMALL) shed_small(heap, span, class);
-        else if (all || carved >= span->capacity / 2) heap_end_current(heap, span);
+        else if (all || (span->is_clean && carved >= span->capacity / 2)) heap_end_current(heap, span);
     }
 }
 
@@ -241,7 +241,6 @@ void heap_shed(struct heap *heap, bool all)
  * inside malloc. (bench_zeroed -7 % of its memory.) */
 static struct span *fresh(struct heap *heap, unsigned class)
 {
-    if (class >= NSMALL) heap->emptied &= ~((uint64_t)1 << (class - NSMALL));
     bool want_clean = class >= NSMALL && heap->nfirst[class] < heap_nyoung(class) + BORROWED;
     size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak);
     large_give_kept(heap);
@@ -278,6 +277,7 @@ static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
     if (span && class < NSMALL) heap_wind_up(heap, span, &heap->pairs[class]), heap->sated &= ~(1U << class); /* the list is empty */
+    if (class >= NSMALL) heap->emptied &= ~((uint64_t)1 << (class - NSMALL));
     if (heap->nhad >= OF_LATE && heap == heap_own()) look_at_others(heap);
     bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]); /* once, then it is let go (../README.md) */
     for (;; waits = false) {
