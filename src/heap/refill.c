@@ -121,6 +121,7 @@ static void set_aside(struct heap *heap, struct span *span, unsigned class, uint
 {
     struct pair *pair = heap_pair(heap, class);
     uint64_t bits = pair->bits;
+    if (class >= NSMALL) heap_wind_up(heap, span, pair); /* what hurry() took off nhad */
     pair_set_bits(pair, 0);
     turn(heap, span, &span->pair, bits, due);
     heap->current[class] = NULL;

@@ -76,7 +76,7 @@ static void count_small(struct census *census)
     const struct heap *heap = heap_of_span(census->span);
     const struct span *current = heap ? PEEK(heap->current[census->index]) : NULL;
     if (census->span != current) census->nlocal = mark_list(census, &census->span->pair.head);
-    for (unsigned k = 0, gone = PEEK(census->span->gone); gone && k < census->class->capacity; k++)
+    for (unsigned k = 0, gone = PEEK(census->span->gone); gone && k < PEEK(census->span->capacity); k++)
         if (span_pages_of(census->index, k) & gone) census->nlocal += mark_word(census, k / 64, (uint64_t)1 << k % 64);
     for (unsigned k = 0; k < census->class->capacity; k++)
         if (census_is_free(census, k)) census->weight += (uintptr_t)census->blocks + k * census->class->size;

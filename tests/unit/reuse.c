@@ -145,7 +145,27 @@ static void reused_page_is_free_for_all_who_look(void)
     require(heap_own()->pairs[class_of(size)].head == theirs, "it was not kept\n");
 }
 
-UNIT_MAIN(PROMISE(threads_that_share_use_others_blocks_again), PROMISE(threads_that_share_pages_use_others_pages_again), PROMISE(threads_that_pass_on_a_few_do_not),
+/* A thread that fills and drops pages, and keeps a few: each round gives back spans, so that their class is expected to end, and then wants them again. */
+static void what_a_thread_gets_is_counted_while_its_spans_come_and_go(void)
+{
+    enum { NKEPT = 20, NTURNED = 300, NROUNDS = 100 };
+    _Static_assert(NROUNDS * NTURNED < 1 << 16, "more would be looked at, and counted anew");
+    static void *held[NKEPT + NTURNED];
+    for (int i = 0; i < NKEPT; i++) held[i] = alloc_malloc(PAGES);
+    heap_own()->nhad = 0;
+    for (int round = 0; round < NROUNDS; round++) {
+        for (int i = NKEPT; i < NKEPT + NTURNED; i++) held[i] = alloc_malloc(PAGES);
+        for (int i = 0; i < NTURNED; i++) alloc_free(held[i]);
+        for (int i = 0; i < NKEPT; i++) held[i] = held[NTURNED + i];
+    }
+    uint32_t nhad = heap_own()->nhad, most = NROUNDS * NTURNED;
+    require(nhad > most / 2, "of %u blocks %u are counted\n", most, nhad);
+    for (int i = 0; i < NKEPT; i++) alloc_free(held[i]);
+    sound();
+}
+
+UNIT_MAIN(PROMISE(what_a_thread_gets_is_counted_while_its_spans_come_and_go),
+          PROMISE(threads_that_share_use_others_blocks_again), PROMISE(threads_that_share_pages_use_others_pages_again), PROMISE(threads_that_pass_on_a_few_do_not),
           PROMISE(thread_that_only_frees_keeps_little), PROMISE(thread_that_hardly_allocates_keeps_little),
           PROMISE(what_is_reused_goes_home_when_the_thread_exits), PROMISE(reused_block_is_free_for_all_who_look),
           PROMISE(reused_page_is_free_for_all_who_look))

@@ -155,6 +155,27 @@ static void hardened_mode_keeps_what_free_blocks_hold(void)
     of_each_size("hardened_mode_keeps_what_free_blocks_hold", trim_hardened);
 }
 
-UNIT_MAIN(PROMISE(trim_gives_back_the_pages_of_free_blocks), PROMISE(trim_gives_back_more_when_more_is_free),
+/* A span made at the limit may never have all its blocks: those that never were are not free, and on no page that has gone. */
+static void trim_at_the_limit(uint64_t *random)
+{
+    options.limit.hard = options.limit.soft = (size_t)1 << 40;
+    limit_count_again();
+    size_t used = options.limit.soft - limit_leaves();
+    options.limit.hard = options.limit.soft = used + NBYTES / 2 + random_below(random, SLICE_SIZE);
+    memset(is_live, 0, sizeof is_live);
+    for (nblocks = 0; nblocks < NBYTES / (int)size && (block[nblocks] = alloc_malloc(size)) != NULL;) nblocks++;
+    require(nblocks < NBYTES / (int)size, "there is no limit\n");
+    for (int i = 1; i < nblocks; i++) /* one is left of each span */
+        if (range_index(block[i]) == range_index(block[i - 1])) alloc_free(block[i - 1]), block[i - 1] = NULL;
+    heap_trim(heap_own());
+    sound();
+    for (int i = 0; i < nblocks; i++) alloc_free(block[i]);
+    options.limit.hard = options.limit.soft = 0;
+}
+
+static void trim_is_sound_at_the_limit(void) { of_each_size("trim_is_sound_at_the_limit", trim_at_the_limit); }
+
+UNIT_MAIN(PROMISE(trim_is_sound_at_the_limit),
+          PROMISE(trim_gives_back_the_pages_of_free_blocks), PROMISE(trim_gives_back_more_when_more_is_free),
           PROMISE(spans_of_which_pages_have_gone_are_given_back_when_empty), PROMISE(what_rests_is_given_back),
           PROMISE(hardened_mode_keeps_what_free_blocks_hold))
