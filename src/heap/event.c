@@ -165,23 +165,23 @@ void heap_take_in(struct span *span)
     else if (remote_has(remote_load(span))) span->pair.due -= absorb(span, remote_take(span, false));
 }
 
-/* The next event is at this; all that is due now will count as if it had come. */
-static void hurry(struct heap *heap, struct pair *pair, uint64_t soon, uintptr_t unit)
+/* The next event is after n frees more; all that is due now will count as if it had come. */
+static void hurry(struct heap *heap, struct pair *pair, unsigned n, uintptr_t unit)
 {
+    uint64_t soon = n * unit;
     if (pair->due <= soon) return;
     heap->nhad -= (uint32_t)min_size(heap->nhad, (pair->due - soon) / unit);
     pair->due = soon;
 }
 
-/* Whether a medium class has given back a span since malloc last looked for one: its thread frees what it has. Then the current one goes, too, when it is
- * empty, at which nobody else would look. */
-static bool empties_itself(const struct heap *heap, unsigned class) { return class >= NSMALL && heap->emptied >> (class - NSMALL) & 1; }
-
+/* A span of the class has been given back, a medium one and the second since malloc looked for one: its thread frees what it has. So the current one
+ * goes, too, when it is empty, at which nobody else would look. */
 static void expect_end(struct heap *heap, unsigned class)
 {
-    struct span *current = empties_itself(heap, class) ? heap->current[class] : NULL;
-    if (current && !heap_end_current(heap, current)) hurry(heap, heap_pair(heap, class), heap_nout(heap, current) - 1, 1);
-    if (class >= NSMALL) heap->emptied |= (uint64_t)1 << (class - NSMALL);
+    struct span *current = heap->emptied & heap_bit(class) ? heap->current[class] : NULL;
+    unsigned nout = current ? heap_end_current(heap, current) : 0;
+    if (nout) hurry(heap, heap_pair(heap, class), nout - 1, 1);
+    heap->emptied |= heap_bit(class);
 }
 
 void heap_vacate(struct span *span)
@@ -301,7 +301,7 @@ static void move(struct heap *heap, struct span *span, enum span_state state)
     struct pair *pair = span_desc(span)->pair;
     if (pair != &span->pair) {
         heap_wind_up(heap, span, pair);
-        if (empties_itself(heap, span_desc(span)->class)) heap_end_current(heap, span);
+        if (heap->emptied & heap_bit(span_desc(span)->class)) heap_end_current(heap, span);
     } else if (state == SPAN_FULL) make_available(heap, span, remote_take(span, false));
     else if (state == SPAN_AVAILABLE) vacate_or_tell(span);
 }
@@ -327,7 +327,6 @@ SLOW void heap_event(void *block)
     struct heap *heap = heap_own();
     enum span_state state = span_state(span);
     unsigned class = desc->class;
-    uintptr_t unit = heap_unit(span); /* it may be given back */
     bool is_others = heap_of_owner(PEEK(desc->owner)) != heap, is_its_own = !is_others && desc->pair == &span->pair;
     bool is_listed = class >= NSMALL && heap->pairs[class].head == block;
     if (is_listed) heap->nhad += PATROL_EVERY, heap->pairs[class].left = PATROL_EVERY; /* a look at what is dirty is all that is due */
@@ -336,7 +335,7 @@ SLOW void heap_event(void *block)
     else if (!is_listed) move(heap, span, state);
     if (is_listed || (state == SPAN_CURRENT && !(heap->reuses && class < NSMALL))) heap_patrol_at_next(heap);
     else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class))
-        hurry(heap, &heap->pairs[class], GOES_HOME / 2 * unit, unit);
+        hurry(heap, &heap->pairs[class], GOES_HOME / 2, (uintptr_t)span_address(span));
     heap_leave(heap);
     heap_patrol_now_and_then(heap);
 }

@@ -43,6 +43,7 @@ enum {
     BORROWED = 8, OFTEN_USED = 80, /* then so many, above so many bytes, from a larger class (refill.c) */
 };
 
+INLINE uint64_t heap_bit(unsigned class) { return class < NSMALL ? 0 : (uint64_t)1 << (class - NSMALL); }
 INLINE unsigned heap_nyoung(unsigned class) { return class < NSMALL ? YOUNG : YOUNG_MEDIUM; }
 
 /* Two pages: the second is touched by those only that free what others have allocated. */
@@ -55,7 +56,7 @@ struct heap {
     uint32_t attached;           /* small classes of which a span ever was attached (event.c) */
     uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (event.c), and */
     bool reuses, has_others;     /* whether they do at all, and whether any may be there */
-    uint64_t emptied;            /* medium classes of which a span was given back since malloc last looked for one (event.c) */
+    uint64_t emptied;            /* medium classes (heap_bit) of which a span was given back since malloc last looked for one (event.c) */
     uint32_t nhad, nothers;      /* blocks that its thread has got of late, and others' that it has freed (refill.c) */
     uint32_t index;              /* place in the table of heaps */
     uint32_t nsought;            /* spans looked for, and */
@@ -212,13 +213,8 @@ void heap_give(struct span *span);
 /* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. Owner only. */
 void heap_vacate(struct span *span);
 
-/* Of a current medium span: how many blocks are out, on the class's list or freed by others; and gives it back if there are none. Owner only. */
-INLINE unsigned heap_nout(struct heap *heap, const struct span *span)
-{
-    const struct desc *desc = span_desc(span);
-    return desc->carved - (unsigned)__builtin_popcountl(heap_pair(heap, desc->class)->bits);
-}
-bool heap_end_current(struct heap *heap, struct span *span);
+/* Of a current medium span: gives it back if no block is out, on the class's list or freed by others; returns how many are. Owner only. */
+unsigned heap_end_current(struct heap *heap, struct span *span);
 
 /* Gives back the current medium spans of which nothing is out, and half has been carved (../README.md); or all, and puts small ones in line. One
  * that stands on a stack of woken spans stays on its list: it has been full, so it is carved whole, as the law wants. Owner only. */

@@ -121,7 +121,7 @@ static void set_aside(struct heap *heap, struct span *span, unsigned class, uint
 {
     struct pair *pair = heap_pair(heap, class);
     uint64_t bits = pair->bits;
-    if (class >= NSMALL) heap_wind_up(heap, span, pair); /* what hurry() took off nhad */
+    heap_wind_up(heap, span, pair); /* for what hurry() took off nhad */
     pair_set_bits(pair, 0);
     turn(heap, span, &span->pair, bits, due);
     heap->current[class] = NULL;
@@ -217,11 +217,12 @@ static void shed_small(struct heap *heap, struct span *span, unsigned class)
     if (n == carved || carved == span->capacity) line_up(heap, span, class, n == carved ? UINT64_MAX : heap_due(span) - weight);
 }
 
-bool heap_end_current(struct heap *heap, struct span *span)
+unsigned heap_end_current(struct heap *heap, struct span *span)
 {
-    if (heap_nout(heap, span)) return false;
-    line_up(heap, span, span_desc(span)->class, DUE_PARKED);
-    return heap_vacate(span), true;
+    const struct desc *desc = span_desc(span);
+    unsigned nout = desc->carved - (unsigned)__builtin_popcountl(heap_pair(heap, desc->class)->bits);
+    if (!nout) line_up(heap, span, desc->class, DUE_PARKED), heap_vacate(span);
+    return nout;
 }
 
 void heap_shed(struct heap *heap, bool all)
@@ -278,10 +279,10 @@ static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
     if (span && class < NSMALL) heap_wind_up(heap, span, &heap->pairs[class]), heap->sated &= ~(1U << class); /* the list is empty */
-    if (class >= NSMALL) heap->emptied &= ~((uint64_t)1 << (class - NSMALL));
     if (heap->nhad >= OF_LATE && heap == heap_own()) look_at_others(heap);
     bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]); /* once, then it is let go (../README.md) */
     for (;; waits = false) {
+        heap->emptied &= ~heap_bit(class);
         if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero))) return true;
         if (span && waits) line_up(heap, span, class, heap_due(span));
         else if (span && !let_go(heap, span, class)) return true;

@@ -1,6 +1,7 @@
 /* trim_small.c: pages on which only free small blocks lie are given back by malloc_trim, and when they rest; the blocks come back (src/heap/trim.c). */
 #include "api/alloc.h"
 #include "os/options.h"
+#include "limit.h"
 #include "patrol.h"
 #include "unit.h"
 #include "watch/watch.h"
@@ -158,10 +159,7 @@ static void hardened_mode_keeps_what_free_blocks_hold(void)
 /* A span made at the limit may never have all its blocks: those that never were are not free, and on no page that has gone. */
 static void trim_at_the_limit(uint64_t *random)
 {
-    options.limit.hard = options.limit.soft = (size_t)1 << 40;
-    limit_count_again();
-    size_t used = options.limit.soft - limit_leaves();
-    options.limit.hard = options.limit.soft = used + NBYTES / 2 + random_below(random, SLICE_SIZE);
+    limit_to_more(NBYTES / 2 + random_below(random, SLICE_SIZE));
     memset(is_live, 0, sizeof is_live);
     for (nblocks = 0; nblocks < NBYTES / (int)size && (block[nblocks] = alloc_malloc(size)) != NULL;) nblocks++;
     require(nblocks < NBYTES / (int)size, "there is no limit\n");
@@ -170,7 +168,7 @@ static void trim_at_the_limit(uint64_t *random)
     heap_trim(heap_own());
     sound();
     for (int i = 0; i < nblocks; i++) alloc_free(block[i]);
-    options.limit.hard = options.limit.soft = 0;
+    limit_none();
 }
 
 static void trim_is_sound_at_the_limit(void) { of_each_size("trim_is_sound_at_the_limit", trim_at_the_limit); }
