@@ -12,9 +12,10 @@
  *
  * Law: AVAILABLE: due == weight of the blocks out - 1, or parked if none is.
  *
- * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached,
- * until it is current again. What its owner frees of it goes on the class's list, with the current span's, and malloc takes what was freed last of any
- * of them. Such blocks are out as far as their spans know, until those that nobody wants are sent home. Medium blocks go on such a list whichever
+ * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached, as
+ * is one whose free blocks are used before the current one is carved on. What its owner frees of it goes on the class's list, with the current span's, and
+ * malloc takes what was freed last of any of them. Such blocks are out as far as their spans know, until those that nobody wants are sent home. Whoever
+ * then frees on without asking for any frees in bulk, and the spans of these blocks are attached no longer. Medium blocks go on such a list whichever
  * their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c).
  *
  * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists. Small ones as if their spans
@@ -279,6 +280,7 @@ static bool review(struct heap *heap, unsigned class)
     bool some_went = current && send_home(heap, class, &current->pair.head, GOES_HOME);
     if (current && !current->pair.head) current->pair.head = heap->pairs[class].head, heap->pairs[class].head = NULL;
     else heap->sated |= 1U << class;
+    if (some_went) heap->unwanted |= 1U << class;
     return some_went;
 }
 
@@ -328,11 +330,12 @@ SLOW void heap_event(void *block)
     enum span_state state = span_state(span);
     unsigned class = desc->class;
     bool is_others = heap_of_owner(PEEK(desc->owner)) != heap, is_its_own = !is_others && desc->pair == &span->pair;
-    bool is_listed = class >= NSMALL && heap->pairs[class].head == block;
+    bool is_listed = class >= NSMALL && heap->pairs[class].head == block, are_wanted = class >= NSMALL || !(heap->unwanted >> class & 1);
     if (is_listed) heap->nhad += PATROL_EVERY, heap->pairs[class].left = PATROL_EVERY; /* a look at what is dirty is all that is due */
     heap_enter(heap);
     if (is_others && !is_listed) heap_wind_up(heap, span, &heap->pairs[class]);
     else if (!is_listed) move(heap, span, state);
+    if (state != SPAN_CURRENT && !is_others && !is_its_own && !are_wanted) span_repoint(span, &span->pair);
     if (is_listed || (state == SPAN_CURRENT && !(heap->reuses && class < NSMALL))) heap_patrol_at_next(heap);
     else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class))
         hurry(heap, &heap->pairs[class], GOES_HOME / 2, (uintptr_t)span_address(span));

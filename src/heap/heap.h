@@ -56,6 +56,7 @@ struct heap {
     uint32_t attached;           /* small classes of which a span ever was attached (event.c) */
     uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (event.c), and */
     bool reuses, has_others;     /* whether they do at all, and whether any may be there */
+    uint32_t unwanted;           /* small classes of which some have been sent home since the list was empty (event.c) */
     uint64_t emptied;            /* medium classes (heap_bit) of which a span was given back since malloc last looked for one (event.c) */
     uint32_t nhad, nothers;      /* blocks that its thread has got of late, and others' that it has freed (refill.c) */
     uint32_t index;              /* place in the table of heaps */
