@@ -12,12 +12,19 @@ static bool fits(size_t size, size_t usable) { return size <= usable && (size >=
 
 static void *copy(const char *entry, void *p, size_t size, size_t usable)
 {
-    bool is_growing = size > usable && size > MEDIUM_MAX;
-    life_check();
-    void *block = is_growing ? large_alloc(heap_own(), size, usable, 1, &(bool){false}) : NULL;
-    if (!block && !(block = alloc_malloc(size))) return NULL;
+    void *block = alloc_malloc(size);
+    if (!block) return NULL;
     memcpy(block, p, min_size(size, usable));
-    if (!is_growing || !large_free(p)) alloc_free_as(entry, p); /* what is outgrown is not kept: it is too small the next time, too */
+    alloc_free_as(entry, p);
+    return block;
+}
+
+static void *grow_large(const char *entry, void *p, size_t size, size_t usable)
+{
+    void *block = large_alloc(heap_own(), size, usable, 1, &(bool){false});
+    if (!block) return copy(entry, p, size, usable);
+    memcpy(block, p, usable);
+    if (!large_free(p)) alloc_free_as(entry, p); /* what is outgrown is not kept: it is too small the next time, too */
     return block;
 }
 
@@ -30,18 +37,19 @@ static SLOW void *resize(const char *entry, void *p, size_t size, size_t usable)
         return alloc_refuse();
     }
     if (UNLIKELY(size > PTRDIFF_MAX)) return alloc_refuse();
+    life_check();
     struct span *large = min_size(size, usable) > MEDIUM_MAX ? large_of(p) : NULL;
     if (large) {
-        life_check();
         void *moved = large_resize(large, size) ? p : large_move(large, size);
         purge_if_due();
         if (moved) return moved;
     }
-    return copy(entry, p, size, usable);
+    return size > usable ? grow_large(entry, p, size, usable) : copy(entry, p, size, usable);
 }
 
 void *alloc_resize(const char *entry, void *p, size_t size)
 {
     size_t usable = alloc_size_of(p);
-    return LIKELY(fits(size, usable)) && usable <= MEDIUM_MAX ? p : resize(entry, p, size, usable);
+    if (UNLIKELY(!usable || max_size(size, usable) > MEDIUM_MAX)) return resize(entry, p, size, usable);
+    return LIKELY(fits(size, usable)) ? p : copy(entry, p, size, usable);
 }
