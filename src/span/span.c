@@ -96,7 +96,8 @@ static struct span *split(struct span *span, size_t nslices)
 {
     struct span *right = span + nslices;
     size_t nright = span_nslices(span) - nslices;
-    right->ndirty = span->ndirty ? dirty_count(span_index(right), nright) : 0;
+    bool is_mixed = span->ndirty && span->ndirty < span_nslices(span);
+    right->ndirty = is_mixed ? dirty_count(span_index(right), nright) : min_size(span->ndirty, nright);
     span_set(right, span_state(span), nright);
     span->ndirty -= right->ndirty;
     list_init(&right->node);
@@ -166,7 +167,7 @@ static struct span *trim(struct span *span, size_t skip, size_t nslices)
 static size_t place(const struct span *span, size_t nslices, size_t alignment, bool want_clean)
 {
     size_t index = span_index(span), n = span_nslices(span), room = n - nslices, skip = 0;
-    if (span->ndirty) skip = dirty_first(index, n) - index;
+    if (span->ndirty && span->ndirty < n) skip = dirty_first(index, n) - index;
     want_clean |= span->ndirty < nslices / 4;
     if (span->ndirty && want_clean && dirty_end(index, n) - index <= room) skip = dirty_end(index, n) - index;
     size_t first_slice = range.base >> SLICE_SHIFT, aligned = round_up(first_slice + index + min_size(skip, room), alignment);
@@ -196,7 +197,7 @@ static void make_free(struct span *span, size_t ntouched)
     span_add_total(&spans.totals.live, -nslices);
     purge_note_give(nslices);
     dirty_mark(span_index(span), ntouched);
-    span->ndirty = dirty_count(span_index(span), nslices);
+    span->ndirty = ntouched == nslices ? nslices : dirty_count(span_index(span), nslices);
     span_put_free(span);
 }
 
