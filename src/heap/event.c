@@ -12,10 +12,9 @@
  *
  * Law: AVAILABLE: due == weight of the blocks out - 1, or parked if none is.
  *
- * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached, as
- * is one whose free blocks are used before the current one is carved on. What its owner frees of it goes on the class's list, with the current span's, and
- * malloc takes what was freed last of any of them. Such blocks are out as far as their spans know, until those that nobody wants are sent home. Whoever
- * then frees on without asking for any frees in bulk, and the spans of these blocks are attached no longer. Medium blocks go on such a list whichever
+ * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached,
+ * until it is current again. What its owner frees of it goes on the class's list, with the current span's, and malloc takes what was freed last of any
+ * of them. Such blocks are out as far as their spans know, until those that nobody wants are sent home. Medium blocks go on such a list whichever
  * their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c).
  *
  * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists. Small ones as if their spans
@@ -152,6 +151,25 @@ void heap_release(struct span *span)
     else heap_give(span);
 }
 
+/* A block of the span's on the heap's list of its class, or behind it; NULL. */
+static const struct block *find_of(const struct span *span, const struct block *at)
+{
+    const struct desc *desc = span_desc(span);
+    for (unsigned left = LIST_MAX; range_has(at) && left; left--) {
+        if (range.table[range_index(at)].start == desc->start) return at;
+        at = block_is_sound(at) ? block_next(at) : NULL;
+    }
+    return NULL;
+}
+
+const struct block *heap_find_listed(const struct heap *heap, const struct span *span)
+{
+    unsigned class = span_desc(span)->class;
+    const struct span *current = heap->current[class];
+    const struct block *block = find_of(span, heap->pairs[class].head);
+    return block || !current ? block : find_of(span, current->pair.head);
+}
+
 /* A FULL span, whose word has been taken, is its owner's again. */
 static void take_back(struct span *span, uint64_t word)
 {
@@ -164,6 +182,18 @@ void heap_take_in(struct span *span)
 {
     if (span_state(span) == SPAN_FULL) take_back(span, remote_take(span, false));
     else if (remote_has(remote_load(span))) span->pair.due -= absorb(span, remote_take(span, false));
+}
+
+/* Of an attached one some blocks are free at home, and some on the class's list. Of one that was freed there and here the span knows once, and would go
+ * while that block is in use, or on the list. */
+static void give_or_tell(const struct heap *heap, struct span *span)
+{
+    bool is_attached = span_is_small(span) && span_desc(span)->pair != &span->pair;
+    const struct block *block = is_attached ? heap_find_listed(heap, span) : NULL;
+    if (block) crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
+    if (block) span_set_state(span, SPAN_LOST);
+    else if (is_attached) heap_release(span);
+    else heap_give(span);
 }
 
 /* The next event is after n frees more; all that is due now will count as if it had come. */
@@ -193,7 +223,7 @@ void heap_vacate(struct span *span)
     span->pair.due = DUE_PARKED; /* says: nothing out, waiting to be taken off the stack */
     if (remote_load(span) & REMOTE_NOTIFIED) return;
     list_remove(&span->node);
-    heap_give(span);
+    give_or_tell(heap, span);
     expect_end(heap, class);
 }
 
@@ -280,7 +310,6 @@ static bool review(struct heap *heap, unsigned class)
     bool some_went = current && send_home(heap, class, &current->pair.head, GOES_HOME);
     if (current && !current->pair.head) current->pair.head = heap->pairs[class].head, heap->pairs[class].head = NULL;
     else heap->sated |= 1U << class;
-    if (some_went) heap->unwanted |= 1U << class;
     return some_went;
 }
 
@@ -330,12 +359,11 @@ SLOW void heap_event(void *block)
     enum span_state state = span_state(span);
     unsigned class = desc->class;
     bool is_others = heap_of_owner(PEEK(desc->owner)) != heap, is_its_own = !is_others && desc->pair == &span->pair;
-    bool is_listed = class >= NSMALL && heap->pairs[class].head == block, are_wanted = class >= NSMALL || !(heap->unwanted >> class & 1);
+    bool is_listed = class >= NSMALL && heap->pairs[class].head == block;
     if (is_listed) heap->nhad += PATROL_EVERY, heap->pairs[class].left = PATROL_EVERY; /* a look at what is dirty is all that is due */
     heap_enter(heap);
     if (is_others && !is_listed) heap_wind_up(heap, span, &heap->pairs[class]);
     else if (!is_listed) move(heap, span, state);
-    if (state != SPAN_CURRENT && !is_others && !is_its_own && !are_wanted) span_repoint(span, &span->pair);
     if (is_listed || (state == SPAN_CURRENT && !(heap->reuses && class < NSMALL))) heap_patrol_at_next(heap);
     else if ((state == SPAN_AVAILABLE || !is_its_own) && review(heap, class))
         hurry(heap, &heap->pairs[class], GOES_HOME / 2, (uintptr_t)span_address(span));

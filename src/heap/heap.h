@@ -56,7 +56,6 @@ struct heap {
     uint32_t attached;           /* small classes of which a span ever was attached (event.c) */
     uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (event.c), and */
     bool reuses, has_others;     /* whether they do at all, and whether any may be there */
-    uint32_t unwanted;           /* small classes of which some have been sent home since the list was empty (event.c) */
     uint64_t emptied;            /* medium classes (heap_bit) of which a span was given back since malloc last looked for one (event.c) */
     uint32_t nhad, nothers;      /* blocks that its thread has got of late, and others' that it has freed (refill.c) */
     uint32_t index;              /* place in the table of heaps */
@@ -230,6 +229,9 @@ void heap_draw_net(struct heap *heap, unsigned class);
 
 /* From now on the calling thread's frees put others' blocks on the lists of its heap, or no longer (event.c). Owner only. */
 void heap_reuse(struct heap *heap, bool reuses);
+
+/* A block of a small span's, which is the heap's, on the list of its class: out as far as the span knows; NULL. */
+const struct block *heap_find_listed(const struct heap *heap, const struct span *span);
 
 /* What `due` of an available span is before any of its blocks has come back. */
 uint64_t heap_due(const struct span *span);

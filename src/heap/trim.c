@@ -94,7 +94,7 @@ static size_t trim_small(struct heap *heap, struct span *span)
     unsigned pages = options.mode == MODE_HARDENED ? 0 : free_pages(span) & ~(unsigned)span->gone;
     struct block *list = span->pair.head, *block;
     size_t nbytes = 0;
-    if (!pages) return 0;
+    if (!pages || heap_find_listed(heap, span)) return 0; /* or of that some would be free in two places */
     heap_enter(heap), span->pair.head = NULL;
     span_repoint(span, &span->pair);
     while ((block = heap_pop_listed(&list, "free()")) != NULL)

@@ -1,0 +1,34 @@
+/* bulk.h: a program that replaces blocks at random, and then frees all of them. */
+#ifndef TESTS_CRIMES_BULK_H
+#define TESTS_CRIMES_BULK_H
+
+#include "crime.h"
+
+enum { NBULK = 40 * 68, BULK_SIZE = 960, NREPLACED = 20 * NBULK, CHOSEN = NBULK / 2, NFREED = NBULK / 4 };
+static char *bulk[NBULK];
+
+/* All but one, which is freed already. */
+static void free_from_on(int from, const char *beside)
+{
+    for (int i = from; i < NBULK; i++)
+        if (i != CHOSEN && (!beside || (uintptr_t)bulk[i] >> 16 == (uintptr_t)beside >> 16)) free(bulk[i]), bulk[i] = NULL;
+}
+
+/* Returns one that is freed first, when so many others have been since, and all that are in its slice. */
+static char *free_in_bulk(void)
+{
+    uint64_t random = 1;
+    for (int i = 0; i < NBULK; i++) bulk[i] = malloc(BULK_SIZE);
+    for (int i = 0; i < NREPLACED; i++) {
+        char **block = &bulk[random_below(&random, NBULK)];
+        free(*block);
+        *block = malloc(BULK_SIZE);
+    }
+    char *p = bulk[CHOSEN];
+    free(p);
+    for (int i = 0; i < NFREED; i++) free(bulk[i]);
+    free_from_on(NFREED, p);
+    return p;
+}
+
+#endif
