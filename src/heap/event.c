@@ -190,6 +190,7 @@ static void give_or_tell(const struct heap *heap, struct span *span)
 {
     bool is_attached = span_is_small(span) && span_desc(span)->pair != &span->pair;
     const struct block *block = is_attached ? heap_find_listed(heap, span) : NULL;
+    if (is_attached) span_repoint(span, &span->pair); /* if it is lost, what comes stays there */
     if (block) crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
     if (block) span_set_state(span, SPAN_LOST);
     else if (is_attached) heap_release(span);
