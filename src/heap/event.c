@@ -188,13 +188,12 @@ void heap_take_in(struct span *span)
  * while that block is in use, or on the list. */
 static void give_or_tell(const struct heap *heap, struct span *span)
 {
-    bool is_attached = span_is_small(span) && span_desc(span)->pair != &span->pair;
-    const struct block *block = is_attached ? heap_find_listed(heap, span) : NULL;
-    if (is_attached) span_repoint(span, &span->pair); /* if it is lost, what comes stays there */
-    if (block) crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
-    if (block) span_set_state(span, SPAN_LOST);
-    else if (is_attached) heap_release(span);
-    else heap_give(span);
+    if (LIKELY(!span_is_small(span) || span_desc(span)->pair == &span->pair)) return heap_give(span);
+    const struct block *block = heap_find_listed(heap, span);
+    span_repoint(span, &span->pair); /* if it is lost, what comes stays there */
+    if (LIKELY(!block)) return heap_release(span);
+    crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
+    span_set_state(span, SPAN_LOST);
 }
 
 /* The next event is after n frees more; all that is due now will count as if it had come. */
