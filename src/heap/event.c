@@ -13,8 +13,9 @@
  * Law: AVAILABLE: due == weight of the blocks out - 1, or parked if none is.
  *
  * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached,
- * until it is current again. What its owner frees of it goes on the class's list, with the current span's, and malloc takes what was freed last of any
- * of them. Such blocks are out as far as their spans know, until those that nobody wants are sent home. Medium blocks go on such a list whichever
+ * as is one whose free blocks are used before the current one is carved on. What its owner frees of it goes on the class's list, with the current
+ * span's, and malloc takes what was freed last of any of them. Such blocks are out as far as their spans know, until those that nobody wants are sent
+ * home. It is detached when it is current again, or when all is sent home that is on the list, for then its thread frees in bulk. Medium blocks go on such a list whichever
  * their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c).
  *
  * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists. Small ones as if their spans
@@ -253,10 +254,12 @@ static COLD void tell_double(struct span *span)
     span->pair.due = DUE_PARKED;
 }
 
-static void vacate_or_tell(struct span *span)
+static bool vacate_or_tell(struct span *span)
 {
-    if (LIKELY(span->pair.due == UINT64_MAX)) heap_vacate(span);
+    bool is_sound = LIKELY(span->pair.due == UINT64_MAX);
+    if (is_sound) heap_vacate(span);
     else tell_double(span);
+    return is_sound;
 }
 
 /* A medium span waits in line until more of its few blocks are free; small ones so held 1.3 of the memory (figures: ../README.md). */
@@ -281,36 +284,90 @@ static bool is_elsewhere(struct heap *heap, unsigned class, struct block *block)
     return true;
 }
 
-/* So many blocks of a list of the class's go to their spans, which are attached or others'. Those of the current span, of which there may be more
- * than of others, stay on its list. Returns how many went. */
-static unsigned send_home(struct heap *heap, unsigned class, struct block **list, unsigned most)
+/* Blocks that a list began with, of one span of the heap's and as free left them. They move at once, for their links do not depend on where they are. */
+struct run {
+    struct block *first, *last;
+    unsigned n;
+    uint64_t weight;
+};
+
+/* With a block that was freed twice the list goes round. */
+static struct run cut_run(const struct heap *heap, unsigned class, struct block **list, unsigned most)
 {
-    unsigned ngone = 0;
-    struct block *kept = NULL, *block;
-    for (unsigned left = 4 * most; left && ngone < most && (block = heap_pop_listed(list, "free()")) != NULL; left--) {
-        struct span *span = span_of_start(range.table[range_index(block)].start);
-        bool stays = span == heap->current[class];
-        ngone += !stays;
-        if (is_elsewhere(heap, class, block)) continue;
-        if (!stays && span_state(span) == SPAN_FULL) make_available(heap, span, remote_take(span, false));
-        block_put(stays ? &kept : &span->pair.head, block);
-        if (!stays && bits_subtract(&span->pair.due, (uintptr_t)block)) vacate_or_tell(span);
+    struct run run = {.first = *list};
+    const struct desc *desc = range.table + range_index(run.first);
+    if (desc->owner != heap_owner(heap, class) || desc->class != class) return run;
+    struct block *at = run.first;
+    most = (unsigned)min_size(most, desc->carved);
+    for (; run.n < most && ((uintptr_t)at ^ (uintptr_t)run.first) < SLICE_SIZE; at = block_next(at)) {
+        if (!desc_is_start(desc, at) || !block_is_sound(at)) break;
+        run.last = at, run.n++, run.weight += (uintptr_t)at;
     }
-    while ((block = heap_pop_listed(&kept, "free()")) != NULL) block_put(&heap->pairs[class].head, block);
+    return *list = at, run;
+}
+
+/* The list with the run before it. */
+static struct block *put_run(struct run run, struct block *list) { return block_link(run.last, list), run.first; }
+
+/* An available span of whose blocks none is on a list of the class's: what is freed of it goes there from now on. If one is at home and has been handed
+ * out, for it was freed twice, the list there breaks off or goes round. */
+static bool detach_or_tell(struct span *span)
+{
+    uint64_t weight = 0, whole = heap_due(span) - span->pair.due;
+    const struct block *at = span->pair.head;
+    for (; at && weight < whole && desc_is_start(span_desc(span), at) && block_is_sound(at); at = block_next(at)) weight += (uintptr_t)at;
+    bool is_sound = LIKELY(!at && weight == whole);
+    if (is_sound) span_repoint(span, &span->pair);
+    else tell_double(span);
+    return is_sound;
+}
+
+/* So many blocks of a list of the class's go to their spans, which are attached or others'. Those of the current span, of which there may be more
+ * than of others, stay with it. If these are all that are listed the spans are detached. Returns how many went. */
+static unsigned send_home(struct heap *heap, unsigned class, struct block **list, unsigned most, bool are_all)
+{
+    struct pair *stay = are_all ? &heap->current[class]->pair : &heap->pairs[class];
+    struct run run, kept = {0};
+    unsigned ngone = 0;
+    for (unsigned left = 4 * most; left && ngone < most && *list; left -= run.n) {
+        const struct desc *desc = range.table + range_index(*list);
+        struct span *span = span_of_start(desc->start);
+        bool stays = span == heap->current[class], is_sound = true;
+        run = cut_run(heap, class, list, stays ? left : most - ngone);
+        struct block *other = LIKELY(run.n) ? NULL : heap_pop_listed(list, "free()");
+        if (UNLIKELY(other)) is_elsewhere(heap, class, other), ngone++;
+        if (!run.n) continue;
+        if (stays && kept.n) put_run(run, kept.first), run.last = kept.last;
+        if (stays) kept = run;
+        if (stays) continue;
+        ngone += run.n;
+        if (span_state(span) == SPAN_FULL) make_available(heap, span, remote_take(span, false));
+        span->pair.head = put_run(run, span->pair.head);
+        if (bits_subtract(&span->pair.due, run.weight)) is_sound = vacate_or_tell(span);
+        else if (are_all && desc->pair != &span->pair) is_sound = detach_or_tell(span);
+        if (UNLIKELY(!is_sound)) *list = NULL; /* what is behind it cannot be trusted: lost */
+    }
+    if (kept.n) stay->head = put_run(kept, stay->head);
     return ngone;
 }
 
 /* After so many frees, in which the class's list has not been empty: what was on it at the last review has not been wanted since, and some of it goes
- * home. Meanwhile it waits where the current span's own list would be; refill_remote takes it back. Returns whether any went. */
-enum { GOES_HOME = 8 };
+ * home. Meanwhile it waits where the current span's own list would be; refill_remote takes it back. When all has gone, and still nobody wants any, the
+ * thread frees in bulk: then all goes at each review but the current span's, and their spans are detached. Returns whether any went. */
+enum { GOES_HOME = 32 };
 static bool review(struct heap *heap, unsigned class)
 {
     struct span *current = heap->current[class];
-    if (class >= NSMALL || !(heap->attached >> class & 1)) return false;
-    bool some_went = current && send_home(heap, class, &current->pair.head, GOES_HOME);
-    if (current && !current->pair.head) current->pair.head = heap->pairs[class].head, heap->pairs[class].head = NULL;
-    else heap->sated |= 1U << class;
-    return some_went;
+    struct block **list = &heap->pairs[class].head, **waits = &current->pair.head;
+    uint32_t bit = class < NSMALL ? 1U << class : 0;
+    if (!(heap->attached & bit)) return false;
+    if (!current) return heap->sated |= bit, false;
+    if (heap->bulk & bit) return send_home(heap, class, list, ~0U, true);
+    unsigned ngone = send_home(heap, class, waits, GOES_HOME, false);
+    if (*waits) heap->sated |= bit;
+    else if (ngone && send_home(heap, class, list, GOES_HOME, false) < GOES_HOME) heap->bulk |= bit;
+    else *waits = *list, *list = NULL;
+    return ngone;
 }
 
 bool heaps_reuse;
@@ -371,7 +428,7 @@ SLOW void heap_event(void *block)
     heap_patrol_now_and_then(heap);
 }
 
-static void drain_available(struct span *span)
+void heap_take_in_line(struct span *span)
 {
     heap_take_in(span);
     if (span->pair.due == UINT64_MAX) heap_vacate(span);
@@ -410,7 +467,7 @@ void heap_draw_net(struct heap *heap, unsigned class)
         struct span *span = container_of(list->next, struct span, node);
         list_remove(&span->node);
         list_push_back(list, &span->node);
-        drain_available(span);
+        heap_take_in_line(span);
     }
 }
 
@@ -423,8 +480,8 @@ void heap_drain(struct heap *heap, bool sheds)
         if (heap->pairs[class].head) heap_send_home(heap, class); /* most are empty when a thread ends */
     for (uint32_t left = heap->attached; left; left &= left - 1) {
         unsigned class = (unsigned)bits_lowest(left);
-        if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, ~0U);
-        send_home(heap, class, &heap->pairs[class].head, ~0U);
+        if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, ~0U, false);
+        send_home(heap, class, &heap->pairs[class].head, ~0U, false);
     }
     if (sheds) heap_shed(heap, true);
     remote_flush(heap, NPENDING);
@@ -434,7 +491,7 @@ void heap_drain(struct heap *heap, bool sheds)
     for (unsigned class = 0; class < NCLASSES; class ++)
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
             next = node->next;
-            drain_available(container_of(node, struct span, node));
+            heap_take_in_line(container_of(node, struct span, node));
         }
     heap_leave(heap);
 }

@@ -56,6 +56,7 @@ struct heap {
     uint32_t attached;           /* small classes of which a span ever was attached (event.c) */
     uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (event.c), and */
     bool reuses, has_others;     /* whether they do at all, and whether any may be there */
+    uint32_t bulk;               /* small classes whose blocks are freed in bulk: nobody has wanted one since all that were listed have gone home (event.c) */
     uint64_t emptied;            /* medium classes (heap_bit) of which a span was given back since malloc last looked for one (event.c) */
     uint32_t nhad, nothers;      /* blocks that its thread has got of late, and others' that it has freed (refill.c) */
     uint32_t index;              /* place in the table of heaps */
@@ -222,9 +223,10 @@ void heap_shed(struct heap *heap, bool all);
 void heap_send_home(struct heap *heap, unsigned class); /* all blocks of a medium class's list go to their spans, as they do here first */
 
 /* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of one that is AVAILABLE, or FULL and becomes
- * so, to its own pair; a little of what never crossed a threshold. */
+ * so, to its own pair; the same of one in line, which goes if nothing of it is out then; a little of what never crossed a threshold. */
 uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word);
 void heap_take_in(struct span *span);
+void heap_take_in_line(struct span *span);
 void heap_draw_net(struct heap *heap, unsigned class);
 
 /* From now on the calling thread's frees put others' blocks on the lists of its heap, or no longer (event.c). Owner only. */

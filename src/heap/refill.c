@@ -5,6 +5,7 @@
  *        young     from the shared heap, the first blocks of a class: 100 idle threads do not cost a page a class each
  *        borrowed  the next blocks of a class, from that of the next power of two
  *        remote    what other threads have freed into the current span
+ *        attach    what is free in another small span, if it is the only one
  *        carve     blocks of the current span that never were blocks
  *        available a span that has been current before and has had frees since
  *        woken     spans that other threads' frees made worth a look
@@ -135,16 +136,23 @@ static void line_up(struct heap *heap, struct span *span, unsigned class, uint64
     list_push_back(&heap->available[class], &span->node);
 }
 
+/* Full as far as its owner knows; what was due at first is in its pair still. */
+static void set_attached(struct heap *heap, struct span *span, unsigned class)
+{
+    pair_set(&span->pair, 0, heap_due_at_wake(span));
+    heap->attached |= 1U << class;
+    span_set_state(span, SPAN_FULL);
+}
+
 /* The current span is exhausted: everything that is the owner's is put in order, and then it is let go, or attached (event.c). False: frees
  * arrived in between, and it is current again. */
 static bool let_go(struct heap *heap, struct span *span, unsigned class)
 {
     for (;;) {
-        uint64_t due = heap_due_at_wake(span), few = min_size(FEW, span->capacity / 4) + 1; /* what was due at first is in its pair still */
+        uint64_t few = min_size(FEW, span->capacity / 4) + 1;
         bool had_few = class < NSMALL && heap_due(span) - span->pair.due < few * heap_unit(span);
-        if (had_few) pair_set(&span->pair, 0, due), heap->current[class] = NULL, heap->attached |= 1U << class;
-        else set_aside(heap, span, class, due);
-        span_set_state(span, SPAN_FULL);
+        if (had_few) set_attached(heap, span, class), heap->current[class] = NULL;
+        else set_aside(heap, span, class, heap_due_at_wake(span)), span_set_state(span, SPAN_FULL);
         if (remote_let_go(span)) return true;
         make_current(heap, span, class);
         if (refill_remote(heap, span, class)) return false; /* else SOME came late, of bits that had been taken */
@@ -168,6 +176,22 @@ static struct span *pick_available(struct heap *heap, unsigned class)
     }
     if (best) list_remove(&best->node);
     return best;
+}
+
+/* What is free in the one other small span that is available goes on the class's list, and the span is attached (event.c): before more memory becomes
+ * blocks than the class needs. Of several the current span is not what is too much, and frees of attached ones are dearer. (Figures: ../README.md.) */
+static bool attach(struct heap *heap, unsigned class)
+{
+    struct list *line = &heap->available[class];
+    bool is_one = class < NSMALL && !list_is_empty(line) && line->next == line->prev;
+    if (!is_one) return false;
+    struct span *span = pick_available(heap, class), *current = heap->current[class];
+    if (UNLIKELY(span->gone)) heap_bring_back(span);
+    make_current(heap, span, class);
+    set_attached(heap, span, class);
+    heap->current[class] = current;
+    if (!remote_let_go(span)) list_push_front(line, &span->node), heap_take_in_line(span);
+    return heap_pair(heap, class)->head != NULL;
 }
 
 /* A span with free blocks of another heap, which is the caller's too; it changes owner. A notifier still in flight posts it to either heap;
@@ -278,12 +302,15 @@ static void look_at_others(struct heap *heap)
 static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
-    if (span && class < NSMALL) heap_wind_up(heap, span, &heap->pairs[class]), heap->sated &= ~(1U << class); /* the list is empty */
+    if (span && class < NSMALL) { /* the list is empty */
+        heap_wind_up(heap, span, &heap->pairs[class]);
+        heap->sated &= ~(1U << class), heap->bulk &= ~(1U << class);
+    }
     if (heap->nhad >= OF_LATE && heap == heap_own()) look_at_others(heap);
     bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]); /* once, then it is let go (../README.md) */
     for (;; waits = false) {
         heap->emptied &= ~heap_bit(class);
-        if (span && (refill_remote(heap, span, class) || carve(heap, span, is_zero))) return true;
+        if (span && (refill_remote(heap, span, class) || attach(heap, class) || carve(heap, span, is_zero))) return true;
         if (span && waits) line_up(heap, span, class, heap_due(span));
         else if (span && !let_go(heap, span, class)) return true;
         unsigned weight = class < NSMALL ? 2 : 1; /* of what is attached few are looked for */

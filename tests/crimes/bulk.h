@@ -4,17 +4,17 @@
 
 #include "crime.h"
 
-enum { NBULK = 40 * 68, BULK_SIZE = 960, NREPLACED = 20 * NBULK, CHOSEN = NBULK / 2, NFREED = NBULK / 4 };
+enum { NBULK = 40 * 68, BULK_SIZE = 960, NREPLACED = 20 * NBULK, CHOSEN = NBULK / 8 * 7, NFREED = NBULK / 4 };
 static char *bulk[NBULK];
 
-/* All but one, which is freed already. */
-static void free_from_on(int from, const char *beside)
+/* Frees [from, to) of them, but the one that is freed already; without those in the slice of `beside`. */
+static void free_between(int from, int to, const char *beside)
 {
-    for (int i = from; i < NBULK; i++)
-        if (i != CHOSEN && (!beside || (uintptr_t)bulk[i] >> 16 == (uintptr_t)beside >> 16)) free(bulk[i]), bulk[i] = NULL;
+    for (int i = from; i < to; i++)
+        if (i != CHOSEN && (uintptr_t)bulk[i] >> 16 != (uintptr_t)beside >> 16) free(bulk[i]), bulk[i] = NULL;
 }
 
-/* Returns one that is freed first, when so many others have been since, and all that are in its slice. */
+/* Returns one that is freed first; so many others have been since, and none in its slice. */
 static char *free_in_bulk(void)
 {
     uint64_t random = 1;
@@ -26,8 +26,7 @@ static char *free_in_bulk(void)
     }
     char *p = bulk[CHOSEN];
     free(p);
-    for (int i = 0; i < NFREED; i++) free(bulk[i]);
-    free_from_on(NFREED, p);
+    free_between(0, NFREED, p);
     return p;
 }
 

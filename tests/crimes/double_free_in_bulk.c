@@ -7,6 +7,6 @@ int main(void)
     CRIME(p, free(p));
     for (int i = 0; i < NFREED && sink != p; i++) allocate(1, BULK_SIZE);
     memset(p, 'x', BULK_SIZE);
-    free_from_on(NFREED, NULL);
+    free_between(0, NBULK, NULL);
     return 0;
 }

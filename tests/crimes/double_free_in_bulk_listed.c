@@ -5,6 +5,6 @@ int main(void)
 {
     char *p = free_in_bulk();
     CRIME(p, free(p));
-    free_from_on(NFREED, NULL);
+    free_between(0, NBULK, NULL);
     return 0;
 }

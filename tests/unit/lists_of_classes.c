@@ -183,6 +183,28 @@ static void blocks_that_nobody_wants_go_back_to_attached_spans(void)
     sound();
 }
 
+static size_t carved_nbytes(unsigned class)
+{
+    size_t nbytes = 0;
+    for (size_t i = 0; i < range_limit(); i += span_nslices(range.records + i)) {
+        const struct desc *desc = range.table + i;
+        if (desc->owner == heap_owner(heap_own(), class) && desc->class == class) nbytes += (size_t)desc->carved * desc->size;
+    }
+    return nbytes;
+}
+
+/* First in, first out, of a few more than a span holds: what goes is of the first span, and the second is not carved to its end for that. */
+static void no_more_memory_becomes_blocks_than_is_in_use(void)
+{
+    enum { SIZE = 144, NROUNDS = 20 };
+    unsigned class = class_of(SIZE);
+    size_t n = class_table[class].capacity * 9 / 8;
+    fill(n, SIZE);
+    for (size_t i = 0; i < NROUNDS * n; i++) alloc_free(blocks[i % n]), blocks[i % n] = alloc_malloc(SIZE);
+    require(carved_nbytes(class) <= n * SIZE / 8 * 9, "%zu bytes are blocks, for %zu in use\n", carved_nbytes(class), n * SIZE);
+    sound();
+}
+
 /* As of servers with buffers of all sizes. */
 static void medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most(void)
 {
@@ -203,4 +225,5 @@ UNIT_MAIN(PROMISE(medium_blocks_are_taken_as_they_were_freed_last), PROMISE(list
           PROMISE(pairs_of_medium_blocks_look_at_what_is_dirty), PROMISE(medium_span_of_which_owner_and_others_free_goes_back),
           PROMISE(blocks_of_attached_spans_are_taken_as_they_were_freed_last), PROMISE(attached_spans_take_in_what_others_free),
           PROMISE(attached_spans_of_which_a_little_is_freed_in_turn_go_back), PROMISE(blocks_that_nobody_wants_go_back_to_attached_spans),
+          PROMISE(no_more_memory_becomes_blocks_than_is_in_use),
           PROMISE(medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most))
