@@ -15,7 +15,7 @@
  * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached,
  * as is one whose free blocks are used before the current one is carved on. What its owner frees of it goes on the class's list, with the current
  * span's, and malloc takes what was freed last of any of them. Such blocks are out as far as their spans know, until those that nobody wants are sent
- * home. It is detached when it is current again, or when all is sent home that is on the list, for then its thread frees in bulk. Medium blocks go on such a list whichever
+ * home. The span is detached when it is current again, or when all on the list is sent home, for its thread frees in bulk. Medium blocks go on such a list whichever
  * their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c).
  *
  * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists. Small ones as if their spans
@@ -228,13 +228,14 @@ void heap_vacate(struct span *span)
     expect_end(heap, class);
 }
 
-/* The first block that a list meets twice: pushing a block a second time links it back to where it stood (Floyd). */
-static struct block *find_double(const struct span *span, struct block *head)
+/* The first block that a list meets twice: pushing a block a second time links it back to where it stood (Floyd). Or where it leads further away than it
+ * should: there is one that was pushed onto another list, or overwritten. NULL: the list ends. */
+static struct block *find_double(struct block *head, uintptr_t within)
 {
     struct block *slow = head, *fast = head;
     do {
         for (int step = 0; step < 2; step++) {
-            if (!fast || !desc_is_start(span_desc(span), fast) || !block_is_sound(fast)) return fast;
+            if (!fast || !block_leads_within(fast, within)) return fast;
             fast = block_next(fast);
         }
         slow = block_next(slow);
@@ -243,31 +244,35 @@ static struct block *find_double(const struct span *span, struct block *head)
     return slow;
 }
 
-/* What is due underflowed, but not to -1: the frees were as many as the blocks, and not the same. */
-static COLD void tell_double(struct span *span)
+/* A small span's frees were as many as its blocks, and not the same; or what is at home is not what has been counted. */
+static COLD bool tell_double(struct span *span)
 {
-    struct block *gone = heap_find_gone(span), *block = gone ? gone : find_double(span, span->pair.head);
+    struct block *gone = heap_find_gone(span), *block = gone ? gone : find_double(span->pair.head, SLICE_SIZE);
     crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
     list_remove(&span->node);
     span_repoint(span, &span->pair);
     span_set_state(span, SPAN_LOST);
     span->pair.due = DUE_PARKED;
+    return false;
 }
 
 static bool vacate_or_tell(struct span *span)
 {
-    bool is_sound = LIKELY(span->pair.due == UINT64_MAX);
-    if (is_sound) heap_vacate(span);
-    else tell_double(span);
-    return is_sound;
+    if (UNLIKELY(span->pair.due != UINT64_MAX)) return tell_double(span);
+    return heap_vacate(span), true;
 }
 
 /* A medium span waits in line until more of its few blocks are free; small ones so held 1.3 of the memory (figures: ../README.md). */
-static void make_available(struct heap *heap, struct span *span, uint64_t word)
+static void put_in_line(struct heap *heap, struct span *span, uint64_t word)
 {
     take_back(span, word);
     list_remove(&span->node);
     (span_is_small(span) ? list_push_front : list_push_back)(&heap->available[span_desc(span)->class], &span->node);
+}
+
+static void make_available(struct heap *heap, struct span *span, uint64_t word)
+{
+    put_in_line(heap, span, word);
     if (span->pair.due == UINT64_MAX) heap_vacate(span);
 }
 
@@ -291,7 +296,6 @@ struct run {
     uint64_t weight;
 };
 
-/* With a block that was freed twice the list goes round. */
 static struct run cut_run(const struct heap *heap, unsigned class, struct block **list, unsigned most)
 {
     struct run run = {.first = *list};
@@ -309,31 +313,50 @@ static struct run cut_run(const struct heap *heap, unsigned class, struct block 
 /* The list with the run before it. */
 static struct block *put_run(struct run run, struct block *list) { return block_link(run.last, list), run.first; }
 
-/* An available span of whose blocks none is on a list of the class's: what is freed of it goes there from now on. If one is at home and has been handed
- * out, for it was freed twice, the list there breaks off or goes round. */
+/* Before all of a list is sent home: with a block on it twice it goes round, and its spans would count the same blocks again and again. */
+static bool ends_or_tell(struct block **list, unsigned class)
+{
+    unsigned left = LIST_MAX;
+    for (const struct block *at = *list; at && left && block_leads_within(at, 2 * GIB); at = block_next(at)) left--;
+    if (LIKELY(left)) return true;
+    const struct block *block = find_double(*list, 2 * GIB);
+    crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, class_table[class].size});
+    return *list = NULL, false;
+}
+
+/* An available span of whose blocks none is on a list of the class's: what is freed of it goes there from now on. If one is at home and was handed out
+ * all the same, for it had been freed twice, the list there breaks off. */
 static bool detach_or_tell(struct span *span)
 {
     uint64_t weight = 0, whole = heap_due(span) - span->pair.due;
     const struct block *at = span->pair.head;
-    for (; at && weight < whole && desc_is_start(span_desc(span), at) && block_is_sound(at); at = block_next(at)) weight += (uintptr_t)at;
-    bool is_sound = LIKELY(!at && weight == whole);
-    if (is_sound) span_repoint(span, &span->pair);
-    else tell_double(span);
-    return is_sound;
+    for (; at && weight < whole && block_leads_within(at, SLICE_SIZE); at = block_next(at)) weight += (uintptr_t)at;
+    if (UNLIKELY(at || weight != whole)) return tell_double(span);
+    return span_repoint(span, &span->pair), true;
 }
 
-/* So many blocks of a list of the class's go to their spans, which are attached or others'. Those of the current span, of which there may be more
- * than of others, stay with it. If these are all that are listed the spans are detached. Returns how many went. */
+/* Puts a run where it belongs, and, if it may be, detaches its span when no more of it is on the rest of the list. False: a block came twice. */
+static bool put_home(struct heap *heap, struct span *span, struct run run, const struct block *rest, bool detaches)
+{
+    if (span_state(span) == SPAN_FULL) put_in_line(heap, span, remote_take(span, false));
+    span->pair.head = put_run(run, span->pair.head);
+    if (bits_subtract(&span->pair.due, run.weight)) return vacate_or_tell(span);
+    bool is_last = detaches && span_desc(span)->pair != &span->pair && !find_of(span, rest);
+    return !is_last || detach_or_tell(span);
+}
+
+/* So many blocks of a list of the class's go to their spans, which are attached or others'. Those of the current span, of which there may be more than
+ * of others, come back to its list; or, if all that are listed go but these, to where they wait, and the spans are detached. Returns how many went. */
 static unsigned send_home(struct heap *heap, unsigned class, struct block **list, unsigned most, bool are_all)
 {
     struct pair *stay = are_all ? &heap->current[class]->pair : &heap->pairs[class];
     struct run run, kept = {0};
     unsigned ngone = 0;
+    if (most == ~0U && !ends_or_tell(list, class)) return 0;
     for (unsigned left = 4 * most; left && ngone < most && *list; left -= run.n) {
-        const struct desc *desc = range.table + range_index(*list);
-        struct span *span = span_of_start(desc->start);
-        bool stays = span == heap->current[class], is_sound = true;
-        run = cut_run(heap, class, list, stays ? left : most - ngone);
+        struct span *span = span_of_start(range.table[range_index(*list)].start);
+        bool stays = span == heap->current[class];
+        run = cut_run(heap, class, list, (unsigned)min_size(left, stays ? left : most - ngone));
         struct block *other = LIKELY(run.n) ? NULL : heap_pop_listed(list, "free()");
         if (UNLIKELY(other)) is_elsewhere(heap, class, other), ngone++;
         if (!run.n) continue;
@@ -341,11 +364,7 @@ static unsigned send_home(struct heap *heap, unsigned class, struct block **list
         if (stays) kept = run;
         if (stays) continue;
         ngone += run.n;
-        if (span_state(span) == SPAN_FULL) make_available(heap, span, remote_take(span, false));
-        span->pair.head = put_run(run, span->pair.head);
-        if (bits_subtract(&span->pair.due, run.weight)) is_sound = vacate_or_tell(span);
-        else if (are_all && desc->pair != &span->pair) is_sound = detach_or_tell(span);
-        if (UNLIKELY(!is_sound)) *list = NULL; /* what is behind it cannot be trusted: lost */
+        if (UNLIKELY(!put_home(heap, span, run, *list, are_all))) *list = NULL; /* what is behind it cannot be trusted: lost */
     }
     if (kept.n) stay->head = put_run(kept, stay->head);
     return ngone;
@@ -358,15 +377,15 @@ enum { GOES_HOME = 32 };
 static bool review(struct heap *heap, unsigned class)
 {
     struct span *current = heap->current[class];
-    struct block **list = &heap->pairs[class].head, **waits = &current->pair.head;
     uint32_t bit = class < NSMALL ? 1U << class : 0;
     if (!(heap->attached & bit)) return false;
     if (!current) return heap->sated |= bit, false;
+    struct block **list = &heap->pairs[class].head, **waits = &current->pair.head;
     if (heap->bulk & bit) return send_home(heap, class, list, ~0U, true);
     unsigned ngone = send_home(heap, class, waits, GOES_HOME, false);
     if (*waits) heap->sated |= bit;
     else if (ngone && send_home(heap, class, list, GOES_HOME, false) < GOES_HOME) heap->bulk |= bit;
-    else *waits = *list, *list = NULL;
+    else if (ends_or_tell(list, class)) *waits = *list, *list = NULL;
     return ngone;
 }
 

@@ -223,10 +223,10 @@ void heap_shed(struct heap *heap, bool all);
 void heap_send_home(struct heap *heap, unsigned class); /* all blocks of a medium class's list go to their spans, as they do here first */
 
 /* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of one that is AVAILABLE, or FULL and becomes
- * so, to its own pair; the same of one in line, which goes if nothing of it is out then; a little of what never crossed a threshold. */
+ * so, to its own pair; a little of what never crossed a threshold. */
 uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word);
 void heap_take_in(struct span *span);
-void heap_take_in_line(struct span *span);
+void heap_take_in_line(struct span *span); /* of one in line, which goes if nothing of it is out then */
 void heap_draw_net(struct heap *heap, unsigned class);
 
 /* From now on the calling thread's frees put others' blocks on the lists of its heap, or no longer (event.c). Owner only. */

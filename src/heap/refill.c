@@ -5,7 +5,7 @@
  *        young     from the shared heap, the first blocks of a class: 100 idle threads do not cost a page a class each
  *        borrowed  the next blocks of a class, from that of the next power of two
  *        remote    what other threads have freed into the current span
- *        attach    what is free in another small span, if it is the only one
+ *        attach    what is free in another small span, if it is the only one available
  *        carve     blocks of the current span that never were blocks
  *        available a span that has been current before and has had frees since
  *        woken     spans that other threads' frees made worth a look
@@ -302,8 +302,8 @@ static void look_at_others(struct heap *heap)
 static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
-    if (span && class < NSMALL) { /* the list is empty */
-        heap_wind_up(heap, span, &heap->pairs[class]);
+    if (class < NSMALL) { /* the list is empty */
+        if (span) heap_wind_up(heap, span, &heap->pairs[class]);
         heap->sated &= ~(1U << class), heap->bulk &= ~(1U << class);
     }
     if (heap->nhad >= OF_LATE && heap == heap_own()) look_at_others(heap);

@@ -14,8 +14,7 @@ static void free_between(int from, int to, const char *beside)
         if (i != CHOSEN && (uintptr_t)bulk[i] >> 16 != (uintptr_t)beside >> 16) free(bulk[i]), bulk[i] = NULL;
 }
 
-/* Returns one that is freed first; so many others have been since, and none in its slice. */
-static char *free_in_bulk(void)
+static void replace_at_random(void)
 {
     uint64_t random = 1;
     for (int i = 0; i < NBULK; i++) bulk[i] = malloc(BULK_SIZE);
@@ -24,6 +23,12 @@ static char *free_in_bulk(void)
         free(*block);
         *block = malloc(BULK_SIZE);
     }
+}
+
+/* Returns one that is freed first; so many others have been since, and none in its slice. */
+__attribute__((unused)) static char *free_in_bulk(void)
+{
+    replace_at_random();
     char *p = bulk[CHOSEN];
     free(p);
     free_between(0, NFREED, p);
