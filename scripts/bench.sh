@@ -21,6 +21,7 @@ libmspace's worst row.
 
 options
   --quick              the rows that are quick, 3 runs: about two minutes
+  --drawn FIRST-LAST   instead of the rows programs drawn at random from these seeds, as in 1-100: what nobody has tuned anything for
   --rows PATTERN       only rows whose name begins so, as in 'larson|python'; --list shows all
   --repeat N           measured runs (default 10)
   -a NAME[=FILE]       only these allocators, and glibc; may be repeated
@@ -41,6 +42,7 @@ options
 examples
   scripts/bench.sh --quick
   scripts/bench.sh --rows 'larson|medium' --repeat 20 -a libmspace -a jemalloc
+  scripts/bench.sh --drawn 1-100 --repeat 3
   scripts/bench.sh --save before; git pull; scripts/bench.sh --against before
 END
 }
@@ -51,8 +53,16 @@ usage_error() {
     exit 2
 }
 
-# rows SIZE: name|needs|command|what it stands for, of the rows that match; the command of that size.
+# rows SIZE: name|needs|command|what it stands for, of the rows that match, or of the programs drawn; the command of that size.
 rows() {
+    local seed percent=100
+    if [ -n "$drawn" ]; then
+        [ "$1" != quick ] || percent=20
+        for ((seed = ${drawn%-*}; seed <= ${drawn#*-}; seed++)); do
+            echo "drawn-$seed|-|@B/bench_drawn $seed $percent|$("$build/tests/bench/bench_drawn" "$seed" describe)"
+        done
+        return
+    fi
     awk -F ' *[|] *' -v size="$1" -v pattern="$pattern" '
         /^#/ || NF < 5 { next }
         size == "quick" && $3 == "-" { next }
@@ -165,7 +175,7 @@ curve_point() {
         }' "$2"
 }
 
-size=full repeat='' pattern=. save='' against='' svg='' html='' csv='' mode=rows allocators=() output=()
+size=full repeat='' pattern=. drawn='' save='' against='' svg='' html='' csv='' mode=rows allocators=() output=()
 while [ $# -gt 0 ]; do
     case $1 in
         --help | -h) usage; exit 0 ;;
@@ -174,11 +184,12 @@ while [ $# -gt 0 ]; do
         --markdown) output+=("$1"); shift; continue ;;
         --demonstration) size=quick repeat=5 pattern='(seed-malloc-(allocate|free)|pair-16|mixed-pareto|larson|large)$'; shift; continue ;;
         --list) rows full | awk -F '|' '{ printf "%-24s %s\n", $1, $4 }'; exit 0 ;;
-        --rows | --repeat | -a | --save | --against | --svg | --html | --json | --csv) [ $# -ge 2 ] || usage_error "$1 takes a value" ;;
+        --rows | --drawn | --repeat | -a | --save | --against | --svg | --html | --json | --csv) [ $# -ge 2 ] || usage_error "$1 takes a value" ;;
         *) usage_error "unknown option '$1'" ;;
     esac
     case $1 in
         --rows) pattern=$2 ;;
+        --drawn) drawn=$2 ;;
         --repeat) repeat=$2 ;;
         -a) allocators+=("$2") ;;
         --save) save=$2 ;;
@@ -192,6 +203,7 @@ while [ $# -gt 0 ]; do
 done
 if [ -z "$repeat" ]; then case $size in quick) repeat=3 ;; *) repeat=10 ;; esac; fi
 [[ $repeat =~ ^[1-9][0-9]*$ ]] || usage_error "--repeat takes a number, not '$repeat'"
+[[ -z $drawn || $drawn =~ ^[0-9]{1,9}-[0-9]{1,9}$ ]] || usage_error "--drawn takes the first and the last of the seeds, as in 1-100, not '$drawn'"
 [[ $save$against =~ ^[A-Za-z0-9._-]*$ ]] || usage_error "names given to --save and --against are of letters, digits, dots and dashes"
 [ -z "$against" ] || [ -f "$build/bench/$against/rows" ] || die "nothing was saved as '$against'; look into $build/bench"
 [ -z "$against" ] || [ "$against" != "$save" ] || usage_error "--save would overwrite what --against compares with"
