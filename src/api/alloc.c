@@ -48,7 +48,7 @@ static void *once(size_t size, size_t alignment, bool *is_zero)
     *is_zero = false;
     if (size <= MEDIUM_MAX && alignment <= PAGE) return from_class(class_of_aligned(size, alignment), is_zero);
     void *block = large_alloc(own_heap(), size, 0, alignment, is_zero);
-    purge_if_due();
+    purge_now_and_then(size >> SLICE_SHIFT);
     return block;
 }
 

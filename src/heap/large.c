@@ -32,9 +32,10 @@ static bool claim(struct span *span)
 static void give(struct span *span) { span_give(span, span_nslices(span)); }
 static void drop(struct span *span)
 {
+    size_t nslices = span_nslices(span);
     limit_refund(limit_charge_of(span));
     give(span);
-    purge_if_due();
+    purge_now_and_then(nslices);
 }
 
 /* What a heap keeps: a large block that is freed is often wanted again, of just that size and where it came from, as a buffer is, or an

@@ -1,5 +1,6 @@
 /* span.c - free spans: bins, split and join. The essay is in span.h. */
 #include "dirty.h"
+#include "wait.h"
 #include "../base/bits.h"
 
 /* Bins by number of slices: exact to 32, then 8 for each doubling up to 2^28 slices (16 TiB). */
@@ -145,8 +146,10 @@ static bool grow(size_t nslices)
 static struct span *find_or_grow(size_t nslices, bool want_clean)
 {
     do {
-        struct span *span = find(want_clean ? CLEAN : DIRTY, nslices);
-        if (!span) span = find(want_clean ? DIRTY : CLEAN, nslices);
+        struct span *span = want_clean ? find(CLEAN, nslices) : NULL;
+        if (!span) span = find(DIRTY, nslices);
+        if (!span && wait_join()) span = find(DIRTY, nslices);
+        if (!span && !want_clean) span = find(CLEAN, nslices);
         if (span) return span;
     } while (grow(nslices));
     return NULL;
@@ -179,13 +182,14 @@ struct span *span_take(size_t nslices, size_t alignment, enum span_state state, 
 {
     if (nslices > SLICES_MAX || alignment > SLICES_MAX - nslices) return NULL;
     lock_take(&spans.lock);
-    struct span *span = find_or_grow(nslices + alignment - 1, want_clean);
+    struct span *waited = wait_end(want_clean || alignment > 1 ? 0 : nslices);
+    struct span *span = LIKELY(waited != NULL) ? waited : find_or_grow(nslices + alignment - 1, want_clean);
     if (span) {
-        span = trim(span, place(span, nslices, alignment, want_clean && state != SPAN_LARGE), nslices);
+        if (!waited) span = trim(span, place(span, nslices, alignment, want_clean && state != SPAN_LARGE), nslices);
         span->is_clean = span->ndirty == 0;
         span_set_state(span, state);
         span_add_total(&spans.totals.live, nslices);
-        purge_note_take(nslices, dirty_retake(span_index(span), nslices));
+        purge_note_take(nslices, waited ? 0 : dirty_retake(span_index(span), nslices));
     }
     lock_drop(&spans.lock);
     return span;
@@ -196,6 +200,7 @@ static void make_free(struct span *span, size_t ntouched)
     size_t nslices = span_nslices(span);
     span_add_total(&spans.totals.live, -nslices);
     purge_note_give(nslices);
+    if (ntouched == nslices && wait_begin(span)) return;
     dirty_mark(span_index(span), ntouched);
     span->ndirty = ntouched == nslices ? nslices : dirty_count(span_index(span), nslices);
     span_put_free(span);
@@ -224,6 +229,7 @@ bool span_extend(struct span *span, size_t nslices)
     lock_take(&spans.lock);
     size_t end = span_index(span) + span_nslices(span), more = nslices - span_nslices(span);
     struct span *right = free_right_of(span);
+    if ((!right || span_nslices(right) < more) && wait_join()) right = free_right_of(span);
     size_t room = right ? span_nslices(right) : 0;
     if (room < more && nslices >= GROWS_RANGE && end + room == range_limit() && grow(more - room)) right = free_right_of(span);
     bool fits = right && span_nslices(right) >= more;
@@ -299,6 +305,7 @@ struct span *span_containing(size_t index)
 
 struct span *span_take_dirtiest(void)
 {
+    wait_join();
     for (int word = NWORDS - 1; word >= 0; word--) {
         uint64_t used = bins[DIRTY].used[word];
         if (!used) continue;
@@ -314,8 +321,8 @@ static enum span_state settle(struct span *span)
     enum span_state state = span_state(span);
     bool is_orphan = state >= SPAN_KEPT && state <= SPAN_LARGE && span_desc(span)->owner == OWNER_NONE;
     if (is_orphan) span_blank(span);
-    if (is_orphan) dirty_mark(span_index(span), span_nslices(span));
-    if (is_orphan || state == SPAN_PURGING) state = SPAN_DIRTY; /* whoever purged it is not in this process */
+    if (is_orphan || state == SPAN_WAITING) dirty_mark(span_index(span), span_nslices(span));
+    if (is_orphan || state == SPAN_WAITING || state == SPAN_PURGING) state = SPAN_DIRTY; /* whoever purged it is not in this process */
     if (is_free(state)) span->ndirty = dirty_count(span_index(span), span_nslices(span));
     return state;
 }
@@ -334,6 +341,7 @@ void spans_repair(bool was_locked)
     if (was_locked) range_repair();
     for (int kind = 0; kind < 2; kind++)
         for (int word = 0; word < NWORDS; word++) bins[kind].used[word] = 0;
+    wait_forget();
     spans.totals.live = spans.totals.dirty = spans.totals.clean = 0;
     spans.npurging = 0;
     for (size_t i = 0, n; i < range_limit(); i += n) {
@@ -386,6 +394,9 @@ size_t span_verify(void (*broken)(const char *law, const struct span *span))
             sum.dirty += span->ndirty;
             sum.clean += n - span->ndirty;
             if (!law) law = law_of_free(span, follows_free);
+        } else if (state == SPAN_WAITING) {
+            sum.dirty += n;
+            if (!wait_has(span)) law = "a span that waits is on the list of its size";
         } else if (state != SPAN_HOLE && state != SPAN_PURGING) {
             sum.live += n;
         }

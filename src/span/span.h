@@ -14,6 +14,7 @@
  *      HOLE       not ours: something else lives there                        none
  *      CLEAN      free, reads zero                                            a clean bin
  *      DIRTY      free, in part resident and holding anything                 a dirty bin
+ *      WAITING    free, dirty all over, for the next of just its size         a list of those (wait.c)
  *      PURGING    free, its pages are being given back, without the lock      none
  *      KEPT       a large block's that was freed, for its thread's next       none: a field of its heap (large.c)
  *      CURRENT    small or medium: its heap allocates from it                 none: a field of its heap
@@ -23,8 +24,8 @@
  *      LOST       small or medium: its owner vanished in a fork while busy    none
  *
  * Laws (span_verify): spans tile [0, limit) without gap or overlap; a record that is not a span's first says
- * INTERIOR; no two free neighbours; ndirty is the number of its dirty slices (dirty.h), CLEAN == (ndirty == 0); every
- * free span is in the bin of its size and kind, and nothing else is; the totals are the sums, and what is charged (limit.c). For a span of blocks: live + free + remote + pending + never carved == capacity (heap).
+ * INTERIOR; no two neighbours are CLEAN or DIRTY; ndirty is the number of its dirty slices (dirty.h), CLEAN == (ndirty == 0); every
+ * such span is in the bin of its size and kind, and nothing else is; the totals are the sums, and what is charged (limit.c). For a span of blocks: live + free + remote + pending + never carved == capacity (heap).
  *
  * Lock: `spans.lock`, rank 2, for every field of a free span, the bins, the totals, limit. A span in use belongs to its owner. {state, nslices} is
  * one word, stored (release) after everything it makes reachable: split writes the right record, then the left word; join writes the left word, then
@@ -41,6 +42,7 @@ enum span_state {
     SPAN_HOLE,
     SPAN_CLEAN,
     SPAN_DIRTY,
+    SPAN_WAITING,
     SPAN_PURGING,
     SPAN_KEPT,
     SPAN_CURRENT,
@@ -116,7 +118,7 @@ struct span {
 
     /* the lock's */
     size_t ndirty; /* of a free span: dirty slices */
-    size_t first;  /* in the last record of a free span: index of its first */
+    size_t first;  /* in the last record of a free span: index of its first; in the first of a waiting one: of the next, and 1 */
 
     /* everybody's */
     _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE))); /* remote.h */
@@ -159,6 +161,7 @@ enum { SLICES_MAX = (1 << 28) - (1 << 14), PURGE_FLOOR = 16 };
 
 struct span_totals {
     size_t live, dirty, clean; /* slices in use, free and dirty, free and clean */
+    size_t nmoves;             /* spans taken and given */
     size_t peak;               /* the most that was live of late (purge.c), */
     size_t shrunk, drained;    /* and how much was given since, with little taken: all; and in small pieces */
     size_t purged;             /* and not taken again, but for what was exchanged */
@@ -281,6 +284,13 @@ void purge_in_exchange(size_t nclean); /* as much as a large block has just take
 INLINE void purge_if_due(void)
 {
     if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly();
+}
+
+/* The same by who has taken or given so many slices: of less than a megabyte one in LOOKS looks, for that takes as long as all else. */
+enum { LOOKS = 8 };
+INLINE void purge_now_and_then(size_t nslices)
+{
+    if (nslices >= PURGE_FLOOR || PEEK(spans.totals.nmoves) % LOOKS == 0) purge_if_due();
 }
 
 /* Keeps account of what the program is likely to want back, nagain of which had been purged; the lock is held. */

@@ -65,6 +65,7 @@ static void add_span(struct watch_totals *totals, struct span *span, uint64_t wo
     case SPAN_HOLE: return;
     case SPAN_CLEAN: totals->clean += nbytes; break;
     case SPAN_DIRTY:
+    case SPAN_WAITING:
     case SPAN_PURGING: totals->dirty += nbytes; break;
     case SPAN_KEPT: totals->kept += nbytes; break;
     default: add_used(totals, span, word);

@@ -16,6 +16,7 @@ static enum mspace_state public_state(enum span_state state)
     switch (state) {
     case SPAN_CLEAN: return MSPACE_CLEAN;
     case SPAN_DIRTY:
+    case SPAN_WAITING:
     case SPAN_PURGING:
     case SPAN_KEPT: return MSPACE_FREE;
     case SPAN_HOLE: return MSPACE_FOREIGN;

@@ -148,6 +148,71 @@ static void span_containing_finds_the_first_record(void)
     give(a, 3);
 }
 
+enum { NROW = 24, NJOINED = 8 }; /* of spans given in a row: these are joined at once (wait.c) */
+static struct span *row[NROW];
+
+/* Of so many slices each, one after another, and given in this order: one dirty span, and those that wait. */
+static void give_row(size_t nslices)
+{
+    for (int i = 0; i < NROW; i++) row[i] = take(nslices, 1, false), write_to(row[i], 0, nslices);
+    for (int i = 0; i < NROW; i++) give(row[i], nslices);
+    require(span_state(row[0]) == SPAN_DIRTY && span_nslices(row[0]) == NJOINED * nslices, "the first are not joined\n");
+    for (int i = NJOINED; i < NROW; i++) require(span_state(row[i]) == SPAN_WAITING, "number %d of a row does not wait\n", i);
+    require(spans.totals.dirty == NROW * nslices && spans.totals.live == 0, "%zu slices are dirty\n", spans.totals.dirty);
+}
+
+static void spans_given_in_a_row_wait_for_the_next_of_their_size(void)
+{
+    life_check();
+    give_row(2);
+    for (int i = NROW; i-- > NJOINED;) require(take(2, 1, false) == row[i] && !row[i]->is_clean, "number %d was not taken in its turn\n", i);
+    require(take(2, 1, false) == row[0], "when none waits one is cut off what is dirty\n");
+}
+
+static void spans_that_wait_are_joined_before_anything_clean_is_taken(void)
+{
+    life_check();
+    give_row(2);
+    require(take(3, 1, false) == row[0], "as long as something dirty is large enough they wait\n");
+    require(span_state(row[NJOINED]) == SPAN_WAITING, "they do not\n");
+    struct span *large = take(2 * (NROW - NJOINED) + 13, 1, false);
+    require(large == row[0] + 3 && spans.totals.dirty == 0, "memory that was clean, beside %zu dirty slices\n", spans.totals.dirty);
+    require(take(2, 2, true)->is_clean, "who wants clean memory gets it\n");
+}
+
+static void spans_that_wait_are_purged_and_grown_into(void)
+{
+    life_check();
+    give_row(1);
+    struct span *last = take(1, 1, false);
+    require(last == row[NROW - 1] && take(1, 1, false) == row[NROW - 2], "two of those that wait\n");
+    give(last, 1);
+    require(span_extend(row[NROW - 2], 2), "not into what is free again\n");
+    give(row[NROW - 2], 2);
+    purge_down_to(0);
+    give_row(1);
+    require(span_extend(take(NJOINED, 1, false), NROW), "into those that wait\n");
+    give(row[0], NROW);
+    purge_down_to(0);
+    give_row(1);
+    purge_down_to(0);
+    verify();
+    require(spans.totals.dirty == 0 && reads_zero(row[0], 0, NROW), "%zu slices are dirty\n", spans.totals.dirty);
+}
+
+/* A ring of buffers, each of which comes for one that goes: they are given back in the order in which they lie. */
+static void spans_that_come_and_go_in_turn_do_not_wait(void)
+{
+    life_check();
+    for (int i = 0; i < NROW; i++) row[i] = take(1 + (size_t)i % 5, 1, false);
+    for (int i = 0; i < 10 * NROW; i++) {
+        struct span **oldest = &row[i % NROW];
+        give(*oldest, span_nslices(*oldest));
+        require(span_state(span_containing(span_index(*oldest))) == SPAN_DIRTY, "number %d waits\n", i);
+        *oldest = take(1 + (size_t)i % 5, 1, false);
+    }
+}
+
 static void span_take_aligns(void)
 {
     life_check();
@@ -275,8 +340,9 @@ static void step(uint64_t *state)
         break;
     case 1: {
         size_t more = nslices + random_size(state);
-        bool fits = span_index(span) + more <= range_limit(), is_clean = fits && dirty_count(span_index(span) + nslices, more - nslices) == 0;
+        bool fits = span_index(span) + more <= range_limit();
         if (!span_extend(span, more)) return;
+        bool is_clean = fits && dirty_count(span_index(span) + nslices, more - nslices) == 0; /* now that none waits there */
         require(span_nslices(span) == more, "extended to %zu, not %zu\n", span_nslices(span), more);
         claim(span, nslices, more, 1);
         require(!is_clean || reads_zero(span, nslices, more), "an addition said to be clean is not\n");
@@ -297,6 +363,19 @@ static void step(uint64_t *state)
     verify();
 }
 
+/* So many in a row that some wait. */
+static void give_many(uint64_t *state)
+{
+    for (int left = 30; left; left--) {
+        struct span **slot = &live[random_below(state, NLIVE)], *span = *slot;
+        if (!span) continue;
+        write_to(span, 0, span_nslices(span));
+        claim(span, 0, span_nslices(span), 0);
+        give(span, span_nslices(span));
+        *slot = NULL;
+    }
+}
+
 static void span_laws_hold_at_random(void)
 {
     uint64_t state = seed_choose("span", unit_argument);
@@ -304,6 +383,7 @@ static void span_laws_hold_at_random(void)
     life_check();
     for (long op = 0; op < nops; op++) {
         step(&state);
+        if (random_below(&state, 100) == 0) give_many(&state);
         if (random_below(&state, 100) == 0) {
             size_t keep = (size_t)random_below(&state, 64) << 20;
             purge_down_to(keep);
@@ -350,6 +430,8 @@ static void span_dirty_in_part_gives_large_blocks_what_is_dirty(void)
 UNIT_MAIN(PROMISE(span_take_splits_and_gives_join), PROMISE(span_take_prefers_dirty_memory),
           PROMISE(span_dirty_in_part_gives_large_blocks_what_is_dirty), PROMISE(span_remembers_what_was_touched),
           PROMISE(span_extends_into_a_free_neighbour_only), PROMISE(span_cut_returns_the_tail), PROMISE(span_containing_finds_the_first_record),
-          PROMISE(a_pointer_into_a_span_that_is_being_made_is_told),
+          PROMISE(a_pointer_into_a_span_that_is_being_made_is_told), PROMISE(spans_given_in_a_row_wait_for_the_next_of_their_size),
+          PROMISE(spans_that_wait_are_joined_before_anything_clean_is_taken), PROMISE(spans_that_wait_are_purged_and_grown_into),
+          PROMISE(spans_that_come_and_go_in_turn_do_not_wait),
           PROMISE(span_take_aligns), PROMISE(span_too_large_is_refused), PROMISE(spans_repair_rebuilds_everything_from_the_records),
           PROMISE(dirty_bits_are_those_of_the_model), PROMISE(span_laws_hold_at_random))
