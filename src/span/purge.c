@@ -58,11 +58,7 @@ static size_t dirty_allowed(void)
     return stale ? min_size(most, max_size(options.dirty / 4, less(PEEK(totals->dirty), stale) << SLICE_SHIFT)) : most;
 }
 
-static void note(size_t nslices)
-{
-    set(&totals->nmoves, totals->nmoves + 1);
-    set(&totals->peak, max_size(totals->live, less(totals->peak, nslices / 64)));
-}
+static void note(size_t nslices) { set(&totals->peak, max_size(totals->live, less(totals->peak, nslices / 64))); }
 
 /* Of `purged` slices so many. */
 static void regret(struct calm *calm, size_t nslices, size_t purged)

@@ -161,7 +161,6 @@ enum { SLICES_MAX = (1 << 28) - (1 << 14), PURGE_FLOOR = 16 };
 
 struct span_totals {
     size_t live, dirty, clean; /* slices in use, free and dirty, free and clean */
-    size_t nmoves;             /* spans taken and given */
     size_t peak;               /* the most that was live of late (purge.c), */
     size_t shrunk, drained;    /* and how much was given since, with little taken: all; and in small pieces */
     size_t purged;             /* and not taken again, but for what was exchanged */
@@ -173,6 +172,7 @@ struct span_totals {
 struct spans {
     struct lock lock;
     uint32_t npurging; /* spans that are out being purged */
+    uint32_t nlooks;   /* at what is dirty, that were due; anybody's */
     struct span_totals totals;
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -286,11 +286,14 @@ INLINE void purge_if_due(void)
     if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly();
 }
 
-/* The same by who has taken or given so many slices: of less than a megabyte one in LOOKS looks, for that takes as long as all else. */
+/* The same by who has taken or given so many slices: of less than a megabyte one in LOOKS looks, for that takes as long as all else. (Two that count at once
+ * may count for one.) */
 enum { LOOKS = 8 };
 INLINE void purge_now_and_then(size_t nslices)
 {
-    if (nslices >= PURGE_FLOOR || PEEK(spans.totals.nmoves) % LOOKS == 0) purge_if_due();
+    uint32_t nlooks = PEEK(spans.nlooks) + 1;
+    __atomic_store_n(&spans.nlooks, nlooks, __ATOMIC_RELAXED);
+    if (nslices >= PURGE_FLOOR || nlooks % LOOKS == 0) purge_if_due();
 }
 
 /* Keeps account of what the program is likely to want back, nagain of which had been purged; the lock is held. */
