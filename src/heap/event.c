@@ -229,13 +229,14 @@ void heap_vacate(struct span *span)
 }
 
 /* The first block that a list meets twice: pushing a block a second time links it back to where it stood (Floyd). Or where it leads further away than it
- * should: there is one that was pushed onto another list, or overwritten. NULL: the list ends. */
-static struct block *find_double(struct block *head, uintptr_t within)
+ * should, for there is one that was pushed onto another list, or overwritten. NULL: the list ends. */
+static struct block *find_double(struct block *head, bool is_of_many)
 {
     struct block *slow = head, *fast = head;
     do {
         for (int step = 0; step < 2; step++) {
-            if (!fast || !block_leads_within(fast, within)) return fast;
+            bool is_sound = fast && (block_leads_within(fast, SLICE_SIZE) || (is_of_many && block_is_far(fast)));
+            if (!is_sound) return fast;
             fast = block_next(fast);
         }
         slow = block_next(slow);
@@ -247,7 +248,7 @@ static struct block *find_double(struct block *head, uintptr_t within)
 /* A small span's frees were as many as its blocks, and not the same; or what is at home is not what has been counted. */
 static COLD bool tell_double(struct span *span)
 {
-    struct block *gone = heap_find_gone(span), *block = gone ? gone : find_double(span->pair.head, SLICE_SIZE);
+    struct block *gone = heap_find_gone(span), *block = gone ? gone : find_double(span->pair.head, false);
     crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, span_desc(span)->size});
     list_remove(&span->node);
     span_repoint(span, &span->pair);
@@ -313,13 +314,14 @@ static struct run cut_run(const struct heap *heap, unsigned class, struct block 
 /* The list with the run before it. */
 static struct block *put_run(struct run run, struct block *list) { return block_link(run.last, list), run.first; }
 
-/* Before all of a list is sent home: with a block on it twice it goes round, and its spans would count the same blocks again and again. */
+/* Before all of a list is sent home: with a block on it twice it goes round, and its spans would count the same blocks again and again. Where it breaks
+ * off is told by who comes there. */
 static bool ends_or_tell(struct block **list, unsigned class)
 {
     unsigned left = LIST_MAX;
-    for (const struct block *at = *list; at && left && block_leads_within(at, 2 * GIB); at = block_next(at)) left--;
-    if (LIKELY(left)) return true;
-    const struct block *block = find_double(*list, 2 * GIB);
+    for (const struct block *at = *list; at && left && block_is_sound(at); at = block_next(at)) left--;
+    const struct block *block = LIKELY(left) ? NULL : find_double(*list, true);
+    if (LIKELY(!block || !block_is_sound(block))) return true;
     crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, class_table[class].size});
     return *list = NULL, false;
 }
@@ -379,8 +381,9 @@ static bool review(struct heap *heap, unsigned class)
     struct span *current = heap->current[class];
     uint32_t bit = class < NSMALL ? 1U << class : 0;
     if (!(heap->attached & bit)) return false;
-    if (!current) return heap->sated |= bit, false;
-    struct block **list = &heap->pairs[class].head, **waits = &current->pair.head;
+    struct block **list = &heap->pairs[class].head;
+    if (!current) return heap->sated |= bit, send_home(heap, class, list, GOES_HOME, false);
+    struct block **waits = &current->pair.head;
     if (heap->bulk & bit) return send_home(heap, class, list, ~0U, true);
     unsigned ngone = send_home(heap, class, waits, GOES_HOME, false);
     if (*waits) heap->sated |= bit;

@@ -200,6 +200,14 @@ COLD void purge_slowly(void)
     if (is_time(dirty_now(), allowed)) purge_unless_refused(allowed, BURST);
 }
 
+void purge_now_and_then(size_t nslices)
+{
+    uint32_t nlooks = PEEK(spans.nlooks) + 1;
+    bool is_sparing = options.limit.hard || options.dirty < 4 * MIB; /* less than the default */
+    __atomic_store_n(&spans.nlooks, nlooks, __ATOMIC_RELAXED);
+    if (nslices >= PURGE_FLOOR || is_sparing || nlooks % LOOKS == 0) purge_if_due();
+}
+
 COLD void purge_at_leisure(void) { purge_down_to(min_size(dirty_allowed(), limit_leaves())); }
 
 void purge_in_exchange(size_t nclean)

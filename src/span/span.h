@@ -286,15 +286,10 @@ INLINE void purge_if_due(void)
     if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly();
 }
 
-/* The same by who has taken or given so many slices: of less than a megabyte one in LOOKS looks, for that takes as long as all else. (Two that count at once
- * may count for one.) */
+/* The same by who has taken or given so many slices: of less than a megabyte one in LOOKS looks, for that takes as long as all else; unless options
+ * say that little may stay. (Two that count at once may count for one.) */
 enum { LOOKS = 8 };
-INLINE void purge_now_and_then(size_t nslices)
-{
-    uint32_t nlooks = PEEK(spans.nlooks) + 1;
-    __atomic_store_n(&spans.nlooks, nlooks, __ATOMIC_RELAXED);
-    if (nslices >= PURGE_FLOOR || nlooks % LOOKS == 0) purge_if_due();
-}
+void purge_now_and_then(size_t nslices);
 
 /* Keeps account of what the program is likely to want back, nagain of which had been purged; the lock is held. */
 void purge_note_take(size_t nslices, size_t nagain);

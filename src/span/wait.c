@@ -3,7 +3,7 @@
  * To cut a span out of a free one, and to join it with its neighbours again, takes longer than all else that malloc and free do with a large block. Who
  * fills and drops gives back many spans in a row, and takes as many again. So of those of few slices all but the first of a row wait as they are, in no
  * bin, for who wants just as many. They are free, dirty memory, for the limits and the purge as well, and joined as soon as nothing else that is dirty is
- * large enough, or some is to be purged: no more is held than if all were joined at once.
+ * large enough, or some is to be purged: nothing is taken anew that would not have been if all had been joined at once, but for where things come to lie.
  *
  * Of a row only: where one comes for one that goes, in a ring of buffers say, a program held 1.22 of the memory, for what is joined at once lies in the
  * order in which it will be given back, and what has waited does not. (Figures: ../README.md.) */
