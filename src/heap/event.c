@@ -337,14 +337,23 @@ static bool detach_or_tell(struct span *span)
     return span_repoint(span, &span->pair), true;
 }
 
-/* Puts a run where it belongs, and, if it may be, detaches its span when no more of it is on the rest of the list. False: a block came twice. */
+/* Whether none of the span's is on the rest of a list, as far as a short look tells: there will be another, with less on the list. */
+enum { GOES_HOME = 32 };
+static bool is_last_of(const struct span *span, const struct block *rest)
+{
+    uintptr_t start = span_desc(span)->start;
+    for (unsigned left = 2 * GOES_HOME; rest && left && range.table[range_index(rest)].start != start && block_is_sound(rest); left--) rest = block_next(rest);
+    return !rest;
+}
+
+/* Puts a run where it belongs, and, if it may be, detaches its span with the last of its blocks. False: a block came twice. */
 static bool put_home(struct heap *heap, struct span *span, struct run run, const struct block *rest, bool detaches)
 {
     if (span_state(span) == SPAN_FULL) put_in_line(heap, span, remote_take(span, false));
     span->pair.head = put_run(run, span->pair.head);
     if (bits_subtract(&span->pair.due, run.weight)) return vacate_or_tell(span);
-    bool is_last = detaches && span_desc(span)->pair != &span->pair && !find_of(span, rest);
-    return !is_last || detach_or_tell(span);
+    if (!detaches || span_desc(span)->pair == &span->pair || !is_last_of(span, rest)) return true;
+    return detach_or_tell(span);
 }
 
 /* So many blocks of a list of the class's go to their spans, which are attached or others'. Those of the current span, of which there may be more than
@@ -375,7 +384,6 @@ static unsigned send_home(struct heap *heap, unsigned class, struct block **list
 /* After so many frees, in which the class's list has not been empty: what was on it at the last review has not been wanted since, and some of it goes
  * home. Meanwhile it waits where the current span's own list would be; refill_remote takes it back. When all has gone, and still nobody wants any, the
  * thread frees in bulk: then all goes at each review but the current span's, and their spans are detached. Returns whether any went. */
-enum { GOES_HOME = 32 };
 static bool review(struct heap *heap, unsigned class)
 {
     struct span *current = heap->current[class];
