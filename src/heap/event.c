@@ -314,12 +314,21 @@ static struct run cut_run(const struct heap *heap, unsigned class, struct block 
 /* The list with the run before it. */
 static struct block *put_run(struct run run, struct block *list) { return block_link(run.last, list), run.first; }
 
+/* block_is_sound of one on the class's list, in fewer words: that there is memory where it leads. */
+static bool leads_on(const struct block *block, unsigned class)
+{
+    if (LIKELY(block_leads_within(block, SLICE_SIZE))) return true;
+    const struct block *next = block_next(block);
+    const struct desc *desc = range.table + range_index(next);
+    return range_has(next) && PEEK(desc->bound) && PEEK(desc->class) == class;
+}
+
 /* Before all of a list is sent home: with a block on it twice it goes round, and its spans would count the same blocks again and again. Where it breaks
  * off is told by who comes there. */
 static bool ends_or_tell(struct block **list, unsigned class)
 {
     unsigned left = LIST_MAX;
-    for (const struct block *at = *list; at && left && block_is_sound(at); at = block_next(at)) left--;
+    for (const struct block *at = *list; at && left && leads_on(at, class); at = block_next(at)) left--;
     const struct block *block = LIKELY(left) ? NULL : find_double(*list, true);
     if (LIKELY(!block || !block_is_sound(block))) return true;
     crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, class_table[class].size});
@@ -341,8 +350,9 @@ static bool detach_or_tell(struct span *span)
 enum { GOES_HOME = 32 };
 static bool is_last_of(const struct span *span, const struct block *rest)
 {
-    uintptr_t start = span_desc(span)->start;
-    for (unsigned left = 2 * GOES_HOME; rest && left && range.table[range_index(rest)].start != start && block_is_sound(rest); left--) rest = block_next(rest);
+    const struct desc *desc = span_desc(span);
+    unsigned left = 2 * GOES_HOME;
+    while (rest && left-- && range.table[range_index(rest)].start != desc->start && leads_on(rest, desc->class)) rest = block_next(rest);
     return !rest;
 }
 
@@ -396,7 +406,7 @@ static bool review(struct heap *heap, unsigned class)
     unsigned ngone = send_home(heap, class, waits, GOES_HOME, false);
     if (*waits) heap->sated |= bit;
     else if (ngone && send_home(heap, class, list, GOES_HOME, false) < GOES_HOME) heap->bulk |= bit;
-    else if (ends_or_tell(list, class)) *waits = *list, *list = NULL;
+    else *waits = *list, *list = NULL;
     return ngone;
 }
 
