@@ -200,6 +200,7 @@ COLD void purge_slowly(void)
     if (is_time(dirty_now(), allowed)) purge_unless_refused(allowed, BURST);
 }
 
+enum { LOOKS = 8 };
 void purge_now_and_then(size_t nslices)
 {
     uint32_t nlooks = PEEK(spans.nlooks) + 1;

@@ -286,9 +286,8 @@ INLINE void purge_if_due(void)
     if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly();
 }
 
-/* The same by who has taken or given so many slices: of less than a megabyte one in LOOKS looks, for that takes as long as all else; unless options
- * say that little may stay. (Two that count at once may count for one.) */
-enum { LOOKS = 8 };
+/* The same by who has taken or given so many slices: of less than a megabyte one in eight looks, for that takes as long as all else; unless options say
+ * that little may stay. (Two that count at once may count for one.) */
 void purge_now_and_then(size_t nslices);
 
 /* Keeps account of what the program is likely to want back, nagain of which had been purged; the lock is held. */

@@ -51,13 +51,13 @@ struct span *wait_end(size_t nslices)
 
 bool wait_join(void)
 {
-    bool were_any = waiting.nslices != 0;
+    if (!waiting.nslices) return false;
     for (size_t nslices = 1; nslices <= SLICES; nslices++)
         for (struct span *span; (span = pop(nslices)) != NULL;) {
             dirty_mark(span_index(span), nslices);
             span_put_free(span);
         }
-    return were_any;
+    return true;
 }
 
 void wait_forget(void) { __builtin_memset(&waiting, 0, sizeof waiting); }
