@@ -15,8 +15,10 @@
  * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached,
  * as is one whose free blocks are used before the current one is carved on. What its owner frees of it goes on the class's list, with the current
  * span's, and malloc takes what was freed last of any of them. Such blocks are out as far as their spans know, until those that nobody wants are sent
- * home. The span is detached when it is current again, or when all on the list is sent home, for its thread frees in bulk. Medium blocks go on such a list whichever
- * their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c).
+ * home. The span is detached when it is current again, or when all on the list is sent home, for its thread frees in bulk.
+ *
+ * Medium blocks go on such a list whichever their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that
+ * nobody has touched for a while (trim.c).
  *
  * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists. Small ones as if their spans
  * were attached, until what it set aside at one review is there at the next: then the class is sated. Out as far as their owners know, they are no
@@ -347,7 +349,7 @@ static bool detach_or_tell(struct span *span)
 }
 
 /* Whether none of the span's is on the rest of a list, as far as a short look tells: there will be another, with less on the list. */
-enum { GOES_HOME = 32 };
+static const unsigned GOES_HOME = 32, ALL = ~0U; /* blocks of a list */
 static bool is_last_of(const struct span *span, const struct block *rest)
 {
     const struct desc *desc = span_desc(span);
@@ -373,7 +375,7 @@ static unsigned send_home(struct heap *heap, unsigned class, struct block **list
     struct pair *stay = are_all ? &heap->current[class]->pair : &heap->pairs[class];
     struct run run, kept = {0};
     unsigned ngone = 0;
-    if (most == ~0U && !ends_or_tell(list, class)) return 0;
+    if (most == ALL && !ends_or_tell(list, class)) return 0;
     for (unsigned left = 4 * most; left && ngone < most && *list; left -= run.n) {
         struct span *span = span_of_start(range.table[range_index(*list)].start);
         bool stays = span == heap->current[class];
@@ -402,7 +404,7 @@ static bool review(struct heap *heap, unsigned class)
     struct block **list = &heap->pairs[class].head;
     if (!current) return heap->sated |= bit, send_home(heap, class, list, GOES_HOME, false);
     struct block **waits = &current->pair.head;
-    if (heap->bulk & bit) return send_home(heap, class, list, ~0U, true);
+    if (heap->bulk & bit) return send_home(heap, class, list, ALL, true);
     unsigned ngone = send_home(heap, class, waits, GOES_HOME, false);
     if (*waits) heap->sated |= bit;
     else if (ngone && send_home(heap, class, list, GOES_HOME, false) < GOES_HOME) heap->bulk |= bit;
@@ -520,8 +522,8 @@ void heap_drain(struct heap *heap, bool sheds)
         if (heap->pairs[class].head) heap_send_home(heap, class); /* most are empty when a thread ends */
     for (uint32_t left = heap->attached; left; left &= left - 1) {
         unsigned class = (unsigned)bits_lowest(left);
-        if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, ~0U, false);
-        send_home(heap, class, &heap->pairs[class].head, ~0U, false);
+        if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, ALL, false);
+        send_home(heap, class, &heap->pairs[class].head, ALL, false);
     }
     if (sheds) heap_shed(heap, true);
     remote_flush(heap, NPENDING);

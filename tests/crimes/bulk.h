@@ -25,6 +25,17 @@ static void replace_at_random(void)
     }
 }
 
+/* Two of a span that is new, and that is allocated from, both freed: the first, and on top of the list the second. */
+__attribute__((unused)) static char *free_two(void)
+{
+    replace_at_random();
+    allocate(NBULK / 3, BULK_SIZE);
+    char *first = malloc(BULK_SIZE), *second = malloc(BULK_SIZE);
+    free(first);
+    free(second);
+    return first;
+}
+
 /* Returns one that is freed first; so many others have been since, and none in its slice. */
 __attribute__((unused)) static char *free_in_bulk(void)
 {

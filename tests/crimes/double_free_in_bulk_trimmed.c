@@ -3,11 +3,7 @@
 
 int main(void)
 {
-    replace_at_random();
-    allocate(NBULK / 3, BULK_SIZE);
-    char *p = malloc(BULK_SIZE), *other = malloc(BULK_SIZE);
-    free(p);
-    free(other);
+    char *p = free_two();
     CRIME(p, free(p));
     malloc_trim(0);
     return 0;
