@@ -8,7 +8,7 @@
  * the bit set, or what looks like a link; then the slow road looks whether the block is on the list.
  *
  * free stores the link of a small block without reading it, so that freeing cold memory costs no more than it must. A list is of one slice, or of
- * several of a class (event.c). malloc takes a block whose next is in the same 2 GiB: two addresses there differ in 27 bits, and the other 37 of the link are
+ * several of a class (listed.c). malloc takes a block whose next is in the same 2 GiB: two addresses there differ in 27 bits, and the other 37 of the link are
  * the secret's; and clears the word: a block freed twice is found before it is handed out twice, an overwritten one before it is used. The secret's
  * lowest bit is set, and an address's is not: a string's end written one byte too far shows, always. What changes bits 4 to 30 alone leads to a
  * place within 2 GiB: what is there has no link, or there is no memory. The slow roads, and so hardened mode, want the same slice or a block's start.
@@ -42,7 +42,7 @@ INLINE bool block_leads_within(const struct block *block, uintptr_t nbytes)
 enum { LIST_MAX = 1 << 16 }; /* blocks; no list is longer, unless it goes round, or changes under who reads it */
 
 /* Whether a block is on the heap's list of the class, or waits behind it; whether it is so with any heap that reuses others' blocks; and whether the next
- * block is one of another span of the class (event.c). */
+ * block is one of another span of the class (listed.c). */
 bool block_is_with(const struct heap *heap, unsigned class, const struct block *block);
 bool block_is_reused(const struct block *block, unsigned class) HIDDEN;
 bool block_is_far(const struct block *block) HIDDEN;
@@ -51,10 +51,12 @@ INLINE bool block_is_sound(const struct block *block)
     return block_leads_within(block, SLICE_SIZE) || block_is_far(block);
 }
 
-/* Where the list breaks off, what lies behind it is not found. */
+/* The next of a list; NULL also where it breaks off: what lies behind is not found. */
+INLINE struct block *block_after(const struct block *block) { return block_is_sound(block) ? block_next(block) : NULL; }
+
 INLINE bool block_is_on(const struct block *at, const struct block *block)
 {
-    for (unsigned left = LIST_MAX; range_has(at) && at != block && left; left--) at = block_is_sound(at) ? block_next(at) : NULL;
+    for (unsigned left = LIST_MAX; range_has(at) && at != block && left; left--) at = block_after(at);
     return at == block;
 }
 
@@ -131,7 +133,7 @@ INLINE enum push block_push_small(struct block *block, const struct desc *desc, 
     return UNLIKELY(is_event) ? PUSH_EVENT : PUSH_DONE;
 }
 
-/* Onto the class's list, if it may and there is room; to its span, if nobody asks for such (event.c); or let the slow road decide. */
+/* Onto the class's list, if it may and there is room; to its span, if nobody asks for such (listed.c); or let the slow road decide. */
 INLINE enum push block_push_medium(struct block *block, const struct desc *desc, struct pair *list, bool may_be_listed, bool is_others)
 {
     unsigned __int128 product = (unsigned __int128)((uintptr_t)block - desc->start) * desc->reciprocal;
@@ -171,7 +173,7 @@ INLINE enum push block_push(void *p)
     return PUSH_REFUSED;
 }
 
-/* The same in a thread that reuses others' blocks (event.c), of small ones; in any other nothing is done. Whose a block is nobody can foresee there, and
+/* The same in a thread that reuses others' blocks (listed.c), of small ones; in any other nothing is done. Whose a block is nobody can foresee there, and
  * a branch on it, wrong every other time, made bench_exchange take 1.4 of this. */
 INLINE enum push block_push_anyones(void *p)
 {

@@ -53,10 +53,10 @@ struct heap {
     struct span *current[NCLASSES];
     struct list available[NCLASSES];
     uint8_t nfirst[NCLASSES];    /* blocks of a class that were not found in its pair, the first few (refill.c) */
-    uint32_t attached;           /* small classes of which a span ever was attached (event.c) */
-    uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (event.c), and */
+    uint32_t attached;           /* small classes of which a span ever was attached (listed.c) */
+    uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (listed.c), and */
     bool reuses, has_others;     /* whether they do at all, and whether any may be there */
-    uint32_t bulk;               /* small classes whose blocks are freed in bulk: nobody has wanted one since all that were listed have gone home (event.c) */
+    uint32_t bulk;               /* small classes whose blocks are freed in bulk: nobody has wanted one since all that were listed have gone home (listed.c) */
     uint64_t emptied;            /* medium classes (heap_bit) of which a span was given back since malloc last looked for one (event.c) */
     uint32_t nhad, nothers;      /* blocks that its thread has got of late, and others' that it has freed (refill.c) */
     uint32_t index;              /* place in the table of heaps */
@@ -143,7 +143,7 @@ INLINE uint64_t heap_unit(const struct span *span)
 
 /* What is due of a span that is let go; and of a current one, where it means that once in so many frees something else is done: 0.1 % of a free
  * (without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6). If others are attached, in so many bytes, and blocks at least; fewer if some are
- * others' (event.c). */
+ * others' (listed.c). */
 enum { ROOM = 128 << 10 /* bytes that a list of medium blocks holds */, PATROL_EVERY = 1024, LISTED = 64 << 10, LISTED_LEAST = 64 };
 enum { REUSED = 8 << 10, REUSED_LEAST = 16 }; /* figures: ../README.md */
 INLINE uint64_t heap_due_at_wake(const struct span *span) { return span_wake(span) * heap_unit(span) - 1; }
@@ -229,7 +229,7 @@ void heap_take_in(struct span *span);
 void heap_take_in_line(struct span *span); /* of one in line, which goes if nothing of it is out then */
 void heap_draw_net(struct heap *heap, unsigned class);
 
-/* From now on the calling thread's frees put others' blocks on the lists of its heap, or no longer (event.c). Owner only. */
+/* From now on the calling thread's frees put others' blocks on the lists of its heap, or no longer (listed.c). Owner only. */
 void heap_reuse(struct heap *heap, bool reuses);
 
 /* A block of a small span's, which is the heap's, on the list of its class: out as far as the span knows; NULL. */

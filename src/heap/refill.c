@@ -98,7 +98,7 @@ static void make_current(struct heap *heap, struct span *span, unsigned class)
     if (out < all) heap->nhad += (uint32_t)((all - out) / heap_unit(span));
     heap->current[class] = span;
     turn(heap, span, pair, span->pair.bits, heap_due_while_current(heap, span));
-    if (class < NSMALL) span->pair.head = NULL; /* from now on what waits is there (review() in event.c) */
+    if (class < NSMALL) span->pair.head = NULL; /* from now on what waits is there (review() in listed.c) */
     span_set_state(span, SPAN_CURRENT);
 }
 
@@ -144,7 +144,7 @@ static void set_attached(struct heap *heap, struct span *span, unsigned class)
     span_set_state(span, SPAN_FULL);
 }
 
-/* The current span is exhausted: everything that is the owner's is put in order, and then it is let go, or attached (event.c). False: frees
+/* The current span is exhausted: everything that is the owner's is put in order, and then it is let go, or attached (listed.c). False: frees
  * arrived in between, and it is current again. */
 static bool let_go(struct heap *heap, struct span *span, unsigned class)
 {
@@ -178,7 +178,7 @@ static struct span *pick_available(struct heap *heap, unsigned class)
     return best;
 }
 
-/* What is free in the one other small span that is available goes on the class's list, and the span is attached (event.c): before more memory becomes
+/* What is free in the one other small span that is available goes on the class's list, and the span is attached (listed.c): before more memory becomes
  * blocks than the class needs. Of several the current span is not what is too much, and frees of attached ones are dearer. (Figures: ../README.md.) */
 static bool attach(struct heap *heap, unsigned class)
 {

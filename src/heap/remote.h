@@ -1,4 +1,4 @@
-/* remote.h - frees by threads that do not own the span, nor reuse its blocks (event.c).
+/* remote.h - frees by threads that do not own the span, nor reuse its blocks (listed.c).
  *
  * A block freed by another thread, block k of its span, is bit k of the span's in a table beside the records (span.h), 512 bytes a slice, and on
  * nobody's list; the owner turns the bits back into blocks when it needs some. So one atomic operation frees up to 64 blocks, finds whichever of

@@ -111,7 +111,7 @@ static size_t trim_small(struct heap *heap, struct span *span)
 struct block *heap_find_gone(const struct span *span)
 {
     struct block *block = span->gone ? span->pair.head : NULL;
-    for (unsigned left = span->capacity; left-- && block; block = block_is_sound(block) ? block_next(block) : NULL) /* it may go round */
+    for (unsigned left = span->capacity; left-- && block; block = block_after(block)) /* it may go round */
         if (pages_of(span, block) & span->gone) return block;
     return NULL;
 }

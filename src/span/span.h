@@ -97,7 +97,7 @@ struct desc {
     uint32_t carved; /* PEEK. their number */
     uint32_t size;   /* PEEK. bytes of a block */
     uint8_t class;
-    struct pair *list; /* PEEK. medium: where its owner's blocks of the class go first (event.c) */
+    struct pair *list; /* PEEK. medium: where its owner's blocks of the class go first (listed.c) */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct span {

@@ -84,7 +84,7 @@ static void grow(size_t size, int n)
                      : "memory", "cc")
 
 /* Frees so many of others' blocks, of all that it gets (OF_LATE in src/heap/refill.c), that it uses the last of them again. Only these are stepped, and
- * between them a few of its own, of spans that were used up a few blocks at a time (attached, src/heap/event.c). */
+ * between them a few of its own, of spans that were used up a few blocks at a time (attached, src/heap/listed.c). */
 static void share(size_t size, int n)
 {
     enum { NOWN = 1000, APART = NOWN / 5, NFEW = 4 };

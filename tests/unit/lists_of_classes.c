@@ -1,4 +1,4 @@
-/* lists_of_classes.c: laws of the lists on which freed blocks wait, medium ones and those of attached spans (src/heap/event.c). */
+/* lists_of_classes.c: laws of the lists on which freed blocks wait, medium ones and those of attached spans (src/heap/listed.c). */
 #include "blocks.h"
 #include "heap/remote.h"
 

@@ -1,4 +1,4 @@
-/* reuse.c: laws of threads that share their objects: what they free of others' blocks they use again (src/heap/event.c). */
+/* reuse.c: laws of threads that share their objects: what they free of others' blocks they use again (src/heap/listed.c). */
 #define PARTNER_NEW alloc_malloc
 #define PARTNER_FREE alloc_free
 #include "../../include/mspace.h"

@@ -1,0 +1,259 @@
+/* listed.c - free blocks that wait on a list of their class, of whichever spans they are, and their way home.
+ *
+ * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached,
+ * as is one whose free blocks are used before the current one is carved on. What its owner frees of it goes on the class's list, with the current
+ * span's, and malloc takes what was freed last of any of them. Such blocks are out as far as their spans know, until those that nobody wants are sent
+ * home. The span is detached when it is current again, or when all on the list is sent home, for its thread frees in bulk.
+ *
+ * Medium blocks go on such a list whichever their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that
+ * nobody has touched for a while (trim.c).
+ *
+ * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists. Small ones as if their spans
+ * were attached, until what it set aside at one review is there at the next: then the class is sated. Out as far as their owners know, they are no
+ * remote frees, whose lines go there and back. One that its owner frees as well is on two lists: whoever takes it second finds no link, unless its span
+ * has been given back in between. */
+#include "event.h"
+#include "../guard/crime.h"
+#include "large.h"
+
+/* --- what is on them --- */
+
+COLD bool block_is_with(const struct heap *heap, unsigned class, const struct block *block)
+{
+    const struct span *current = class < NSMALL ? PEEK(heap->current[class]) : NULL; /* where small ones wait (review) */
+    return block_is_on(PEEK(heap->pairs[class].head), block) || (current && block_is_on(PEEK(current->pair.head), block));
+}
+
+COLD bool block_is_reused(const struct block *block, unsigned class)
+{
+    const struct heap *heap;
+    bool is_there = false;
+    for (size_t i = 0; (heap = heap_at(i)) != NULL && !is_there; i++) is_there = PEEK(heap->has_others) && block_is_with(heap, class, block);
+    return is_there;
+}
+
+SLOW bool block_is_far(const struct block *block)
+{
+    const struct block *far = block_next(block); /* once: it may change under who only looks */
+    const struct desc *desc = range.table + range_index(block), *next = range.table + range_index(far);
+    return range_has(far) && PEEK(desc->class) == PEEK(next->class) && desc_is_start(next, far);
+}
+
+/* A block of the span's on the heap's list of its class, or behind it; NULL. */
+static const struct block *find_of(const struct span *span, const struct block *at)
+{
+    const struct desc *desc = span_desc(span);
+    for (unsigned left = LIST_MAX; at && left; at = block_after(at), left--)
+        if (range.table[range_index(at)].start == desc->start) return at;
+    return NULL;
+}
+
+const struct block *heap_find_listed(const struct heap *heap, const struct span *span)
+{
+    unsigned class = span_desc(span)->class;
+    const struct span *current = heap->current[class];
+    const struct block *block = find_of(span, heap->pairs[class].head);
+    return block || !current ? block : find_of(span, current->pair.head);
+}
+
+uint64_t listed_bits(const struct span *span)
+{
+    const struct desc *desc = span_desc(span);
+    uint64_t bits = 0;
+    for (const struct block *at = desc->list->head; at; at = block_after(at))
+        if (range.table[range_index(at)].start == desc->start) bits |= (uint64_t)1 << desc_index(desc, at);
+    return bits;
+}
+
+/* Pushing a block a second time links it back to where it stood (Floyd). */
+struct block *listed_find_double(struct block *head, bool is_of_many)
+{
+    struct block *slow = head, *fast = head;
+    do {
+        for (int step = 0; step < 2; step++) {
+            bool is_sound = fast && (block_leads_within(fast, SLICE_SIZE) || (is_of_many && block_is_far(fast)));
+            if (!is_sound) return fast;
+            fast = block_next(fast);
+        }
+        slow = block_next(slow);
+    } while (slow != fast);
+    for (slow = head; slow != fast; fast = block_next(fast)) slow = block_next(slow);
+    return slow;
+}
+
+/* --- the way home --- */
+
+/* Whether nothing is left to do with a block of a list of the heap's: another's is sent to it. One that was freed twice, and whose span is gone, is told. */
+static bool is_elsewhere(struct heap *heap, unsigned class, struct block *block)
+{
+    const struct desc *desc = range.table + range_index(block);
+    struct span *span = span_of_start(desc->start);
+    bool is_there = LIKELY(desc->class == class && desc_is_start(desc, block));
+    if (is_there && heap_of_span(span) == heap) return false;
+    if (is_there && class < NSMALL) block_link(block, NULL);
+    if (UNLIKELY(!is_there || !remote_free(heap, span, desc_index(desc, block))))
+        crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, class_table[class].size});
+    return true;
+}
+
+/* Blocks that a list began with, of one span of the heap's and as free left them. They move at once, for their links do not depend on where they are. */
+struct run {
+    struct block *first, *last;
+    unsigned n;
+    uint64_t weight;
+};
+
+static struct run cut_run(const struct heap *heap, unsigned class, struct block **list, unsigned most)
+{
+    struct run run = {.first = *list};
+    const struct desc *desc = range.table + range_index(run.first);
+    if (desc->owner != heap_owner(heap, class) || desc->class != class) return run;
+    struct block *at = run.first;
+    most = (unsigned)min_size(most, desc->carved);
+    for (; run.n < most && ((uintptr_t)at ^ (uintptr_t)run.first) < SLICE_SIZE; at = block_next(at)) {
+        if (!desc_is_start(desc, at) || !block_is_sound(at)) break;
+        run.last = at, run.n++, run.weight += (uintptr_t)at;
+    }
+    return *list = at, run;
+}
+
+/* The list with the run before it. */
+static struct block *put_run(struct run run, struct block *list) { return block_link(run.last, list), run.first; }
+
+/* block_is_sound of one on the class's list, in fewer words: that there is memory where it leads. */
+static bool leads_on(const struct block *block, unsigned class)
+{
+    if (LIKELY(block_leads_within(block, SLICE_SIZE))) return true;
+    const struct block *next = block_next(block);
+    const struct desc *desc = range.table + range_index(next);
+    return range_has(next) && PEEK(desc->bound) && PEEK(desc->class) == class;
+}
+
+/* Before all of a list is sent home: with a block on it twice it goes round, and its spans would count the same blocks again and again. Where it breaks
+ * off is told by who comes there. */
+static bool ends_or_tell(struct block **list, unsigned class)
+{
+    unsigned left = LIST_MAX;
+    for (const struct block *at = *list; at && left && leads_on(at, class); at = block_next(at)) left--;
+    const struct block *block = LIKELY(left) ? NULL : listed_find_double(*list, true);
+    if (LIKELY(!block || !block_is_sound(block))) return true;
+    crime_report("free()", &(struct evidence){CRIME_DOUBLE, block, block, class_table[class].size});
+    return *list = NULL, false;
+}
+
+/* An available span of whose blocks none is on a list of the class's: what is freed of it goes there from now on. If one is at home and was handed out
+ * all the same, for it had been freed twice, the list there breaks off. */
+static bool detach_or_tell(struct span *span)
+{
+    uint64_t weight = 0, whole = heap_due(span) - span->pair.due;
+    const struct block *at = span->pair.head;
+    for (; at && weight < whole && block_leads_within(at, SLICE_SIZE); at = block_next(at)) weight += (uintptr_t)at;
+    if (UNLIKELY(at || weight != whole)) return event_tell_double(span);
+    return span_repoint(span, &span->pair), true;
+}
+
+/* Whether none of the span's is on the rest of a list, as far as a short look tells: there will be another, with less on the list. */
+static const unsigned GOES_HOME = 32, ALL = ~0U; /* blocks of a list */
+static bool is_last_of(const struct span *span, const struct block *rest)
+{
+    const struct desc *desc = span_desc(span);
+    unsigned left = 2 * GOES_HOME;
+    while (rest && left-- && range.table[range_index(rest)].start != desc->start && leads_on(rest, desc->class)) rest = block_next(rest);
+    return !rest;
+}
+
+/* Puts a run where it belongs, and, if it may be, detaches its span with the last of its blocks. False: a block came twice. */
+static bool put_home(struct heap *heap, struct span *span, struct run run, const struct block *rest, bool detaches)
+{
+    if (span_state(span) == SPAN_FULL) event_put_in_line(heap, span, remote_take(span, false));
+    span->pair.head = put_run(run, span->pair.head);
+    if (bits_subtract(&span->pair.due, run.weight)) return event_vacate_or_tell(span);
+    if (!detaches || span_desc(span)->pair == &span->pair || !is_last_of(span, rest)) return true;
+    return detach_or_tell(span);
+}
+
+/* So many blocks of a list of the class's go to their spans, which are attached or others'. Those of the current span, of which there may be more than
+ * of others, come back to its list; or, if all that are listed go but these, to where they wait, and the spans are detached. Returns how many went. */
+static unsigned send_home(struct heap *heap, unsigned class, struct block **list, unsigned most, bool are_all)
+{
+    struct pair *stay = are_all ? &heap->current[class]->pair : &heap->pairs[class];
+    struct run run, kept = {0};
+    unsigned ngone = 0;
+    if (most == ALL && !ends_or_tell(list, class)) return 0;
+    for (unsigned left = 4 * most; left && ngone < most && *list; left -= run.n) {
+        struct span *span = span_of_start(range.table[range_index(*list)].start);
+        bool stays = span == heap->current[class];
+        run = cut_run(heap, class, list, (unsigned)min_size(left, stays ? left : most - ngone));
+        struct block *other = LIKELY(run.n) ? NULL : heap_pop_listed(list, "free()");
+        if (UNLIKELY(other)) is_elsewhere(heap, class, other), ngone++;
+        if (!run.n) continue;
+        if (stays && kept.n) put_run(run, kept.first), run.last = kept.last;
+        if (stays) kept = run;
+        if (stays) continue;
+        ngone += run.n;
+        if (UNLIKELY(!put_home(heap, span, run, *list, are_all))) *list = NULL; /* what is behind it cannot be trusted: lost */
+    }
+    if (kept.n) stay->head = put_run(kept, stay->head);
+    return ngone;
+}
+
+/* After so many frees, in which the class's list has not been empty: what was on it at the last review has not been wanted since, and some of it goes
+ * home. Meanwhile it waits where the current span's own list would be; refill_remote takes it back. When all has gone, and still nobody wants any, the
+ * thread frees in bulk: then all goes at each review but the current span's, and their spans are detached. Returns whether any went. */
+static bool review(struct heap *heap, unsigned class)
+{
+    struct span *current = heap->current[class];
+    uint32_t bit = class < NSMALL ? 1U << class : 0;
+    if (!(heap->attached & bit)) return false;
+    struct block **list = &heap->pairs[class].head;
+    if (!current) return heap->sated |= bit, send_home(heap, class, list, GOES_HOME, false);
+    struct block **waits = &current->pair.head;
+    if (heap->bulk & bit) return send_home(heap, class, list, ALL, true);
+    unsigned ngone = send_home(heap, class, waits, GOES_HOME, false);
+    if (*waits) heap->sated |= bit;
+    else if (ngone && send_home(heap, class, list, GOES_HOME, false) < GOES_HOME) heap->bulk |= bit;
+    else *waits = *list, *list = NULL;
+    return ngone;
+}
+
+unsigned listed_review(struct heap *heap, unsigned class) { return review(heap, class) ? GOES_HOME / 2 : 0; }
+
+void heap_send_home(struct heap *heap, unsigned class)
+{
+    struct block *block;
+    while ((block = heap_pop_listed(&heap->pairs[class].head, "free()")) != NULL) {
+        const struct desc *desc = range.table + range_index(block);
+        struct span *span = span_of_start(desc->start);
+        if (is_elsewhere(heap, class, block)) continue;
+        uint64_t bit = (uint64_t)1 << desc_index(desc, block), twice = desc->pair->bits & bit;
+        if (UNLIKELY(twice)) remote_tell_twice(span, 0, twice);
+        pair_set_bits(desc->pair, desc->pair->bits | bit);
+        if (!twice && bits_subtract(&desc->pair->due, 1)) event_move(heap, span);
+    }
+}
+
+void listed_send_all_home(struct heap *heap)
+{
+    for (unsigned class = NSMALL; class < NCLASSES; class ++)
+        if (heap->pairs[class].head) heap_send_home(heap, class); /* most are empty when a thread ends */
+    for (uint32_t left = heap->attached; left; left &= left - 1) {
+        unsigned class = (unsigned)bits_lowest(left);
+        if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, ALL, false);
+        send_home(heap, class, &heap->pairs[class].head, ALL, false);
+    }
+}
+
+/* --- others' blocks --- */
+
+bool heaps_reuse;
+void heap_reuse(struct heap *heap, bool reuses)
+{
+    heap->reuses = reuses;
+    if (heap == heap_own()) thread.frees = reuses ? 0 : thread.heap;
+    if (!reuses) return;
+    __atomic_store_n(&heaps_reuse, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&heap->has_others, true, __ATOMIC_RELAXED);
+    heap->attached = ~0U; /* small classes all: others' blocks are as those of attached spans */
+    for (unsigned class = 0; class < NSMALL; class ++)
+        if (heap->current[class]) heap_wind_up(heap, heap->current[class], &heap->pairs[class]);
+}
