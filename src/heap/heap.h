@@ -62,7 +62,8 @@ struct heap {
     uint32_t index;              /* place in the table of heaps */
     uint32_t nsought;            /* spans looked for, and */
     uint32_t nslow;              /* slow roads taken, for what is done every so often */
-    size_t patrol_at;            /* the slice at which the next look begins, and when it is due; while pooled, when it was first seen so (trim.c) */
+    uint32_t pooled_since;       /* while pooled: the turn in which that was first seen, 0 not yet (trim.c) */
+    size_t patrol_at;            /* the slice at which the next look begins, and when it is due, whichever its thread is (trim.c) */
     uint64_t patrol_due;
     struct span *again;          /* the large block that its thread freed last, if it had allocated it (large.c) */
     uint32_t room, hand;         /* bytes that may yet be gathered in `pending`, and which of it is posted next */

@@ -177,7 +177,7 @@ COLD void heap_retire(void)
     heap_abandon(); /* from here every call of this thread is slow and uses the shared heap */
     if (!heap) return;
     heap_drain(heap, false); /* its next thread will want what is current */
-    heap->patrol_due = 0;
+    heap->pooled_since = 0;
     heap_pool(heap, POOL_LEFT);
 }
 

@@ -147,12 +147,13 @@ static size_t trim_heap(struct heap *heap)
 /* One at a time is out of the pools, or a thread that begins might find none, and make one more. */
 size_t heap_trim_pooled(uint64_t rest)
 {
-    uint64_t now = bits_ticks() | 1;
+    uint64_t now = bits_ticks();
+    uint32_t turn = (uint32_t)(now / TURN) | 1;
     size_t nbytes = 0;
     struct heap *heap;
     while ((!rest || bits_ticks() - now < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL) {
-        if (!heap->patrol_due) heap->patrol_due = now;
-        bool rests = (int64_t)(now - heap->patrol_due) >= (int64_t)rest;
+        if (!heap->pooled_since) heap->pooled_since = turn;
+        bool rests = (int32_t)(turn - heap->pooled_since) >= (int32_t)((rest + TURN - 1) / TURN);
         if (rests) nbytes += trim_heap(heap);
         heap_pool(heap, rests ? POOL_TRIMMED : POOL_LEFT);
         if (!rests) break;

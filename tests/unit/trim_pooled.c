@@ -116,12 +116,44 @@ static void let_rest(void)
     size_t kept = nlive();
     patrol();
     require(nlive() + 100 > kept, "%zu slices of %zu are left of what has just been freed\n", nlive(), kept);
-    for (size_t i = NSTATIC; heap_at(i); i++) heap_at(i)->patrol_due = 1; /* long ago */
+    for (size_t i = NSTATIC; heap_at(i); i++) heap_at(i)->pooled_since = heap_at(i)->pooled_since - (1 << 15); /* long ago */
     for (int i = 0; i < NTHREADS + 1; i++) patrol();                      /* one a round, if that takes long */
 }
 
 static void trim_gives_back_what_threads_have_left(void) { leave_to(trim); }
 static void what_threads_have_left_is_given_back_when_it_rests(void) { leave_to(let_rest); }
 
-UNIT_MAIN(PROMISE(trim_gives_back_what_threads_have_left), PROMISE(what_threads_have_left_is_given_back_when_it_rests),
+static struct heap *looks;
+static uint64_t look_is_due;
+
+static void *look_at_all(void *nothing)
+{
+    alloc_free(alloc_malloc(1));
+    looks = heap_own();
+    patrol();
+    look_is_due = looks->patrol_due;
+    return nothing;
+}
+
+static void *come_after(void *nothing)
+{
+    alloc_free(alloc_malloc(1));
+    require(heap_own() == looks, "the thread has another heap than the last one\n");
+    heap_patrol(looks);
+    require(looks->patrol_due == look_is_due, "all spans have been looked at again\n");
+    return nothing;
+}
+
+/* A server with a gigabyte and a thread for each request looked at all its spans for each: 243 us instead of 85. */
+static void a_thread_that_begins_does_not_look_at_all_spans(void)
+{
+    pthread_t one;
+    void *(*const run[])(void *) = {look_at_all, come_after};
+    for (int i = 0; i < 2; i++) {
+        require(pthread_create(&one, NULL, run[i], NULL) == 0, "no thread\n");
+        pthread_join(one, NULL);
+    }
+}
+
+UNIT_MAIN(PROMISE(a_thread_that_begins_does_not_look_at_all_spans), PROMISE(trim_gives_back_what_threads_have_left), PROMISE(what_threads_have_left_is_given_back_when_it_rests),
           PROMISE(who_is_out_of_memory_gets_what_threads_have_left))
