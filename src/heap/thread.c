@@ -160,15 +160,6 @@ static struct heap *add(void)
     return fits ? place(index) : NULL;
 }
 
-/* A new thread's first medium blocks are those of the shared heap again, or each heap would in time have spans of all classes, with a few blocks out of
- * each (figures: ../README.md). As long as there are few, or they would wait for its lock. */
-enum { FEW = NSTATIC + 8 };
-static void grow_young(struct heap *heap)
-{
-    bool are_few = atomic_load_explicit(&table.count, memory_order_relaxed) <= FEW;
-    if (heap->index >= NSTATIC && are_few) __builtin_memset(heap->nfirst + NSMALL, 0, NCLASSES - NSMALL);
-}
-
 COLD struct heap *heap_acquire(void)
 {
     struct heap *heap = heap_unpool_any();
@@ -177,7 +168,6 @@ COLD struct heap *heap_acquire(void)
     thread.state = THREAD_LIVE;
     thread.own = heap_identity(heap);
     heap->reuses = false; /* as it was when a fork left it */
-    grow_young(heap);
     return heap;
 }
 

@@ -120,24 +120,19 @@ static void *pass_through_medium_classes(void *unused)
     return unused;
 }
 
-static void share_spans_of_medium_blocks(int ngenerations)
+static void few_medium_blocks_of_many_threads_share_spans(void)
 {
     enum { NTHREADS = 8 };
     pthread_t threads[NTHREADS];
     alloc_malloc(1);
     pthread_barrier_init(&meeting, NULL, NTHREADS);
-    while (ngenerations--) {
-        for (int i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, pass_through_medium_classes, NULL) == 0, "no thread\n");
-        for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL);
-    }
+    for (int i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, pass_through_medium_classes, NULL) == 0, "no thread\n");
+    for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL);
     size_t nspans = 0;
     span_for_each (span) nspans += span_state(span) == SPAN_CURRENT && span_desc(span)->class >= NSMALL;
     require(nspans <= NCLASSES - NSMALL, "%zu spans for %d classes\n", nspans, NCLASSES - NSMALL);
     sound();
 }
-
-static void few_medium_blocks_of_many_threads_share_spans(void) { share_spans_of_medium_blocks(1); }
-static void so_do_those_of_threads_that_follow_one_another(void) { share_spans_of_medium_blocks(10); }
 
 /* Its first two are left, and nobody else will ask for any. */
 static void *grow_up_beside(void *unused)
@@ -236,7 +231,7 @@ UNIT_MAIN(PROMISE(first_blocks_of_a_medium_class_leave_dirty_memory_to_others),
           PROMISE(first_blocks_of_a_class_are_not_moved_by_realloc),
           PROMISE(what_realloc_leaves_less_than_nearly_half_of_gets_a_smaller_block),
           PROMISE(first_blocks_of_two_threads_share_no_line),
-          PROMISE(few_medium_blocks_of_many_threads_share_spans), PROMISE(so_do_those_of_threads_that_follow_one_another),
+          PROMISE(few_medium_blocks_of_many_threads_share_spans),
           PROMISE(what_young_heaps_have_left_goes_to_who_has_grown_up),
           PROMISE(a_class_that_can_borrow_nothing_has_its_own),
           PROMISE(tables_and_first_blocks_do_not_meet_in_the_cache),
