@@ -23,6 +23,7 @@
 #ifndef MSPACE_HEAP_H
 #define MSPACE_HEAP_H
 
+#include "../base/bits.h"
 #include "../span/span.h"
 
 /* Blocks on their way to their owner: bits of one of a span's words (remote.h). */
@@ -62,7 +63,7 @@ struct heap {
     uint32_t index;              /* place in the table of heaps */
     uint32_t nsought;            /* spans looked for, and */
     uint32_t nslow;              /* slow roads taken, for what is done every so often */
-    uint32_t pooled_since;       /* while pooled: the turn in which that was first seen, 0 not yet (trim.c) */
+    uint32_t pooled_since;       /* while pooled: heap_pooled_now() when that was first seen, 0 not yet (trim.c) */
     size_t patrol_at;            /* the slice at which the next look begins, and when it is due, whichever its thread is (trim.c) */
     uint64_t patrol_due;
     struct span *again;          /* the large block that its thread freed last, if it had allocated it (large.c) */
@@ -252,6 +253,10 @@ void heap_patrol(struct heap *heap);
 size_t heap_trim_pooled(uint64_t rest); /* by any thread: of the latter, those not trimmed yet that were first seen so many ticks ago; 0: all */
 void heap_bring_back(struct span *span); /* the small blocks that are gone with their pages, before the span is current */
 struct block *heap_find_gone(const struct span *span); /* one such that is on the span's list: freed a second time; NULL */
+
+/* In units of 64 to 128 ms (bits_ticks), in 32 bits: what is less than four years apart compares right. Not 0. */
+#define POOLED_UNIT ((uint64_t)1 << 28)
+INLINE uint32_t heap_pooled_now(void) { return (uint32_t)(bits_ticks() / POOLED_UNIT) | 1; }
 
 /* At the list of a medium class, or it might keep a span of which all else is free: one that begins where it did at the last look goes home, and holds
  * no more until somebody asks. Owner only. */

@@ -43,7 +43,7 @@ SLOW bool block_is_far(const struct block *block)
 static const struct block *find_of(const struct span *span, const struct block *at)
 {
     const struct desc *desc = span_desc(span);
-    for (unsigned left = LIST_MAX; at && left; at = block_after(at), left--)
+    for (unsigned left = LIST_MAX; range_has(at) && left; at = block_after(at), left--) /* malloc looks no further than 2 GiB */
         if (range.table[range_index(at)].start == desc->start) return at;
     return NULL;
 }
@@ -60,7 +60,7 @@ uint64_t listed_bits(const struct span *span)
 {
     const struct desc *desc = span_desc(span);
     uint64_t bits = 0;
-    for (const struct block *at = desc->list->head; at; at = block_after(at))
+    for (const struct block *at = desc->list->head; range_has(at) && block_is_sound(at); at = block_next(at))
         if (range.table[range_index(at)].start == desc->start) bits |= (uint64_t)1 << desc_index(desc, at);
     return bits;
 }

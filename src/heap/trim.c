@@ -148,12 +148,12 @@ static size_t trim_heap(struct heap *heap)
 size_t heap_trim_pooled(uint64_t rest)
 {
     uint64_t now = bits_ticks();
-    uint32_t turn = (uint32_t)(now / TURN) | 1;
+    uint32_t seen = heap_pooled_now();
     size_t nbytes = 0;
     struct heap *heap;
     while ((!rest || bits_ticks() - now < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL) {
-        if (!heap->pooled_since) heap->pooled_since = turn;
-        bool rests = (int32_t)(turn - heap->pooled_since) >= (int32_t)((rest + TURN - 1) / TURN);
+        if (!heap->pooled_since) heap->pooled_since = seen;
+        bool rests = !rest || (int32_t)(seen - heap->pooled_since) >= (int32_t)(rest / POOLED_UNIT + 1);
         if (rests) nbytes += trim_heap(heap);
         heap_pool(heap, rests ? POOL_TRIMMED : POOL_LEFT);
         if (!rests) break;

@@ -111,17 +111,31 @@ static void trim(void)
     purge_down_to(0);
 }
 
+static uint32_t ago; /* units of heap_pooled_now() */
 static void let_rest(void)
 {
     size_t kept = nlive();
     patrol();
     require(nlive() + 100 > kept, "%zu slices of %zu are left of what has just been freed\n", nlive(), kept);
-    for (size_t i = NSTATIC; heap_at(i); i++) heap_at(i)->pooled_since = heap_at(i)->pooled_since - (1 << 15); /* long ago */
+    for (size_t i = NSTATIC; heap_at(i); i++) heap_at(i)->pooled_since = heap_pooled_now() - ago;
     for (int i = 0; i < NTHREADS + 1; i++) patrol();                      /* one a round, if that takes long */
 }
 
 static void trim_gives_back_what_threads_have_left(void) { leave_to(trim); }
-static void what_threads_have_left_is_given_back_when_it_rests(void) { leave_to(let_rest); }
+static void what_threads_have_left_is_given_back_when_it_rests(void) { ago = 100, leave_to(let_rest); }
+
+/* However long it has been there. */
+static void trim_after_long(void)
+{
+    patrol();
+    for (size_t i = NSTATIC; heap_at(i); i++) heap_at(i)->pooled_since = heap_pooled_now() - ago;
+    trim();
+}
+static void so_it_is_after_weeks_and_years(void)
+{
+    ago = UINT32_C(1) << 24, leave_to(trim_after_long);
+    ago = UINT32_C(9) << 28, leave_to(trim_after_long);
+}
 
 static struct heap *looks;
 static uint64_t look_is_due;
@@ -155,5 +169,6 @@ static void a_thread_that_begins_does_not_look_at_all_spans(void)
     }
 }
 
-UNIT_MAIN(PROMISE(a_thread_that_begins_does_not_look_at_all_spans), PROMISE(trim_gives_back_what_threads_have_left), PROMISE(what_threads_have_left_is_given_back_when_it_rests),
+UNIT_MAIN(PROMISE(a_thread_that_begins_does_not_look_at_all_spans), PROMISE(trim_gives_back_what_threads_have_left),
+          PROMISE(so_it_is_after_weeks_and_years), PROMISE(what_threads_have_left_is_given_back_when_it_rests),
           PROMISE(who_is_out_of_memory_gets_what_threads_have_left))
