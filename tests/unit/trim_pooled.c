@@ -158,7 +158,7 @@ static void *come_after(void *nothing)
     return nothing;
 }
 
-/* A server with a gigabyte and a thread for each request looked at all its spans for each: 243 us instead of 85. */
+/* Nor for each request, in a server that has a thread for each and a gigabyte: 131 us instead of 103 for 512 blocks. Of a heap that had another before. */
 static void a_thread_that_begins_does_not_look_at_all_spans(void)
 {
     pthread_t one;
