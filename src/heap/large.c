@@ -112,34 +112,45 @@ void *large_again(struct heap *heap, size_t size)
     return span ? publish(span, nbytes, heap) : NULL;
 }
 
-static void give_shared(struct heap *heap)
+/* What a heap keeps, without and with what its own thread may have again: linked by woken_next, for it is on no stack. */
+static struct span *take_shared(struct heap *heap)
 {
-    for (unsigned i = 0; i < KEPT_PLACES; i++) {
+    struct span *all = NULL;
+    for (unsigned i = KEPT_PLACES; i--;) {
         struct span *span = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
-        if (span && (span = atomic_exchange(&heap->kept[i], NULL)) != NULL) give(span);
+        if (span && (span = atomic_exchange(&heap->kept[i], NULL)) != NULL) span->woken_next = all, all = span;
     }
+    return all;
 }
 
-void large_give_kept(struct heap *heap)
+static struct span *take_all(struct heap *heap)
 {
-    struct span *span = heap ? heap->again : NULL;
-    if (span && bits_swap_if(&heap->again, span, NULL)) give(span);
-    if (heap) give_shared(heap);
+    struct span *all = heap ? take_shared(heap) : NULL, *span = heap ? heap->again : NULL;
+    if (span && bits_swap_if(&heap->again, span, NULL)) span->woken_next = all, all = span;
+    return all;
 }
+
+static void give_all(struct span *all)
+{
+    for (struct span *next; all; all = next) next = all->woken_next, give(all);
+}
+
+void large_give_kept(struct heap *heap) { give_all(take_all(heap)); }
 
 void large_give_all_kept(void)
 {
-    for (size_t i = 0; heap_at(i); i++) give_shared(heap_at(i));
+    for (size_t i = 0; heap_at(i); i++) give_all(take_shared(heap_at(i)));
 }
 
-/* For `size` bytes of a block that had `before`, 0 of a new one. Who grows by less than a quarter will do so again, and gets room to: a quarter of
- * what it has, and up to a megabyte more, not touched meanwhile. So every byte is copied a few times, not once a step. Who doubles would
- * only have more than it needs. (Figures: ../README.md.) */
-static struct span *take_growing(size_t size, size_t before, size_t alignment, bool want_clean)
+/* For `size` bytes of a block that had `before`, 0 of a new one; all that was `kept` is given first, even if there is none. Who grows by less than a
+ * quarter will do so again, and gets room to: a quarter of what it has, and up to a megabyte more, not touched meanwhile. So every byte is copied a
+ * few times, not once a step. Who doubles would only have more than it needs. (Figures: ../README.md.) */
+static struct span *take_growing(struct span *kept, size_t size, size_t before, size_t alignment, bool want_clean)
 {
     size_t nslices = slices_for(size), quarter = nslices / 4, room = quarter + min_size(quarter, MIB / SLICE_SIZE);
-    struct span *span = size - before < before / 4 ? span_take(nslices + room, alignment, SPAN_LARGE, want_clean) : NULL;
-    return span ? span : span_take(nslices, alignment, SPAN_LARGE, want_clean);
+    bool will_grow = size - before < before / 4;
+    struct span *span = span_give_and_take(kept, will_grow ? nslices + room : nslices, alignment, SPAN_LARGE, want_clean);
+    return span || !will_grow ? span : span_take(nslices, alignment, SPAN_LARGE, want_clean);
 }
 
 void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignment, bool *is_zero)
@@ -147,9 +158,8 @@ void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignmen
     size_t nbytes = pages_for(size);
     struct span *span = heap && !before && alignment <= SLICE_SIZE ? take_kept(heap, slices_for(nbytes)) : NULL;
     if (span) return publish(span, nbytes, heap);
-    large_give_kept(heap);
-    if (!limit_charge(nbytes, true)) return NULL;
-    span = take_growing(nbytes, before, max_size(alignment >> SLICE_SHIFT, 1), false);
+    if (!limit_charge(nbytes, true)) return NULL; /* under a limit nothing is kept */
+    span = take_growing(take_all(heap), nbytes, before, max_size(alignment >> SLICE_SHIFT, 1), false);
     if (!span) return limit_refund(nbytes), NULL;
     *is_zero = span->is_clean;
     purge_in_exchange(span_nslices(span) - span->ndirty);
@@ -201,7 +211,7 @@ void *large_move(struct span *from, size_t size)
     size_t nbytes = pages_for(size), length = min_size(from->nbytes, nbytes);
     bool may_move = options.mremap && seam_may_be_put() && !(PEEK(from->nmoved) && moves_one_only);
     if (length < (may_move ? MOVE_MIN : CARRY_MIN) || !limit_charge(nbytes - length, true)) return NULL;
-    struct span *to = take_growing(nbytes, from->nbytes, 1, true);
+    struct span *to = take_growing(NULL, nbytes, from->nbytes, 1, true);
     if (!to || !to->is_clean) {
         if (to) give(to);
         return limit_refund(nbytes - length), NULL;

@@ -178,23 +178,6 @@ static size_t place(const struct span *span, size_t nslices, size_t alignment, b
     return aligned - first_slice - index;
 }
 
-struct span *span_take(size_t nslices, size_t alignment, enum span_state state, bool want_clean)
-{
-    if (nslices > SLICES_MAX || alignment > SLICES_MAX - nslices) return NULL;
-    lock_take(&spans.lock);
-    struct span *waited = wait_end(want_clean || alignment > 1 ? 0 : nslices);
-    struct span *span = LIKELY(waited != NULL) ? waited : find_or_grow(nslices + alignment - 1, want_clean);
-    if (span) {
-        if (!waited) span = trim(span, place(span, nslices, alignment, want_clean && state != SPAN_LARGE), nslices);
-        span->is_clean = span->ndirty == 0;
-        span_set_state(span, state);
-        span_add_total(&spans.totals.live, nslices);
-        purge_note_take(nslices, waited ? 0 : dirty_retake(span_index(span), nslices));
-    }
-    lock_drop(&spans.lock);
-    return span;
-}
-
 static void make_free(struct span *span, size_t ntouched)
 {
     size_t nslices = span_nslices(span);
@@ -204,6 +187,24 @@ static void make_free(struct span *span, size_t ntouched)
     dirty_mark(span_index(span), ntouched);
     span->ndirty = ntouched == nslices ? nslices : dirty_count(span_index(span), nslices);
     span_put_free(span);
+}
+
+struct span *span_give_and_take(struct span *given, size_t nslices, size_t alignment, enum span_state state, bool want_clean)
+{
+    bool is_possible = nslices <= SLICES_MAX && alignment <= SLICES_MAX - nslices;
+    lock_take(&spans.lock);
+    for (struct span *next; given; given = next) next = given->woken_next, make_free(given, span_nslices(given));
+    struct span *waited = is_possible ? wait_end(want_clean || alignment > 1 ? 0 : nslices) : NULL, *span = waited;
+    if (!waited && is_possible) span = find_or_grow(nslices + alignment - 1, want_clean);
+    if (span) {
+        if (!waited) span = trim(span, place(span, nslices, alignment, want_clean && state != SPAN_LARGE), nslices);
+        span->is_clean = span->ndirty == 0;
+        span_set_state(span, state);
+        span_add_total(&spans.totals.live, nslices);
+        purge_note_take(nslices, waited ? 0 : dirty_retake(span_index(span), nslices));
+    }
+    lock_drop(&spans.lock);
+    return span;
 }
 
 void span_give(struct span *span, size_t ntouched)

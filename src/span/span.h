@@ -122,7 +122,7 @@ struct span {
 
     /* everybody's */
     _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE))); /* remote.h */
-    struct span *woken_next;                                       /* on the owner's stack of woken spans */
+    struct span *woken_next;                                       /* on the owner's stack of woken spans; or of what is given back together */
 
     uint64_t seen, seen_since; /* the owner's, of a medium span: its bits at the last look, and since when they are so (src/heap/trim.c) */
 
@@ -244,8 +244,13 @@ INLINE void span_set_state(struct span *span, enum span_state state) { span_set(
 /* Takes a span of exactly nslices out of the free ones, dirty before clean, or from fresh range, its address a
  * multiple of `alignment` slices (a power of two); gives it `state`, its descs are blank, is_clean says whether it reads zero.
  * want_clean turns the preference round; inside a span that is dirty in part not for a large block, which is moved there (large.c) and does better in
- * what is resident: bench_vector double 0.3 of the time, 0.6 of the memory. NULL: out of memory. Any thread. */
-struct span *span_take(size_t nslices, size_t alignment, enum span_state state, bool want_clean);
+ * what is resident: bench_vector double 0.3 of the time, 0.6 of the memory. NULL: out of memory. Any thread. First, in any case
+ * and under the same lock, gives back all that is `given`, linked by woken_next, as span_give does what has been written to. */
+struct span *span_give_and_take(struct span *given, size_t nslices, size_t alignment, enum span_state state, bool want_clean);
+INLINE struct span *span_take(size_t nslices, size_t alignment, enum span_state state, bool want_clean)
+{
+    return span_give_and_take(NULL, nslices, alignment, state, want_clean);
+}
 
 /* Gives a span back of which the first ntouched slices have been written to since it was taken; or all of which reads zero. Its descs must be
  * blank again. Any thread that owns it. */
