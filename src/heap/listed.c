@@ -14,7 +14,6 @@
  * has been given back in between. */
 #include "event.h"
 #include "../guard/crime.h"
-#include "large.h"
 
 /* --- what is on them --- */
 

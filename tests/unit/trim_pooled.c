@@ -112,13 +112,18 @@ static void trim(void)
 }
 
 static uint32_t ago; /* units of heap_pooled_now() */
+static void let_that_pass(void)
+{
+    for (size_t i = NSTATIC; heap_at(i); i++) heap_at(i)->pooled_since = heap_pooled_now() - ago;
+}
+
 static void let_rest(void)
 {
     size_t kept = nlive();
     patrol();
     require(nlive() + 100 > kept, "%zu slices of %zu are left of what has just been freed\n", nlive(), kept);
-    for (size_t i = NSTATIC; heap_at(i); i++) heap_at(i)->pooled_since = heap_pooled_now() - ago;
-    for (int i = 0; i < NTHREADS + 1; i++) patrol();                      /* one a round, if that takes long */
+    let_that_pass();
+    for (int i = 0; i < NTHREADS + 1; i++) patrol(); /* one a round, if that takes long */
 }
 
 static void trim_gives_back_what_threads_have_left(void) { leave_to(trim); }
@@ -128,7 +133,7 @@ static void what_threads_have_left_is_given_back_when_it_rests(void) { ago = 100
 static void trim_after_long(void)
 {
     patrol();
-    for (size_t i = NSTATIC; heap_at(i); i++) heap_at(i)->pooled_since = heap_pooled_now() - ago;
+    let_that_pass();
     trim();
 }
 static void so_it_is_after_weeks_and_years(void)
