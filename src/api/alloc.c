@@ -129,7 +129,7 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
 static bool free_own(const struct desc *desc, void *p)
 {
     if (desc->class >= NSMALL && block_is_listed(span_of_start(desc->start), desc_index(desc, p))) return false;
-    if (desc->class >= NSMALL) heap_look_at_list(heap_own(), desc->class); /* it may be full */
+    if (desc->class >= NSMALL) heap_look_at_list(heap_own(), desc->class, true); /* it may be full */
     enum push pushed = desc->class < NSMALL ? block_push_small(p, desc, desc->pair) : block_push_medium(p, desc, desc->list, false, false);
     if (pushed == PUSH_EVENT) alloc_event(p);
     return pushed != PUSH_REFUSED;

@@ -89,14 +89,24 @@ INLINE void *block_pop_listed(struct pair *pair)
     return block;
 }
 
-/* Of a medium class, when its list is empty: the first free block of the current span, NULL if there is none. The list may hold twice as many from
- * now on, if it has been used; at first few, for what is freed in bulk nobody asks for. Owner only. */
+/* What the list of a medium class may hold from now on: malloc has found it empty. At first few blocks, for what is freed in bulk nobody asks for; twice
+ * as many if it has been used; and ROOM if it was closed when it was full, and somebody asks all the same (listed.c). A narrow one stays so. */
+INLINE int32_t block_room(const struct pair *list, size_t size)
+{
+    int32_t room = list->room, narrow = room & NARROW;
+    if (room == LIST_CLOSED) return ROOM;
+    if (room <= 0) return (int32_t)max_size(LIST_FEW * size, room ? ROOM_NARROW : 0) - room;
+    bool may_grow = list->seen != list->left && room < ROOM - GRANULE;
+    return may_grow ? (int32_t)min_size(narrow ? ROOM - GRANULE : ROOM, (size_t)(2 * (room - narrow))) + narrow : room;
+}
+
+/* Of a medium class, when its list is empty: the first free block of the current span, NULL if there is none. Owner only. */
 INLINE void *block_pop_bits(struct heap *heap, unsigned class)
 {
     struct pair *pair = heap_pair(heap, class), *list = &heap->pairs[class];
     uint64_t bits = pair->bits, size = class_table[class].size;
     if (list->head) return NULL;
-    if (!list->room || list->seen != list->left) list->room = (int32_t)min_size(ROOM, max_size(4 * size, 2 * (size_t)list->room));
+    list->room = block_room(list, size);
     list->seen = list->left;
     if (!bits) return NULL;
     __atomic_store_n(&pair->bits, bits & (bits - 1), __ATOMIC_RELAXED);

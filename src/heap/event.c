@@ -57,7 +57,7 @@ static uint64_t absorb_small(size_t size, struct pair *pair, char *first, uint64
 /* A bit that is set already was freed by the owner, and by another thread. */
 static uint64_t absorb_medium(struct span *span, struct pair *pair, uint64_t bits)
 {
-    uint64_t twice = (pair->bits | listed_bits(span)) & bits;
+    uint64_t twice = (pair->bits | listed_bits(span, bits)) & bits;
     if (UNLIKELY(twice)) remote_tell_twice(span, 0, twice);
     bits &= ~twice;
     pair_set_bits(pair, pair->bits | bits);

@@ -22,8 +22,8 @@ unsigned listed_review(struct heap *heap, unsigned class);
 /* All that is listed, of every class. */
 void listed_send_all_home(struct heap *heap);
 
-/* Of a medium span's blocks those that are on its owner's list: few and warm, and what another thread has freed is not. */
-uint64_t listed_bits(const struct span *span);
+/* Of blocks of a medium span those that are on its owner's list. */
+uint64_t listed_bits(const struct span *span, uint64_t of);
 
 /* The first block that a list meets twice; or where it leads further away than it should, for there is one that was pushed onto another list, or
  * overwritten. NULL: the list ends. */

@@ -97,8 +97,8 @@ extern const struct pair heap_empty[NCLASSES];
 extern uint64_t heap_secret HIDDEN;
 extern bool heaps_reuse HIDDEN; /* PEEK. Whether any heap has ever reused others' blocks */
 
-/* PEEK. Slices that a heap keeps at most: KEPT_SLICES, or its share of dirty=. */
-extern size_t heap_kept_most HIDDEN;
+/* PEEK. A heap's share of dirty=, in slices: of large blocks it keeps that at most, and its wide lists of medium ones hold twice as much. */
+extern size_t heap_share HIDDEN;
 
 struct thread {
     uintptr_t frees; /* whose blocks free takes without a second look: `heap`'s; 0, nobody's, while that one reuses others' */
@@ -146,7 +146,7 @@ INLINE uint64_t heap_unit(const struct span *span)
 /* What is due of a span that is let go; and of a current one, where it means that once in so many frees something else is done: 0.1 % of a free
  * (without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6). If others are attached, in so many bytes, and blocks at least; fewer if some are
  * others' (listed.c). */
-enum { ROOM = 128 << 10 /* bytes that a list of medium blocks holds */, PATROL_EVERY = 1024, LISTED = 64 << 10, LISTED_LEAST = 64 };
+enum { PATROL_EVERY = 1024, LISTED = 64 << 10, LISTED_LEAST = 64 };
 enum { REUSED = 8 << 10, REUSED_LEAST = 16 }; /* figures: ../README.md */
 INLINE uint64_t heap_due_at_wake(const struct span *span) { return span_wake(span) * heap_unit(span) - 1; }
 INLINE uint64_t heap_due_while_current(const struct heap *heap, const struct span *span)
@@ -258,9 +258,13 @@ struct block *heap_find_gone(const struct span *span); /* one such that is on th
 #define POOLED_UNIT ((uint64_t)1 << 28)
 INLINE uint32_t heap_pooled_now(void) { return (uint32_t)(bits_ticks() / POOLED_UNIT) | 1; }
 
+/* Bytes that a list of medium blocks holds; a wide one, of a thread that frees in bulk and asks again; and all wide ones, beyond ROOM. Blocks that one
+ * holds at first, and bytes that a narrow one does. Besides, its room may say that it is closed, or narrow, and how often it will be yet (listed.c). */
+enum { ROOM = 128 << 10, ROOM_WIDE = 1 << 20, ROOM_OF_ALL = 4 << 20, LIST_FEW = 3 /* less than ROOM of any class */, ROOM_NARROW = 16 << 10, NARROW = GRANULE - 1, LIST_CLOSED = -GRANULE };
+
 /* At the list of a medium class, or it might keep a span of which all else is free: one that begins where it did at the last look goes home, and holds
- * no more until somebody asks. Owner only. */
-void heap_look_at_list(struct heap *heap, unsigned class);
+ * no more until somebody asks; but if it is full, it may get more room instead. Owner only. */
+void heap_look_at_list(struct heap *heap, unsigned class, bool was_refused);
 
 /* The end of a slow road, `heap` NULL if there is none. Not a look each time: with 16 threads the clock, and a line of all, are 1.19 of larson. */
 enum { PATROL_ROADS = 16 };

@@ -38,9 +38,11 @@ static void drop(struct span *span)
     purge_now_and_then(nslices);
 }
 
+static size_t kept_most(void) { return min_size(KEPT_SLICES, PEEK(heap_share)); }
+
 /* What a heap keeps: a large block that is freed is often wanted again, of just that size and where it came from, as a buffer is, or an
  * array that is the result of a line (figures: ../README.md). Who wants anything else of the page level gives back first what is kept. It
- * is no more than a heap's share of dirty= (heap_kept_most), and one block (below), but for what two put there at once, and nothing under
+ * is no more than a heap's share of dirty= (heap_share), and one block (below), but for what two put there at once, and nothing under
  * a limit, which does not charge what is free. */
 static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 {
@@ -53,7 +55,7 @@ static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
         if (kept) nslices += span_nslices(kept);
         else place = &heap->kept[i];
     }
-    return nslices <= PEEK(heap_kept_most) ? place : NULL;
+    return nslices <= kept_most() ? place : NULL;
 }
 
 /* One that its own thread frees is kept where no other thread looks, with no locked instruction: such wait until all is written that the
@@ -62,7 +64,7 @@ static bool keep_again(struct span *span)
 {
     struct heap *own = heap_own();
     if (!own || span->home != own || own->again || options.limit.hard || options.mode != MODE_FAST) return false;
-    if (span_nslices(span) > PEEK(heap_kept_most)) return false;
+    if (span_nslices(span) > kept_most()) return false;
     __atomic_store_n(&span_desc(span)->owner, OWNER_NONE, __ATOMIC_RELAXED);
     span_set_state(span, SPAN_KEPT);
     if (UNLIKELY(!bits_swap_if(&own->again, NULL, span))) give(span); /* a signal handler was first */

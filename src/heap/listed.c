@@ -14,6 +14,7 @@
  * has been given back in between. */
 #include "event.h"
 #include "../guard/crime.h"
+#include "../os/options.h"
 
 /* --- what is on them --- */
 
@@ -55,13 +56,17 @@ const struct block *heap_find_listed(const struct heap *heap, const struct span 
     return block || !current ? block : find_of(span, current->pair.head);
 }
 
-uint64_t listed_bits(const struct span *span)
+/* They look as if, too: which is as many lines to read as there are bits, not as many as the list is long, one after the other. */
+uint64_t listed_bits(const struct span *span, uint64_t of)
 {
     const struct desc *desc = span_desc(span);
-    uint64_t bits = 0;
-    for (const struct block *at = desc->list->head; range_has(at) && block_is_sound(at); at = block_next(at))
-        if (range.table[range_index(at)].start == desc->start) bits |= (uint64_t)1 << desc_index(desc, at);
-    return bits;
+    const struct block *list = desc->list->head;
+    uint64_t listed = 0;
+    for (uint64_t left = list ? of : 0; left; left &= left - 1) {
+        const struct block *block = (const void *)(desc->start + (size_t)bits_lowest(left) * desc->size);
+        if (UNLIKELY(block_leads_within(block, 2 * GIB)) && block_is_on(list, block)) listed |= left & -left;
+    }
+    return listed;
 }
 
 /* Pushing a block a second time links it back to where it stood (Floyd). */
@@ -229,6 +234,46 @@ void heap_send_home(struct heap *heap, unsigned class)
         pair_set_bits(desc->pair, desc->pair->bits | bit);
         if (!twice && bits_subtract(&desc->pair->due, 1)) event_move(heap, span);
     }
+}
+
+/* What the heap's lists may hold beyond ROOM, all together: nothing under a limit, which somebody else may need. Those that are empty give back theirs. */
+static size_t room_left(struct heap *heap)
+{
+    size_t most = options.limit.hard ? 0 : min_size(ROOM_OF_ALL, 2 * min_size(PEEK(heap_share), SLICES_MAX) << SLICE_SHIFT), taken = 0;
+    for (struct pair *list = &heap->pairs[NSMALL]; list < &heap->pairs[NCLASSES]; list++) {
+        if (list->room > ROOM && !list->head) list->room = ROOM;
+        if (list->room > ROOM) taken += (size_t)(list->room - ROOM);
+    }
+    return most - min_size(taken, most);
+}
+
+static bool widen(struct heap *heap, unsigned class)
+{
+    struct pair *list = &heap->pairs[class];
+    bool may_be = list->room >= ROOM && list->room < ROOM_WIDE;
+    size_t more = may_be ? min_size(min_size((size_t)list->room, (size_t)(ROOM_WIDE - list->room)), room_left(heap)) : 0;
+    if (more < class_table[class].size) return false;
+    list->head->room += (int32_t)more, list->room += (int32_t)more;
+    return true;
+}
+
+/* Who frees in bulk is known by a list that is full, and of which nothing has been taken since. The first time it goes home, and is closed. Who asks for
+ * more all the same fills and drops over and over, and gets ROOM at once, twice as much whenever that does not do, and so on up to ROOM_WIDE. If that does
+ * not do either, or others have taken what there is, the list would go home for nothing each time: it is narrow until it has been closed NARROW times.
+ * A free that is refused by a list which is not full has walked along it, for the block looks as if it were there: one that is wide goes home. */
+void heap_look_at_list(struct heap *heap, unsigned class, bool was_refused)
+{
+    struct pair *list = &heap->pairs[class];
+    uint16_t head = (uint16_t)((uintptr_t)list->head / GRANULE);
+    if (!list->head) return; /* or malloc would take it for used (block_room) */
+    bool is_full = was_refused && list->head->room < (int32_t)class_table[class].size;
+    bool is_in_the_way = was_refused && !is_full && list->room > ROOM;
+    if (is_in_the_way || (list->seen == head && !(is_full && widen(heap, class)))) {
+        int32_t room = list->room, narrow = room & NARROW;
+        heap_enter(heap), heap_send_home(heap, class), heap_leave(heap);
+        list->room = narrow ? 1 - narrow : !is_full ? 0 : room >= ROOM ? -NARROW : LIST_CLOSED;
+    }
+    list->seen = head;
 }
 
 void listed_send_all_home(struct heap *heap)

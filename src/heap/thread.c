@@ -21,7 +21,7 @@ static const uint64_t SECRET_BITS = (uint64_t)1 << 63 | 1;
 
 const struct pair heap_empty[NCLASSES];
 uint64_t heap_secret;
-size_t heap_kept_most;
+size_t heap_share;
 __thread struct thread thread;
 
 struct heap heaps_static[NSTATIC];
@@ -56,7 +56,7 @@ bool heap_is_alone(void)
 /* The shared heap keeps nothing. */
 static void set_count(size_t count)
 {
-    __atomic_store_n(&heap_kept_most, min_size(KEPT_SLICES, (options.dirty >> SLICE_SHIFT) / (count - 1)), __ATOMIC_RELAXED);
+    __atomic_store_n(&heap_share, (options.dirty >> SLICE_SHIFT) / (count - 1), __ATOMIC_RELAXED);
     atomic_store_explicit(&table.count, count, memory_order_release);
 }
 

@@ -18,14 +18,6 @@
 static const uint64_t REST = (uint64_t)1 << 34, TURN = (uint64_t)1 << 20;
 enum { AT_ONCE = 12 /* lists of medium blocks: a quarter of them */, NPAGES = SLICE_SIZE / PAGE };
 
-void heap_look_at_list(struct heap *heap, unsigned class)
-{
-    struct pair *list = &heap->pairs[class];
-    uint16_t head = (uint16_t)((uintptr_t)list->head / GRANULE);
-    if (list->head && list->seen == head) heap_enter(heap), heap_send_home(heap, class), list->room = 0, heap_leave(heap);
-    list->seen = head;
-}
-
 static size_t discard(uintptr_t from, uintptr_t to)
 {
     if (from >= to || !os_discard((void *)from, to - from)) return 0;
@@ -198,7 +190,7 @@ void heap_patrol(struct heap *heap)
 {
     uint64_t start = bits_ticks(), now = start;
     size_t at = heap->patrol_at;
-    for (unsigned k = 0; k < AT_ONCE; k++) heap_look_at_list(heap, NSMALL + (heap->nslow / PATROL_ROADS * AT_ONCE + k) % (NCLASSES - NSMALL));
+    for (unsigned k = 0; k < AT_ONCE; k++) heap_look_at_list(heap, NSMALL + (heap->nslow / PATROL_ROADS * AT_ONCE + k) % (NCLASSES - NSMALL), false);
     purge_if_due();
     if (heap->patrol_due - start < REST) return;
     for (; at < range_limit() && now - start < TURN; now = bits_ticks()) {

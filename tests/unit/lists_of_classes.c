@@ -1,6 +1,7 @@
 /* lists_of_classes.c: laws of the lists on which freed blocks wait, medium ones and those of attached spans (src/heap/listed.c). */
 #include "blocks.h"
 #include "heap/remote.h"
+#include "os/options.h"
 
 static size_t length_of(const struct pair *list)
 {
@@ -12,7 +13,7 @@ static size_t length_of(const struct pair *list)
 /* Of whichever spans, which stay full; and are as free as any others. */
 static void medium_blocks_are_taken_as_they_were_freed_last(void)
 {
-    enum { SIZE = 4096, NLISTED = 4 };
+    enum { SIZE = 4096, NLISTED = LIST_FEW };
     size_t capacity = class_table[class_of(SIZE)].capacity, nlive;
     fill((NLISTED + 1) * capacity, SIZE);
     nlive = nlive_now();
@@ -28,29 +29,160 @@ static void medium_blocks_are_taken_as_they_were_freed_last(void)
     require(nlive_now() == nlive, "%zu blocks are live, of %zu\n", nlive_now(), nlive);
 }
 
+static void free_all(size_t n)
+{
+    for (size_t i = 0; i < n; i++) alloc_free(blocks[i]);
+}
+
+static struct pair *list_of(size_t size)
+{
+    alloc_free(alloc_malloc(size));
+    return &heap_own()->pairs[class_of(size)];
+}
+
 /* What is freed in bulk nobody has asked for: few wait. Of what comes and goes more, up to ROOM; it goes home after two looks, and nothing comes in
  * its place until somebody asks. */
 static void list_of_medium_blocks_is_as_long_as_it_is_used(void)
 {
     enum { SIZE = 4096, NLOOKS = 2 * 4, NSPANS = 8 };
-    unsigned class = class_of(SIZE);
-    alloc_free(alloc_malloc(SIZE));
-    struct heap *heap = heap_own();
-    size_t n = NSPANS * class_table[class].capacity, most = ROOM / class_table[class].size, before = spans.totals.live;
+    const struct pair *list = list_of(SIZE);
+    size_t n = NSPANS * class_table[class_of(SIZE)].capacity, most = ROOM / class_table[class_of(SIZE)].size, before = spans.totals.live;
     fill(n, SIZE);
-    for (size_t i = 0; i < n; i++) alloc_free(blocks[i]);
-    require(length_of(&heap->pairs[class]) <= 4, "%zu blocks wait\n", length_of(&heap->pairs[class]));
+    free_all(n);
+    require(length_of(list) <= LIST_FEW, "%zu blocks wait\n", length_of(list));
     require(spans.totals.live <= before + 3, "%zu slices stay, of %zu\n", spans.totals.live - before, n);
-    fill(1, SIZE);
-    for (size_t k = 1; k < 2 * most; fill(++k, SIZE)) {
-        for (size_t i = 0; i < k; i++) alloc_free(blocks[i]);
-        require(length_of(&heap->pairs[class]) <= most, "%zu blocks wait, of %zu\n", length_of(&heap->pairs[class]), most);
+    for (size_t k = 1; k <= most; k++) {
+        fill(k, SIZE);
+        free_all(k);
+        require(length_of(list) == k, "%zu blocks wait, of %zu\n", length_of(list), k);
         sound();
-        if (k == most) require(length_of(&heap->pairs[class]) == most, "%zu blocks wait, of %zu\n", length_of(&heap->pairs[class]), most);
     }
-    for (int i = 0; i < NLOOKS; i++) heap->nslow += PATROL_ROADS, heap_patrol(heap);
-    require(!heap->pairs[class].head, "what nobody wants stays\n");
+    for (int i = 0; i < NLOOKS; i++) heap_own()->nslow += PATROL_ROADS, heap_patrol(heap_own());
+    require(!list->head, "what nobody wants stays\n");
+    fill(most, SIZE);
+    free_all(most);
+    require(length_of(list) <= LIST_FEW, "%zu blocks wait, that nobody has asked for\n", length_of(list));
     alloc_free(blocks[0] = alloc_malloc(SIZE)), sound();
+}
+
+/* Then all that is freed waits, and no free takes a slow road but for a look at what is dirty; as long as it is no more than ROOM_WIDE. */
+static void what_is_filled_and_dropped_over_and_over_waits_to_its_last_block(void)
+{
+    static const size_t SIZES[] = {1024, 4096, 9000, 20000, 32768};
+    enum { NLEARN = 6 };
+    for (unsigned i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
+        const struct pair *list = list_of(SIZES[i]);
+        size_t n = ROOM_WIDE / class_table[class_of(SIZES[i])].size;
+        uint32_t nslow = 0;
+        for (int round = 0; round <= NLEARN; round++) {
+            fill(n, SIZES[i]);
+            nslow = heap_own()->nslow;
+            free_all(n);
+        }
+        require(length_of(list) == n, "%zu bytes: %zu blocks wait, of %zu\n", SIZES[i], length_of(list), n);
+        nslow = heap_own()->nslow - nslow;
+        require(nslow <= 2 * PATROL_ROADS * (n / PATROL_EVERY + 1), "%zu bytes: %u slow roads for %zu blocks\n", SIZES[i], nslow, n);
+        fill(n, SIZES[i]);
+        require(!list->head && nlive_now() >= n, "%zu bytes: what waits is not taken\n", SIZES[i]);
+        free_all(n);
+        sound();
+        heap_drain(heap_own(), true);
+        require(!list->head, "%zu bytes: what waits cannot be drained\n", SIZES[i]);
+    }
+}
+
+/* Of more than ROOM_WIDE few blocks wait, each time, whatever is used in between: what would go home for nothing does not even begin to wait, but now and
+ * then. */
+static void what_is_more_than_lists_are_for_does_not_wait(void)
+{
+    enum { SIZE = 4096, NROUNDS = 3 * NARROW, NUSES = 50 };
+    const struct pair *list = list_of(SIZE);
+    size_t n = 2 * ROOM_WIDE / class_table[class_of(SIZE)].size, before = spans.totals.live;
+    int nwide = 0;
+    for (int round = 0; round < NROUNDS; round++) {
+        bool was_wide = false;
+        for (int use = 0; use < NUSES; use++) fill(LIST_FEW, SIZE), free_all(LIST_FEW);
+        fill(n, SIZE);
+        for (size_t i = 0; i < n; i++) alloc_free(blocks[i]), was_wide |= list->room >= ROOM;
+        nwide += was_wide;
+        require(length_of(list) <= LIST_FEW, "%zu blocks wait after %d rounds\n", length_of(list), round);
+        require(spans.totals.live <= before + 4, "%zu slices stay\n", spans.totals.live - before);
+    }
+    require(nwide >= 2 && nwide <= 1 + NROUNDS / NARROW, "the list was wide in %d rounds of %d\n", nwide, NROUNDS);
+    sound();
+}
+
+enum { NTURNS = 12 };
+static size_t size_in_turn(unsigned k) { return 1500 + 2500 * (size_t)k; }
+
+/* Rounds of all the classes [from, to), a megabyte of each; returns what their lists may hold beyond ROOM in the end. */
+static size_t widths_after(unsigned from, unsigned to)
+{
+    size_t nbytes = 0;
+    for (int round = 0; round < 8; round++) {
+        size_t n = 0;
+        for (unsigned k = from; k < to; k++)
+            for (size_t left = ROOM_WIDE / class_table[class_of(size_in_turn(k))].size; left; left--) blocks[n++] = alloc_malloc(size_in_turn(k));
+        free_all(n);
+    }
+    for (unsigned k = from; k < to; k++) {
+        int32_t room = heap_own()->pairs[class_of(size_in_turn(k))].room;
+        nbytes += room > ROOM ? (size_t)(room - ROOM) : 0;
+        require(room <= ROOM_WIDE, "a list has room for %d bytes\n", room);
+    }
+    return nbytes;
+}
+
+static void forget(void)
+{
+    heap_drain(heap_own(), true);
+    for (unsigned class = NSMALL; class < NCLASSES; class ++) heap_own()->pairs[class].room = 0;
+}
+
+static void all_wide_lists_hold_no_more_than_the_heaps_share_of_what_may_be_dirty(void)
+{
+    alloc_free(alloc_malloc(1));
+    for (size_t share = 0; share <= 2 * ROOM_OF_ALL >> SLICE_SHIFT; share += 1 + share / 4) {
+        size_t most = min_size(ROOM_OF_ALL, 2 * (share << SLICE_SHIFT)), nbytes;
+        heap_share = share;
+        nbytes = widths_after(0, NTURNS);
+        require(nbytes <= most && (most < 2 * ROOM_WIDE || nbytes >= ROOM_WIDE - ROOM), "a share of %zu slices: %zu bytes, at most %zu\n", share, nbytes, most);
+        forget();
+    }
+    options.limit.hard = (size_t)64 << 30;
+    require(widths_after(0, NTURNS) == 0, "under a limit lists are wide\n");
+    sound();
+}
+
+/* What looks as if it were on a wide list costs a walk along it once; and is freed. */
+static void wide_list_that_is_in_the_way_goes_home(void)
+{
+    enum { SIZE = 4096, NLEARN = 6 };
+    const struct pair *list = list_of(SIZE);
+    size_t n = ROOM_WIDE / class_table[class_of(SIZE)].size / 2 - LIST_FEW, before;
+    struct block *stale;
+    for (int round = 0; round < NLEARN; round++) fill(n, SIZE), free_all(n);
+    fill(n + 1, SIZE);
+    before = nlive_now();
+    free_all(n);
+    require(list->room > ROOM && length_of(list) == n, "%zu blocks wait, of %zu\n", length_of(list), n);
+    stale = blocks[n];
+    block_link(stale, blocks[0]);
+    alloc_free(stale);
+    require(!list->head && nlive_now() == before - n - 1, "%zu blocks wait, %zu are live\n", length_of(list), nlive_now());
+    sound();
+}
+
+/* What is used no more leaves its share to what is. */
+static void wide_lists_that_are_empty_leave_their_room_to_others(void)
+{
+    alloc_free(alloc_malloc(1));
+    heap_share = ROOM_OF_ALL >> SLICE_SHIFT;
+    size_t nfirst = widths_after(0, NTURNS / 2);
+    heap_drain(heap_own(), true);
+    size_t nthen = widths_after(NTURNS / 2, NTURNS);
+    require(nfirst >= ROOM_OF_ALL / 2 && nthen >= ROOM_OF_ALL / 2, "%zu bytes, then %zu, of %u\n", nfirst, nthen, (unsigned)ROOM_OF_ALL);
+    sound();
 }
 
 /* Every so many frees somebody looks at what is dirty, though none takes a slow road. */
@@ -222,6 +354,10 @@ static void medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_mo
 }
 
 UNIT_MAIN(PROMISE(medium_blocks_are_taken_as_they_were_freed_last), PROMISE(list_of_medium_blocks_is_as_long_as_it_is_used),
+          PROMISE(what_is_filled_and_dropped_over_and_over_waits_to_its_last_block),
+          PROMISE(what_is_more_than_lists_are_for_does_not_wait),
+          PROMISE(all_wide_lists_hold_no_more_than_the_heaps_share_of_what_may_be_dirty),
+          PROMISE(wide_lists_that_are_empty_leave_their_room_to_others), PROMISE(wide_list_that_is_in_the_way_goes_home),
           PROMISE(pairs_of_medium_blocks_look_at_what_is_dirty), PROMISE(medium_span_of_which_owner_and_others_free_goes_back),
           PROMISE(blocks_of_attached_spans_are_taken_as_they_were_freed_last), PROMISE(attached_spans_take_in_what_others_free),
           PROMISE(attached_spans_of_which_a_little_is_freed_in_turn_go_back), PROMISE(blocks_that_nobody_wants_go_back_to_attached_spans),
