@@ -5,8 +5,8 @@
  * span's, and malloc takes what was freed last of any of them. Such blocks are out as far as their spans know, until those that nobody wants are sent
  * home. The span is detached when it is current again, or when all on the list is sent home, for its thread frees in bulk.
  *
- * Medium blocks go on such a list whichever their spans, up to ROOM bytes of a class; what comes then goes home at once (block.h), and all of a list that
- * nobody has touched for a while (trim.c).
+ * Medium blocks go on such a list whichever their spans, up to ROOM bytes of a class, or more (heap_look_at_list); what comes then goes home at once
+ * (block.h), and all of a list that nobody has touched for a while (trim.c).
  *
  * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists. Small ones as if their spans
  * were attached, until what it set aside at one review is there at the next: then the class is sated. Out as far as their owners know, they are no
@@ -56,17 +56,17 @@ const struct block *heap_find_listed(const struct heap *heap, const struct span 
     return block || !current ? block : find_of(span, current->pair.head);
 }
 
-/* They look as if, too: which is as many lines to read as there are bits, not as many as the list is long, one after the other. */
+/* Only if one looks as if it were is the list walked: it may be long, and there are many spans of whose blocks none does. */
 uint64_t listed_bits(const struct span *span, uint64_t of)
 {
     const struct desc *desc = span_desc(span);
-    const struct block *list = desc->list->head;
-    uint64_t listed = 0;
-    for (uint64_t left = list ? of : 0; left; left &= left - 1) {
-        const struct block *block = (const void *)(desc->start + (size_t)bits_lowest(left) * desc->size);
-        if (UNLIKELY(block_leads_within(block, 2 * GIB)) && block_is_on(list, block)) listed |= left & -left;
-    }
-    return listed;
+    const struct block *at = desc->list->head;
+    uint64_t look = 0, listed = 0;
+    for (uint64_t left = at ? of : 0; left; left &= left - 1)
+        if (block_is_sound((const void *)(desc->start + (size_t)bits_lowest(left) * desc->size))) look |= left & -left;
+    for (unsigned left = look ? LIST_MAX : 0; range_has(at) && left; at = block_after(at), left--)
+        if (range.table[range_index(at)].start == desc->start) listed |= (uint64_t)1 << desc_index(desc, at);
+    return listed & look;
 }
 
 /* Pushing a block a second time links it back to where it stood (Floyd). */
@@ -257,10 +257,10 @@ static bool widen(struct heap *heap, unsigned class)
     return true;
 }
 
-/* Who frees in bulk is known by a list that is full, and of which nothing has been taken since. The first time it goes home, and is closed. Who asks for
- * more all the same fills and drops over and over, and gets ROOM at once, twice as much whenever that does not do, and so on up to ROOM_WIDE. If that does
- * not do either, or others have taken what there is, the list would go home for nothing each time: it is narrow until it has been closed NARROW times.
- * A free that is refused by a list which is not full has walked along it, for the block looks as if it were there: one that is wide goes home. */
+/* Who frees in bulk is known by a list that is full, and of which nothing has been taken since. It goes home, and is closed. Who asks for more all the
+ * same fills and drops over and over, and gets ROOM at once. From ROOM on the list gets twice as much instead, up to ROOM_WIDE. If that does not do either,
+ * or others have taken what there is, it would go home for nothing each time: it is narrow until it has been closed NARROW times.
+ * A free that is refused by a list which is not full may have walked along it, for the block looks as if it were there: one that is wide goes home. */
 void heap_look_at_list(struct heap *heap, unsigned class, bool was_refused)
 {
     struct pair *list = &heap->pairs[class];

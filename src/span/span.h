@@ -69,8 +69,8 @@ struct pair {
     union {
         uint64_t due;
         struct {
-            int32_t room;  /* of a list of medium blocks: bytes that it may hold, none as long as nobody asks for them; */
-            uint16_t seen; /* where it began at the last look, or what was left when it was empty (trim.c, block.h); */
+            int32_t room;  /* of a list of medium blocks: bytes that it may hold; 0 or less as long as nobody asks (listed.c); */
+            uint16_t seen; /* where it began at the last look, or what was left when it was empty (listed.c, block.h); */
             uint16_t left; /* frees onto it until the next look at what is dirty */
         };
     };

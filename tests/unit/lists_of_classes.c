@@ -1,6 +1,6 @@
 /* lists_of_classes.c: laws of the lists on which freed blocks wait, medium ones and those of attached spans (src/heap/listed.c). */
 #include "blocks.h"
-#include "heap/remote.h"
+#include "heap/event.h"
 #include "os/options.h"
 
 static size_t length_of(const struct pair *list)
@@ -95,13 +95,13 @@ static void what_is_filled_and_dropped_over_and_over_waits_to_its_last_block(voi
  * then. */
 static void what_is_more_than_lists_are_for_does_not_wait(void)
 {
-    enum { SIZE = 4096, NROUNDS = 3 * NARROW, NUSES = 50 };
+    enum { SIZE = 4096, NROUNDS = 3 * NARROW };
     const struct pair *list = list_of(SIZE);
     size_t n = 2 * ROOM_WIDE / class_table[class_of(SIZE)].size, before = spans.totals.live;
     int nwide = 0;
     for (int round = 0; round < NROUNDS; round++) {
         bool was_wide = false;
-        for (int use = 0; use < NUSES; use++) fill(LIST_FEW, SIZE), free_all(LIST_FEW);
+        for (size_t k = 1; k < ROOM / class_table[class_of(SIZE)].size; k++) fill(k, SIZE), free_all(k);
         fill(n, SIZE);
         for (size_t i = 0; i < n; i++) alloc_free(blocks[i]), was_wide |= list->room >= ROOM;
         nwide += was_wide;
@@ -115,22 +115,23 @@ static void what_is_more_than_lists_are_for_does_not_wait(void)
 enum { NTURNS = 12 };
 static size_t size_in_turn(unsigned k) { return 1500 + 2500 * (size_t)k; }
 
-/* Rounds of all the classes [from, to), a megabyte of each; returns what their lists may hold beyond ROOM in the end. */
+/* Rounds of all the classes [from, to), a megabyte of each; returns the most that their lists might hold beyond ROOM after one. */
 static size_t widths_after(unsigned from, unsigned to)
 {
-    size_t nbytes = 0;
+    size_t most = 0;
     for (int round = 0; round < 8; round++) {
-        size_t n = 0;
+        size_t n = 0, nbytes = 0;
         for (unsigned k = from; k < to; k++)
             for (size_t left = ROOM_WIDE / class_table[class_of(size_in_turn(k))].size; left; left--) blocks[n++] = alloc_malloc(size_in_turn(k));
         free_all(n);
+        for (unsigned k = from; k < to; k++) {
+            int32_t room = heap_own()->pairs[class_of(size_in_turn(k))].room;
+            nbytes += room > ROOM ? (size_t)(room - ROOM) : 0;
+            require(room <= ROOM_WIDE, "a list has room for %d bytes\n", room);
+        }
+        most = max_size(most, nbytes);
     }
-    for (unsigned k = from; k < to; k++) {
-        int32_t room = heap_own()->pairs[class_of(size_in_turn(k))].room;
-        nbytes += room > ROOM ? (size_t)(room - ROOM) : 0;
-        require(room <= ROOM_WIDE, "a list has room for %d bytes\n", room);
-    }
-    return nbytes;
+    return most;
 }
 
 static void forget(void)
@@ -171,6 +172,28 @@ static void wide_list_that_is_in_the_way_goes_home(void)
     alloc_free(stale);
     require(!list->head && nlive_now() == before - n - 1, "%zu blocks wait, %zu are live\n", length_of(list), nlive_now());
     sound();
+}
+
+/* Or what another thread frees as well would be handed out twice: also of blocks whose next lies so far away that they do not look as if they were free. */
+static void listed_blocks_are_found_however_far_the_next_is(void)
+{
+    enum { SIZE = 9000, N = 200 };
+    void *last, *far, *big, *first, *in_use;
+    fill(N, SIZE);
+    last = blocks[N / 2], in_use = blocks[N / 2 + 1];
+    require((big = alloc_malloc((size_t)5 << 30)) != NULL, "no address space\n");
+    do require((far = alloc_malloc(SIZE)) != NULL, "out of memory\n");
+    while ((char *)far - (char *)last < (ptrdiff_t)4 << 30);
+    fill(N, SIZE);
+    first = blocks[N / 2];
+    alloc_free(last), alloc_free(far), alloc_free(first);
+    void *const each[] = {last, far, first, in_use};
+    for (int i = 0; i < 4; i++) {
+        struct span *span = span_of_start(start_of(each[i]));
+        uint64_t bit = (uint64_t)1 << desc_index(span_desc(span), each[i]), listed = listed_bits(span, bit);
+        require(listed == (i < 3 ? bit : 0), "block %d is said to be %s\n", i, listed ? "listed" : "in use");
+    }
+    alloc_free(big), sound();
 }
 
 /* What is used no more leaves its share to what is. */
@@ -358,6 +381,7 @@ UNIT_MAIN(PROMISE(medium_blocks_are_taken_as_they_were_freed_last), PROMISE(list
           PROMISE(what_is_more_than_lists_are_for_does_not_wait),
           PROMISE(all_wide_lists_hold_no_more_than_the_heaps_share_of_what_may_be_dirty),
           PROMISE(wide_lists_that_are_empty_leave_their_room_to_others), PROMISE(wide_list_that_is_in_the_way_goes_home),
+          PROMISE(listed_blocks_are_found_however_far_the_next_is),
           PROMISE(pairs_of_medium_blocks_look_at_what_is_dirty), PROMISE(medium_span_of_which_owner_and_others_free_goes_back),
           PROMISE(blocks_of_attached_spans_are_taken_as_they_were_freed_last), PROMISE(attached_spans_take_in_what_others_free),
           PROMISE(attached_spans_of_which_a_little_is_freed_in_turn_go_back), PROMISE(blocks_that_nobody_wants_go_back_to_attached_spans),
