@@ -260,7 +260,8 @@ INLINE uint32_t heap_pooled_now(void) { return (uint32_t)(bits_ticks() / POOLED_
 
 /* Bytes that a list of medium blocks holds; a wide one, of a thread that frees in bulk and asks again; and all wide ones, beyond ROOM. Blocks that one
  * holds at first, and bytes that a narrow one does. Besides, its room may say that it is closed, or narrow, and how often it will be yet (listed.c). */
-enum { ROOM = 128 << 10, ROOM_WIDE = 1 << 20, ROOM_OF_ALL = 4 << 20, LIST_FEW = 3 /* less than ROOM of any class */, ROOM_NARROW = 16 << 10, NARROW = GRANULE - 1, LIST_CLOSED = -GRANULE };
+enum { ROOM = 128 << 10, ROOM_WIDE = 1 << 20, ROOM_OF_ALL = 4 << 20, LIST_FEW = 3 /* less than ROOM of any class */, ROOM_NARROW = 16 << 10 };
+enum { NARROW = GRANULE - 1, LIST_CLOSED = -GRANULE };
 
 /* At the list of a medium class, or it might keep a span of which all else is free: one that begins where it did at the last look goes home, and holds
  * no more until somebody asks; but if it is full, it may get more room instead. Owner only. */
