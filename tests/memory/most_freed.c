@@ -7,7 +7,7 @@
  *         random   nine of ten, drawn one by one                                  medium  1 to 32 KiB
  *         trimmed  the same, and malloc_trim(0)
  *         churned  the same, and then the program goes on as large as it is: survivors, drawn one by one, make room for others of random
- *                  size, 4000 for each that is left, and for 4 seconds at least
+ *                  size, 4000 for each that is left, and for 9 seconds at least
  *         rested   as random, and then small operations, now and then, until little enough is held, for 60 seconds at most
  *         idle     as address, and then nothing is done, instead of a thousand small operations; until little enough is held, but for
  *                  20 seconds at most: on a machine with nothing else to do it is less than one
@@ -63,7 +63,8 @@ static void free_at_random(uint64_t *random)
         }
 }
 
-/* A second and more is what it takes to see that nobody wants what is free; and so many replacements, until what is left lies together. */
+/* 2^34 ticks of the clock, 8 s where it is slowest, is what it takes to see that nobody wants what is free; and so many replacements, until what is
+ * left lies together. */
 static void replace_survivors(size_t (*size_of)(uint64_t *), uint64_t *random)
 {
     uint64_t start = now_ns();
@@ -71,7 +72,7 @@ static void replace_survivors(size_t (*size_of)(uint64_t *), uint64_t *random)
     for (long i = 0; i < table.n; i++)
         if (table.block[i]) table.block[n++] = table.block[i];
     table.n = n;
-    for (long left = 4000 * n; left > 0 || now_ns() - start < UINT64_C(4000000000); left--) {
+    for (long left = 4000 * n; left > 0 || now_ns() - start < UINT64_C(9000000000); left--) {
         void **block = &table.block[random_below(random, (uint32_t)n)];
         size_t size = size_of(random);
         api_free(*block);
