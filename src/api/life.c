@@ -19,13 +19,15 @@ static bool is_ready;    /* our constructor has run: ld.so copies no thread-loca
 static pthread_key_t exit_key;
 static bool has_exit_key;
 
-/* What the process was started with: looked at by our constructor, or by a call that comes before it. */
+/* What the process was started with, and what follows: looked at by our constructor, or by a call that comes before it. */
 static void read_process(void)
 {
     static bool is_read; /* process would do, but reading its page before it is written is a page fault more */
     if (is_read) return;
     os_process_read(&process);
     options_read(&process);
+    class_start(); /* now: no call may find the class before, and a heap after, a handler's call that starts all the rest */
+    if (options.limit.hard) class_serve_all();
     is_read = true;
 }
 

@@ -76,7 +76,7 @@ INLINE void block_put(struct block **list, struct block *block)
 /* Where a class's pair is in the calling thread's heap; that heap is never NULL, though it may be the empty one. */
 INLINE struct pair *block_pair(size_t size)
 {
-    size_t scaled = (size_t)class_of_granules_x2[(size + GRANULE - 1) / GRANULE] * 8;
+    size_t scaled = (size_t)class_of_x2(size) * 8;
     return (struct pair *)(void *)((char *)heap_pairs(thread.heap) + scaled);
 }
 

@@ -273,6 +273,7 @@ static struct span *fresh(struct heap *heap, unsigned class)
     if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be the peak */
     struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, want_clean);
     if (!span) return NULL;
+    class_count(class, 1);
     remote_begin(span, class_table[class].capacity);
     span->swept = UINT8_MAX, span->seen = 0, span->gone = 0;
     pair_set(&span->pair, 0, DUE_PARKED);

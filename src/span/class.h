@@ -5,14 +5,16 @@
  *      small: a span's free blocks are on a list        | medium: they are | large: a span of its own (large.h)
  *                                                       | bits of one word |
  *
- * Average waste 4.3-5.7 % (4 per doubling: 8.6-9.7 %). Classes are found by one table, indexed by granules of 16 bytes, so that no
+ * Of the medium ones two for each doubling serve at first, each the sizes of four: a program that has few blocks of many sizes holds the most that
+ * it has ever had of each class, and of fewer classes that is less. One with many spans leaves sizes to the others (class_count). Average waste then
+ * 4.3-5.7 % (4 per doubling: 8.6-9.7 %). Under a limit all serve at once. Classes are found by one table, indexed by granules of 16 bytes, so that no
  * branch on the size can mispredict. Spans have 1 to 8 slices, the fewest that hold 8 blocks and waste at most 2 % at the tail.
  * One more is for a database's page of 4 KiB and its own, 4,368 bytes; sqlite holds 1.12 of glibc's memory without it.
  *
  * A power of two has room for a little more, so that its blocks lie an odd number of cache lines apart, or of quarters of them, and do not all begin
  * in one set of the cache. So do other sizes from 2.5 KiB on, where it costs no slice. For whoever asks for that alignment the powers themselves, but
  * for 2,048, are classes, too. They end at 32 KiB, for what bigger blocks leave free in spans of a class is seldom wanted again in that very class.
- * (Figures: ../README.md.) Constant; any thread. */
+ * (Figures: ../README.md.) Any thread; but for the table and the counts, constant. */
 #ifndef MSPACE_CLASS_H
 #define MSPACE_CLASS_H
 
@@ -38,21 +40,36 @@ struct class
     uint32_t size;       /* bytes of a block */
     uint16_t capacity;   /* blocks of a span */
     uint8_t nslices;     /* slices of a span */
+    uint8_t first;       /* the class that serves its sizes at first, itself or a larger one; 0: only requests of its alignment do */
 };
 
 extern const struct class class_table[NCLASSES] HIDDEN;
 
-/* Class of a request of n granules (0 to 2048), doubled: the fast paths index 16-byte pairs with a scale of 8. */
-extern const uint8_t class_of_granules_x2[MEDIUM_MAX / GRANULE + 1] HIDDEN;
+extern struct classes {
+    uint32_t nspans[NCLASSES]; /* of medium ones, spans in use: class_count */
+    /* PEEK. Class of a request of n granules, doubled: the fast paths index 16-byte pairs with a scale of 8. */
+    uint8_t of_granules_x2[MEDIUM_MAX / GRANULE + 1] __attribute__((aligned(CACHE_LINE)));
+} classes HIDDEN;
 
-/* Class of a request of at most MEDIUM_MAX bytes. */
-INLINE unsigned class_of(size_t size) { return class_of_granules_x2[(size + GRANULE - 1) / GRANULE] / 2U; }
+/* Class of a request of at most MEDIUM_MAX bytes: 0 before class_start, and at any instant perhaps a smaller one, so nobody asks twice. */
+INLINE unsigned class_of_x2(size_t size) { return PEEK(classes.of_granules_x2[(size + GRANULE - 1) / GRANULE]); }
+INLINE unsigned class_of(size_t size) { return class_of_x2(size) / 2; }
 
-/* The same, but one for aligned requests if that is large enough. size at least 1. */
+/* Before a thread, or a signal handler, has the first heap. */
+void class_start(void);
+
+/* Has all classes serve from now on. */
+void class_serve_all(void);
+
+/* Notes that a span of the class has been taken, 1, or given back, -1, and has others serve some of its sizes when there are many. Any thread. */
+void class_count(unsigned class, int n);
+
+/* The smallest class that has so many bytes, be it for aligned requests. size at least 1. */
 INLINE unsigned class_least(size_t size)
 {
     unsigned class = class_of(size);
-    return class - (class && class_table[class - 1].size >= size);
+    while (class && class_table[class - 1].size >= size) class--;
+    return class;
 }
 
 /* The smallest class of at least `size` bytes whose blocks are all aligned to `alignment` (a power of two, at most PAGE); an ALIGNED one only

@@ -13,7 +13,12 @@ static void *held[256]; /* by set_up, which alone may change it */
 static inline struct span *span_of(const void *block) { return range.records + range_index(block); }
 
 static inline void drain(void) { heap_drain(heap_own(), false); }
-static inline void have_a_heap(void) { alloc_free(alloc_malloc(16)); }
+/* And each size its own class, as when there are many blocks. */
+static inline void have_a_heap(void)
+{
+    alloc_free(alloc_malloc(16));
+    class_serve_all();
+}
 
 /* The first blocks of a class are the shared heap's, the next of another class or of clean memory; but not those
  * of a heap that has grown up. */

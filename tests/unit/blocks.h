@@ -44,11 +44,10 @@ static inline void *free_some(void *of)
     return NULL;
 }
 
-/* So many blocks that there are at least 20 spans of them. */
+/* So many blocks that there are at least 20 spans of them, in whichever class. */
 static inline size_t many(size_t size)
 {
-    const struct class *class = &class_table[class_of(size)];
-    return 20 * (size_t)class->capacity;
+    return 20 * (size_t)(size > SMALL_MAX ? MEDIUM_CAPACITY : class_table[class_of(size)].capacity);
 }
 
 static inline uintptr_t start_of(const void *block) { return range.table[range_index(block)].start; }

@@ -94,9 +94,45 @@ static bool is_for_alignment(unsigned class)
     return size == 512 || size == 1024 || size == 4096 || size == 8192 || size == 16384;
 }
 
+/* At first a class serves the sizes of up to four, so that a program that has few blocks of many sizes has few spans. */
+static void class_of_finds_one_that_holds_and_two_for_each_doubling_at_first(void)
+{
+    class_start();
+    unsigned nserving = 0;
+    for (size_t size = 0; size <= MEDIUM_MAX; size++) {
+        unsigned class = class_of(size);
+        require(size <= class_table[class].size && !is_for_alignment(class), "%zu bytes: class %u\n", size, class);
+        require(class == 0 || class < NSMALL || 16 * size > 10 * class_table[class].size, "%zu bytes: %u\n", size, class_table[class].size);
+        nserving += size > SMALL_MAX && class != class_of(size - 1);
+    }
+    require(nserving == 12, "%u medium classes serve\n", nserving); /* 5 doublings, 1,040 and 4,368 */
+}
+
+/* So many spans of each have been taken. */
+static void crowd(int nspans)
+{
+    for (unsigned class = NSMALL; class < NCLASSES; class++)
+        for (int i = 0; i < nspans; i++) class_count(class, 1);
+}
+
+static void class_that_is_crowded_leaves_sizes_to_smaller_ones(void)
+{
+    class_start();
+    class_count(class_of(1100), 1), class_count(class_of(1100), 1), class_count(class_of(1100), 1);
+    require(class_table[class_of(1100)].size == 1552, "it has been halved\n");
+    for (int i = 0; i < 99; i++) class_count(class_of(1100), -1), class_count(class_of(1100), 1);
+    require(class_table[class_of(1100)].size == 1552, "spans that have been given back count\n");
+    class_count(class_of(1100), 1);
+    require(class_table[class_of(1100)].size == 1280 && class_table[class_of(1300)].size == 1552, "it has not been halved\n");
+    crowd(4);
+    require(class_table[class_of(1300)].size == 1408 && class_table[class_of(1500)].size == 1552, "nor quartered\n");
+}
+
 static void class_of_finds_the_smallest_that_holds(void)
 {
+    class_start();
     unsigned class = 0;
+    crowd(5), crowd(5);
     for (size_t size = 0; size <= MEDIUM_MAX; size++) {
         while (size > class_table[class].size || is_for_alignment(class)) class++;
         require(class_of(size) == class, "%zu bytes: class %u, not %u\n", size, class_of(size), class);
@@ -125,8 +161,10 @@ static void class_blocks_of_powers_of_two_share_the_cache(void)
 
 static void class_of_aligned_finds_the_smallest_that_aligns(void)
 {
+    class_start();
     for (size_t alignment = GRANULE; alignment <= PAGE; alignment *= 2)
         for (size_t size = 1; size <= MEDIUM_MAX; size++) {
+            if (alignment == GRANULE && size > SMALL_MAX) continue; /* as malloc */
             unsigned found = class_of_aligned(size, alignment), class = 0;
             while (class_table[class].size < size || class_table[class].size % alignment ||
                    (is_for_alignment(class) && class_table[class + 1].size % alignment == 0))
@@ -138,5 +176,6 @@ static void class_of_aligned_finds_the_smallest_that_aligns(void)
 UNIT_MAIN(PROMISE(class_sizes_ascend_in_steps_of_an_eighth), PROMISE(class_spans_waste_two_percent_at_most),
           PROMISE(class_spans_are_the_smallest_that_do), PROMISE(class_capacities_fit_their_fields),
           PROMISE(class_reciprocals_are_right_for_every_offset), PROMISE(class_refuses_what_lies_far_behind_the_span),
+          PROMISE(class_of_finds_one_that_holds_and_two_for_each_doubling_at_first), PROMISE(class_that_is_crowded_leaves_sizes_to_smaller_ones),
           PROMISE(class_of_finds_the_smallest_that_holds), PROMISE(class_blocks_of_powers_of_two_share_the_cache),
           PROMISE(class_of_aligned_finds_the_smallest_that_aligns))

@@ -125,6 +125,7 @@ static void *interrupted_thread(void *arg)
 {
     uint64_t random = 1; /* the same for all instants, so that a call has always the same instructions */
     for (int i = 0; i < 32; i++) handlers[i] = stamped_new(SIZES[i % 9]);
+    for (int i = 0; i < 4 * NOWN; i++) change(&own[random_below(&random, NOWN)], SIZES[random_below(&random, 9)]); /* a heap that no longer grows */
     for (int i = 0; i <= plan.op; i++) {
         op_prepare(i, &random);
         if (i < plan.op) op_play(i);
