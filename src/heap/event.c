@@ -286,10 +286,12 @@ void heap_drain(struct heap *heap, bool sheds)
     heap_reuse(heap, false);
     __atomic_store_n(&heap->has_others, false, __ATOMIC_RELAXED);
     heap->sated = heap->nhad = heap->nothers = 0;
-    for (unsigned class = 0; class < NCLASSES; class ++)
+    for (unsigned class = 0; class < NCLASSES; class ++) {
+        heap->nfirst[class] = (uint8_t)min_size(heap->nfirst[class], heap_nfirst(class)); /* its spans may go now: it no longer grows */
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
             next = node->next;
             heap_take_in_line(container_of(node, struct span, node));
         }
+    }
     heap_leave(heap);
 }

@@ -46,6 +46,7 @@ enum {
 
 INLINE uint64_t heap_bit(unsigned class) { return class < NSMALL ? 0 : (uint64_t)1 << (class - NSMALL); }
 INLINE unsigned heap_nyoung(unsigned class) { return class < NSMALL ? YOUNG : YOUNG_MEDIUM; }
+INLINE unsigned heap_nfirst(unsigned class) { return heap_nyoung(class) + BORROWED; }
 
 /* Two pages: the second is touched by those only that free what others have allocated. */
 struct heap {
@@ -53,7 +54,7 @@ struct heap {
     struct pair bits[NCLASSES - NSMALL]; /* of current medium spans: heap_pair() */
     struct span *current[NCLASSES];
     struct list available[NCLASSES];
-    uint8_t nfirst[NCLASSES];    /* blocks of a class that were not found in its pair, the first few (refill.c) */
+    uint8_t nfirst[NCLASSES];    /* blocks of a class that were not found in its pair, heap_nfirst() at most; then spans (refill.c) */
     uint32_t attached;           /* small classes of which a span ever was attached (listed.c) */
     uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (listed.c), and */
     bool reuses, has_others;     /* whether they do at all, and whether any may be there */

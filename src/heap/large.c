@@ -165,6 +165,8 @@ void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignmen
     if (!span) return limit_refund(nbytes), NULL;
     *is_zero = span->is_clean;
     purge_in_exchange(span_nslices(span) - span->ndirty);
+    uintptr_t block = (uintptr_t)span_address(span); /* realloc is about to copy `before` bytes into it: drawn-12 0.85 of the time */
+    if (before && *is_zero && range_may_populate(span_index(span))) os_populate(block, block + min_size(min_size(before, nbytes), MOVE_MIN));
     return publish(span, nbytes, heap);
 }
 

@@ -16,13 +16,15 @@
  * Law: every span but a current one is carved whole. */
 #include "../guard/crime.h"
 #include "../guard/fill.h"
+#include "../os/map.h"
 #include "../os/options.h"
 #include "large.h"
 #include "remote.h"
 
 enum {
-    CARVE = 4 << 10, /* bytes: one page, so that a class used twice costs one fault; 16 KiB gained nothing and held 9 % more, */
-    CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64 */
+    CARVE = 4 << 10, /* bytes: one page, so that a class used twice costs one fault; 16 KiB, by faults, gained nothing and held 9 % more, */
+    CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64; */
+    MANY = 8,              /* spans of a class that its heap has taken, from which on a clean one's pages come by as many bytes */
     PICK = 4,              /* available small spans looked at for the best */
     FEW = 10,              /* free blocks of a small span, at most a quarter of it, for which it is not worth being current (figures: ../README.md) */
     OF_LATE = 1 << 16,     /* blocks after which it is seen anew whether the thread shares them: some milliseconds */
@@ -47,13 +49,23 @@ static struct block *link_first(char *from, unsigned n, size_t size, unsigned cl
     return link_run(from + nbefore * size, n - nbefore, size, link_run(from, nbefore, size, NULL));
 }
 
-/* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero: calloc need not touch them. Medium
- * ones of a span that was in use before all at once, for nothing is written into them: a thread that fills and drops 4 MB over and over 0.8 of the time. */
-static unsigned batch(const struct span *span)
+/* Whether the next pages of a clean span are made before they are written to: of a class that grows, whose blocks have a page at most, so that each
+ * page has one. Four page faults are twice the price of a system call for four pages, and of what the heap has taken of the class four are a 32nd at
+ * most (figures: ../README.md). Not under the shared heap's lock. */
+static bool shall_populate(const struct heap *heap, const struct span *span)
+{
+    unsigned class = span_desc(span)->class;
+    bool grows = heap->nfirst[class] >= heap_nfirst(class) + MANY && class_table[class].size <= PAGE + PAGE / 8;
+    return span->is_clean && grows && !heap_is_shared(heap) && range_may_populate(span_index(span));
+}
+
+/* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero and are few: calloc need not touch
+ * them. Medium ones of a span that was in use before all at once, for nothing is written into them: a thread that fills and drops 4 MB over and over 0.8 of the time. */
+static unsigned batch(const struct heap *heap, const struct span *span)
 {
     const struct desc *desc = span_desc(span);
     bool at_once = desc->class >= NSMALL && !options.limit.hard; /* a limit counts what has been carved */
-    size_t nbytes = span->is_clean ? CARVE : at_once ? SIZE_MAX : CARVE_USED;
+    size_t nbytes = shall_populate(heap, span) ? CARVE_USED : span->is_clean ? CARVE : at_once ? SIZE_MAX : CARVE_USED;
     return (unsigned)min_size(span->capacity - desc->carved, max_size(1, nbytes / desc->size));
 }
 
@@ -63,11 +75,12 @@ static bool carve(struct heap *heap, struct span *span, bool *is_zero)
     const struct desc *desc = span_desc(span);
     unsigned done = desc->carved;
     if (done == span->capacity) return false;
-    unsigned n = batch(span);
+    unsigned n = batch(heap, span);
     if (done && UNLIKELY(!limit_charge((size_t)n * desc->size, false))) /* fresh() has charged the first */
         return __atomic_store_n(&span->capacity, done, __ATOMIC_RELAXED), false;
     struct pair *pair = heap_pair(heap, desc->class);
     char *from = span_blocks(span) + (size_t)done * desc->size;
+    if (shall_populate(heap, span)) os_populate((uintptr_t)from, (uintptr_t)from + (size_t)n * desc->size);
     if (desc->class < NSMALL && UNLIKELY(options.mode == MODE_HARDENED)) /* blocks begin as free leaves them */
         for (unsigned k = 0; k < n; k++) fill_free(from + (size_t)k * desc->size, desc->size);
     if (desc->class < NSMALL)
@@ -267,19 +280,20 @@ void heap_shed(struct heap *heap, bool all)
  * inside malloc. (bench_zeroed -7 % of its memory.) */
 static struct span *fresh(struct heap *heap, unsigned class)
 {
-    bool want_clean = class >= NSMALL && heap->nfirst[class] < heap_nyoung(class) + BORROWED;
+    bool want_clean = class >= NSMALL && heap->nfirst[class] < heap_nfirst(class);
     size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak);
     large_give_kept(heap);
     if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be the peak */
     struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, want_clean);
     if (!span) return NULL;
     class_count(class, 1);
+    heap->nfirst[class] += heap->nfirst[class] - heap_nfirst(class) < MANY; /* once those have been */
     remote_begin(span, class_table[class].capacity);
     span->swept = UINT8_MAX, span->seen = 0, span->gone = 0;
     pair_set(&span->pair, 0, DUE_PARKED);
     span_describe(span, class, &span->pair);
     span_hand_over(span, heap_owner(heap, class), &heap->pairs[class]);
-    if (LIKELY(limit_charge((size_t)batch(span) * class_table[class].size, false))) return span;
+    if (LIKELY(limit_charge((size_t)batch(heap, span) * class_table[class].size, false))) return span;
     return heap_give(span), NULL;
 }
 
@@ -353,7 +367,7 @@ void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
     uint8_t *nfirst = &heap->nfirst[class];
     unsigned nyoung = heap_nyoung(class);
     void *block = NULL;
-    if (UNLIKELY(*nfirst < nyoung + BORROWED) && !heap->pairs[class].head && !heap_pair(heap, class)->bits)
+    if (UNLIKELY(*nfirst < heap_nfirst(class)) && !heap->pairs[class].head && !heap_pair(heap, class)->bits)
         block = (*nfirst)++ < nyoung ? heap_refill_shared(max_size(class, ON_A_LINE), is_zero) : pop(heap, lender(class), is_zero);
     return block ? block : pop(heap, class, is_zero);
 }

@@ -1,6 +1,7 @@
 #include "map.h"
 #include "sys.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -28,6 +29,15 @@ void os_unmap(void *address, size_t nbytes) { os_call(SYS_munmap, (long)address,
 void os_advise(void *address, size_t nbytes, bool is_huge)
 {
     os_call(SYS_madvise, (long)address, (long)nbytes, is_huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0, 0);
+}
+
+void os_populate(uintptr_t from, uintptr_t to)
+{
+    static _Atomic(bool) is_refused;
+    from = round_up(from, 4096), to = round_up(to, 4096);
+    if (from >= to || atomic_load_explicit(&is_refused, memory_order_relaxed)) return;
+    long answer = os_call(SYS_madvise, (long)from, (long)(to - from), 23 /* MADV_POPULATE_WRITE, since Linux 5.14 */, 0, 0, 0);
+    if (answer < 0 && answer != -ENOMEM) atomic_store_explicit(&is_refused, true, memory_order_relaxed);
 }
 
 /* Some answer yes and do nothing (emulators and recorders of user programs): until it has been seen done, a mark tells. */

@@ -20,6 +20,9 @@ void os_unmap(void *address, size_t nbytes);
 /* Asks for huge pages there, or for none. Refusal is harmless. */
 void os_advise(void *address, size_t nbytes, bool is_huge);
 
+/* Does what the first writes to the pages that begin in [from, to), any two addresses, would do. Refusal is harmless. */
+void os_populate(uintptr_t from, uintptr_t to);
+
 /* Gives the pages back and keeps the addresses. True: they read zero from now on. */
 bool os_discard(void *address, size_t nbytes);
 

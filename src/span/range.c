@@ -119,7 +119,8 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
  * Where the system makes huge pages unasked (THP=always), the part that is to have ordinary ones says so, or cat would hold 2 MB.
  *
  * Where a huge page has to be made by moving others, or by a host that has let go of the memory, it takes milliseconds: so the first
- * of each step is touched, which is about to be used anyway, and when that stalls no more are asked for until the range is twice as big.
+ * of each step is touched, which is about to be used anyway, and when that stalls, and would not on ordinary pages as well, no more are
+ * asked for until the range is twice as big.
  * A block of more than twice all that has been touched is as often a reserve as an array (sort takes 648 MB, and writes into 20): nothing is
  * touched for it, and its last 32nd is on ordinary pages. */
 
@@ -138,12 +139,23 @@ static size_t touched_nbytes(void)
     return nbytes;
 }
 
-static bool stalls(size_t slice)
+static uint64_t ticks_to_touch(size_t slice, size_t page)
 {
     uint64_t start = bits_ticks();
-    *(volatile char *)(range.base + (slice << SLICE_SHIFT)) = 0;
-    return bits_ticks() - start > STALL;
+    *(volatile char *)(range.base + (slice << SLICE_SHIFT) + page * PAGE) = 0;
+    return bits_ticks() - start;
 }
+
+/* To touch an ordinary page, of late; 0 not known. Not the first, with which a page table is made; of two the lesser: one may be interrupted. */
+static uint64_t ordinary;
+
+static void look_at_ordinary(size_t slice)
+{
+    ticks_to_touch(slice, 0);
+    ordinary = min_size(ticks_to_touch(slice, 1), ticks_to_touch(slice, 2));
+}
+
+static bool stalls(size_t slice) { return ticks_to_touch(slice, 0) > max_size(STALL, STEP * SLICE_SIZE / PAGE * ordinary); }
 
 static void advise(size_t from, size_t end, bool wants_huge)
 {
@@ -164,6 +176,7 @@ static void ask_for_huge(size_t from, size_t end, size_t nslices)
 {
     static size_t next_try;
     advise(from, min_size(end, border()), false);
+    if (from >= border() / 2 && from + nslices < border()) look_at_ordinary(from);
     from = max_size(round_up(from, STEP), border());
     if (from + STEP > end) return;
     if (from < next_try) return advise(from, end, false);
@@ -175,6 +188,8 @@ static void ask_for_huge(size_t from, size_t end, size_t nslices)
     if (stalls(from)) next_try = 2 * end, advise(from + STEP, end, false);
     else ask(from + STEP, end);
 }
+
+bool range_may_populate(size_t slice) { return !options.limit.hard && !is_huge(slice); }
 
 void range_forgo_huge(size_t slice)
 {

@@ -190,6 +190,10 @@ size_t range_grow(size_t nslices, size_t *first);
 /* In a child of fork, if the lock was held: what the tables have got and nobody knows of goes. */
 void range_repair(void);
 
+/* Whether pages may be made there before they are written to: not under a limit, which counts what is touched, nor where the first write to one makes
+ * a huge page. */
+bool range_may_populate(size_t slice);
+
 /* No more huge pages where some of a slice has been given back, nor in the 128 MiB around it: the system would sooner or later
  * fill up again each that is held in part (khugepaged). Any thread. */
 void range_forgo_huge(size_t slice);
