@@ -5,14 +5,14 @@
  * Blocks of 16 bytes to 1 KiB, one in a thousand of 1 to 16 MiB that grows by half, moves, and is freed at random; a fork now and then,
  * whose child writes to what it has. Held to 64 mappings for each GiB of heap, begun ones counted whole.
  *
- *     few_mappings large [blocks = 200000 at full size, more than 65,530 at any]
+ *     few_mappings large [blocks = 200000]
  * So many live blocks of 40 KB at once.
  */
 #include "memory.h"
 
 #include <sys/wait.h>
 
-enum { NSMALL = 100000, NLARGE = 40, MAPPINGS_PER_GIB = 64, ALLOWED = 65530, NBLOCKS = 200000 };
+enum { NSMALL = 100000, NLARGE = 40, MAPPINGS_PER_GIB = 64 };
 
 static void touch(unsigned char *block, size_t size)
 {
@@ -65,8 +65,7 @@ int main(int argc, char **argv)
 {
     bool is_churn = argc > 1 && strcmp(argv[1], "churn") == 0;
     require(is_churn || (argc > 1 && strcmp(argv[1], "large") == 0), "usage: few_mappings churn|large [N] [SEED]\n");
-    long most = is_churn ? scaled(scaled(100000000)) : ALLOWED + scaled(NBLOCKS - ALLOWED); /* a tenth of a tenth: 2 s */
-    long n = argc > 2 ? strtol(argv[2], NULL, 10) : most;
+    long n = argc > 2 ? strtol(argv[2], NULL, 10) : is_churn ? scaled(scaled(100000000)) : 200000; /* a tenth of a tenth: 2 s */
     uint64_t random = seed_choose("few_mappings", argc > 3 ? argv[3] : NULL);
     watchdog((unsigned)(280 + n / 100000)); /* at full size on a busy machine */
     size_t before = mapping_count();

@@ -125,13 +125,10 @@ static void mmap_fails(void)
     sound();
 }
 
-/* At less than full size the first, and a third of the others. */
 static void each_k(const char *promise, const char *times)
 {
-    uint64_t random = seed_choose(promise, NULL);
     for (int k = 1; k <= 50; k++) {
         char argument[32];
-        if (k > 1 && scaled(1000) < 1000 && random_below(&random, 3) != 0) continue;
         snprintf(argument, sizeof argument, "%d%s", k, times);
         require(unit_run(promise, argument) == 0, "k = %s\n", argument);
     }
