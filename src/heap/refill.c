@@ -59,8 +59,8 @@ static bool shall_populate(const struct heap *heap, const struct span *span)
     return span->is_clean && grows && !heap_is_shared(heap) && range_may_populate(span_index(span));
 }
 
-/* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero and are few: calloc need not touch
- * them. Medium ones of a span that was in use before all at once, for nothing is written into them: a thread that fills and drops 4 MB over and over 0.8 of the time. */
+/* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero and are few: calloc need not touch them.
+ * Medium ones of a span used before all at once, for nothing is written into them: a thread that fills and drops 4 MB over and over 0.8 of the time. */
 static unsigned batch(const struct heap *heap, const struct span *span)
 {
     const struct desc *desc = span_desc(span);

@@ -161,10 +161,9 @@ static void class_blocks_of_powers_of_two_share_the_cache(void)
 
 static void class_of_aligned_finds_the_smallest_that_aligns(void)
 {
-    class_start();
+    class_start(), class_serve_all();
     for (size_t alignment = GRANULE; alignment <= PAGE; alignment *= 2)
         for (size_t size = 1; size <= MEDIUM_MAX; size++) {
-            if (alignment == GRANULE && size > SMALL_MAX) continue; /* as malloc */
             unsigned found = class_of_aligned(size, alignment), class = 0;
             while (class_table[class].size < size || class_table[class].size % alignment ||
                    (is_for_alignment(class) && class_table[class + 1].size % alignment == 0))
