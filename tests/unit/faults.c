@@ -15,7 +15,10 @@ static void sound(void) { require(watch_verify() == 0, "the heap is broken\n"); 
 
 /* --- a probe: blocks of every kind, each filled with a byte of its own --- */
 
-enum { N = 500 };
+enum {
+    N = 500,
+    WRITTEN = 5000, /* bytes at the start of each block, so that large ones cost little */
+};
 static struct held {
     unsigned char *block;
     size_t size;
@@ -24,7 +27,7 @@ static int nrefused;
 
 static void check(int i)
 {
-    if (held[i].block) require(is_filled(held[i].block, min_size(held[i].size, 5000), i & 0xff), "block %d, of %zu bytes, has changed\n", i, held[i].size);
+    if (held[i].block) require(is_filled(held[i].block, min_size(held[i].size, WRITTEN), i & 0xff), "block %d, of %zu bytes, has changed\n", i, held[i].size);
 }
 
 static void keep(int i, void *block, size_t size)
@@ -36,7 +39,7 @@ static void keep(int i, void *block, size_t size)
     }
     require((uintptr_t)block % 16 == 0 && alloc_usable_size(block) >= size, "block %d\n", i);
     held[i] = (struct held){block, size};
-    memset(block, i & 0xff, min_size(size, 5000));
+    memset(block, i & 0xff, min_size(size, WRITTEN));
 }
 
 static size_t size_of(int i)
@@ -55,7 +58,7 @@ static void resize(int i, size_t size)
         check(i);
         return;
     }
-    require(is_filled(block, min_size(min_size(old.size, size), 5000), i & 0xff), "realloc from %zu to %zu lost something\n", old.size, size);
+    require(is_filled(block, min_size(min_size(old.size, size), WRITTEN), i & 0xff), "realloc from %zu to %zu lost something\n", old.size, size);
     keep(i, block, size);
 }
 
@@ -68,7 +71,8 @@ static void one(int i)
     case 0: keep(i, alloc_malloc(size), size); break;
     case 1:
         block = alloc_calloc(1, size);
-        if (block) require(is_filled(block, size, 0), "calloc of %zu bytes is not zero\n", size);
+        for (size_t at = 0; block && at < size; at += SLICE_SIZE) /* what was written before is at the start of a slice */
+            require(is_filled((char *)block + at, min_size(WRITTEN, size - at), 0), "calloc of %zu bytes is not zero\n", size);
         keep(i, block, size);
         break;
     case 2: keep(i, alloc_memalign((size_t)32 << i % 10, size), size); break;
