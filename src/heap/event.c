@@ -88,6 +88,7 @@ void heap_give(struct span *span)
 {
     size_t carved = limit_charge_of(span), end = (size_t)(span_blocks(span) - span_address(span)) + carved;
     limit_refund(carved);
+    range_learn(span);
     class_count(span_desc(span)->class, -1);
     span_blank(span);
     span_give(span, span->is_clean ? (end + SLICE_SIZE - 1) >> SLICE_SHIFT : span_nslices(span));

@@ -16,7 +16,8 @@ static size_t pages_for(size_t size) { return round_up(max_size(size, 1), PAGE);
 static void *publish(struct span *span, size_t nbytes, struct heap *home)
 {
     struct desc *desc = span_desc(span);
-    span->nbytes = nbytes, span->home = home;
+    __atomic_store_n(&span->nbytes, nbytes, __ATOMIC_RELAXED);
+    span->home = home;
     desc->start = (uintptr_t)span_address(span);
     __atomic_store_n(&desc->owner, OWNER_LARGE, __ATOMIC_RELEASE);
     return span_address(span);
@@ -77,7 +78,7 @@ bool large_keep(struct span *span)
     if (!claim(span)) return false; /* before that the record may be that of a span of blocks, and has no home */
     struct span *other = NULL;
     _Atomic(struct span *) *place = place_to_keep(span->home, span_nslices(span));
-    if (!place) return drop(span), true;
+    if (!place) return range_learn(span), drop(span), true;
     span_set_state(span, SPAN_KEPT);
     if (UNLIKELY(!atomic_compare_exchange_strong(place, &other, span))) give(span); /* a thread or a signal handler was first */
     return true;
@@ -185,7 +186,7 @@ bool large_resize(struct span *span, size_t size)
     if (want > have && !span_extend(span, want)) return limit_refund(more), false;
     if (want < have && want <= have / 2) span_cut(span, want); /* less keeps its tail: growing again is common */
     limit_refund(span->nbytes - min_size(span->nbytes, nbytes));
-    span->nbytes = nbytes;
+    __atomic_store_n(&span->nbytes, nbytes, __ATOMIC_RELAXED);
     return true;
 }
 

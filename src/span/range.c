@@ -11,6 +11,7 @@
 #define TIB ((uintptr_t)1 << 40)
 
 static const uint64_t STALL = (uint64_t)1 << 20; /* ticks: a quarter to half a millisecond; clearing 2 MiB takes a tenth */
+static const uint64_t DEAR = 10000; /* ticks for a page: 4,000 or so where the processor walks nested page tables, 25,000 where software makes them */
 static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: the least worth a system call, and a huge page */
 static const size_t TABLE_STEP = 1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 of records, 512 of bits */
 static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is skipped before growth is given up */
@@ -26,7 +27,6 @@ static const uintptr_t FALLBACK = 0x670000000000; /* far from both ends; valgrin
 /* Entries of theirs that are never used, for the first should not begin a page: a load waits for stores to the same place of any other, and
  * programs write to the start of pages. A pair of 65,536 bytes, in slice 0, a byte of each page written: 125 ns, else 60. */
 enum { BEFORE = 24 };
-
 enum { REDRAWS = 8 }; /* of a base that is taken: of a hole that is taken by a third all miss once in 20,000 times */
 
 struct range range;
@@ -115,6 +115,9 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
  * Above the first `huge=` bytes huge pages are asked for as the range grows: as a rule one mapping from there to the end. First
  * touch is then a fifth of the price, but a huge page is held whole, and smaller programs are no faster (figures: ../README.md).
  * Nor are they asked for while a quarter of what is in use has never been touched, as in spans of which a page or two are carved.
+ * Where pages are dear, as on a host that makes page tables in software, it is a fiftieth, and an eighth of `huge=` is enough for a heap that has touched
+ * seven eighths of what is in use. Of blocks of more than a page that is not known: no more than a page counts of each, and those above half a megabyte
+ * wait for the border, until some that were freed have been seen written.
  *
  * Where the system makes huge pages unasked (THP=always), the part that is to have ordinary ones says so, or cat would hold 2 MB.
  *
@@ -128,15 +131,17 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
 static uint64_t *huge_of(size_t slice) { return &range.records[slice & ~(64 * STEP - 1)].huge; }
 static bool is_huge(size_t slice) { return PEEK(*huge_of(slice)) >> slice / STEP % 64 & 1; }
 
-/* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks whole. */
-static size_t touched_nbytes(void)
+/* Bytes in use that have been touched, as far as is known here: large blocks, and of spans of blocks what has been carved; a page of each if `little`. */
+static size_t touched_nbytes(bool little)
 {
-    size_t nbytes = 0;
+    size_t sum = 0;
     span_for_each (span) {
-        enum span_state state = span_state(span);
-        nbytes += state == SPAN_LARGE || state == SPAN_KEPT ? span_nslices(span) << SLICE_SHIFT : limit_charge_of(span);
+        bool is_large = span_state(span) == SPAN_LARGE || span_state(span) == SPAN_KEPT; /* or is about to be */
+        size_t nbytes = is_large ? min_size(PEEK(span->nbytes), span_nslices(span) << SLICE_SHIFT) : limit_charge_of(span);
+        size_t size = is_large ? nbytes : PEEK(span_desc(span)->size);
+        sum += little && size > PAGE ? nbytes / size * PAGE : nbytes;
     }
-    return nbytes;
+    return sum;
 }
 
 static uint64_t ticks_to_touch(size_t slice, size_t page)
@@ -146,16 +151,30 @@ static uint64_t ticks_to_touch(size_t slice, size_t page)
     return bits_ticks() - start;
 }
 
-/* To touch an ordinary page, of late; 0 not known. Not the first, with which a page table is made; of two the lesser: one may be interrupted. */
-static uint64_t ordinary;
-
+/* Not the first, with which a page table is made; of two the lesser: one may be interrupted. */
 static void look_at_ordinary(size_t slice)
 {
     ticks_to_touch(slice, 0);
-    ordinary = min_size(ticks_to_touch(slice, 1), ticks_to_touch(slice, 2));
+    __atomic_store_n(&range.page_ticks, min_size(ticks_to_touch(slice, 1), ticks_to_touch(slice, 2)), __ATOMIC_RELAXED);
 }
 
-static bool stalls(size_t slice) { return ticks_to_touch(slice, 0) > max_size(STALL, STEP * SLICE_SIZE / PAGE * ordinary); }
+/* How many more blocks of several pages had been written to their middle, when they were freed, than had not; at most SURE either way, and then one in 16
+ * is looked at. It is read: a page fault takes longer than a miss. */
+static int written;
+enum { SURE = 8 };
+
+void range_learn(const struct span *span)
+{
+    static uint32_t nlooks;
+    if (LIKELY(PEEK(range.page_ticks) <= DEAR) || !span->is_clean || is_huge(span_index(span))) return;
+    size_t size = span_state(span) == SPAN_LARGE ? span->nbytes : span_desc(span)->size;
+    int sum = __atomic_load_n(&written, __ATOMIC_RELAXED);
+    if (size < 2 * PAGE || ((sum == SURE || sum == -SURE) && __atomic_fetch_add(&nlooks, 1, __ATOMIC_RELAXED) % 16)) return;
+    uint64_t start = bits_ticks();
+    (void)*((volatile char *)span_blocks(span) + size / 2);
+    sum += bits_ticks() - start < PEEK(range.page_ticks) / 4 ? sum < SURE : -(sum > -SURE);
+    __atomic_store_n(&written, sum, __ATOMIC_RELAXED);
+}
 
 static void advise(size_t from, size_t end, bool wants_huge)
 {
@@ -168,24 +187,29 @@ static void ask(size_t from, size_t end)
     for (size_t at = from; at < end; at += STEP) __atomic_fetch_or(huge_of(at), (uint64_t)1 << at / STEP % 64, __ATOMIC_RELAXED);
 }
 
-/* Where ordinary pages end: before that none are huge, even if made unasked. Under a limit, which counts what is touched, nowhere. */
-static size_t border(void) { return options.limit.hard ? SLICES_MAX : round_up(options.huge, 2 * MIB) >> SLICE_SHIFT; }
+/* Before such a border no pages are huge, even if made unasked. Under a limit, which counts what is touched, there is none. */
+static size_t border_at(size_t nbytes) { return options.limit.hard ? SLICES_MAX : round_up(nbytes, 2 * MIB) >> SLICE_SHIFT; }
 
 /* For the slices [from, end), which have just been mapped, because of a request for nslices of them. */
 static void ask_for_huge(size_t from, size_t end, size_t nslices)
 {
     static size_t next_try;
-    advise(from, min_size(end, border()), false);
-    if (from >= border() / 2 && from + nslices < border()) look_at_ordinary(from);
-    from = max_size(round_up(from, STEP), border());
-    if (from + STEP > end) return;
-    if (from < next_try) return advise(from, end, false);
-    size_t wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT, touched = touched_nbytes();
+    size_t border = border_at(options.huge), early = border_at(options.huge / 8), least = 6; /* eighths that are touched */
+    bool is_part = nslices <= STEP / 4, is_due = from >= border / 2 || (is_part && from >= early / 2 && !range.page_ticks);
+    if (is_due && from + nslices < border) look_at_ordinary(from);
+    bool is_written = __atomic_load_n(&written, __ATOMIC_RELAXED) >= SURE / 2;
+    bool is_early = (is_part || is_written) && range.page_ticks > DEAR && from < border;
+    if (is_early) border = early, least = 7;
+    advise(from, min_size(end, border), false);
+    from = max_size(round_up(from, STEP), border);
+    if (from + STEP > end || from < next_try) return advise(from, end, false);
+    size_t wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT, touched = touched_nbytes(is_early && !is_written);
     size_t last = (end - 1 - nslices / 32) / STEP * STEP;
-    if (touched + wanted < (live + wanted) / 4 * 3) return advise(from, end, false);
+    if (touched + wanted < (live + wanted) / 8 * least) return advise(from, end, false);
     if (wanted > 2 * (touched + 2 * MIB)) return ask(from, last), advise(last, end, false);
+    if (is_early) return ask(from, end); /* a stall is hardly dearer */
     ask(from, from + STEP);
-    if (stalls(from)) next_try = 2 * end, advise(from + STEP, end, false);
+    if (ticks_to_touch(from, 0) > max_size(STALL, STEP * SLICE_SIZE / PAGE * range.page_ticks)) next_try = 2 * end, advise(from + STEP, end, false);
     else ask(from + STEP, end);
 }
 

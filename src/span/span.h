@@ -107,7 +107,7 @@ struct span {
     union {
         struct pair pair; /* small, medium: while the span is not current; then, of small blocks, what waits and what had been due (src/heap) */
         struct {          /* large: */
-            size_t nbytes;     /* usable bytes, a multiple of PAGE */
+            size_t nbytes;     /* usable bytes, a multiple of PAGE; PEEK */
             struct heap *home; /* of the thread that allocated it; NULL none */
         };
     };
@@ -153,6 +153,7 @@ struct range {
     size_t limit; /* slices; PEEK */
     struct span *records;
     remote_table *remote; /* remote.h */
+    uint64_t page_ticks;  /* to touch an ordinary page, of late; 0 not known; PEEK */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* In slices: what the tables have room for, 16 TiB but for the pages by which they lie off (range.c); and a megabyte, which is never worth a
@@ -186,6 +187,9 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random);
 /* Adds at least `nslices` clean slices at the end of the range; the lock is held. Returns their number, 0 on failure,
  * and the index of the first. A taken address in the way is skipped and becomes a HOLE. */
 size_t range_grow(size_t nslices, size_t *first);
+
+/* A span is about to be given back: whether its block, or the first, has been written to says something about the next. */
+void range_learn(const struct span *span);
 
 /* In a child of fork, if the lock was held: what the tables have got and nobody knows of goes. */
 void range_repair(void);

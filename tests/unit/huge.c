@@ -1,9 +1,12 @@
 /* huge.c: huge pages are asked for above the first huge= bytes of the range, nowhere else, and in few pieces (src/span/range.c). */
 #include "api/alloc.h"
 #include "api/life.h"
+#include "base/bits.h"
 #include "mappings.h"
 #include "os/options.h"
 #include "unit.h"
+
+#include <sys/mman.h>
 
 static bool has_huge_pages(void) { return access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0; }
 
@@ -23,6 +26,78 @@ static void big_heaps_are_advised_in_few_runs(void)
             "%u mappings advised, from %zu on\n", seen.nadvised, seen.first_advised);
     require(seen.n <= 7, "%u mappings: 128 MiB doubles twice to 512\n", seen.n);
 }
+
+/* A page costs so much to touch; what the library measures depends on the host. */
+static const uint64_t CHEAP = 1 << 11, DEAR = 1 << 15;
+
+/* 40 MiB in blocks of so many bytes. */
+static size_t first_advised_after(uint64_t page_ticks, size_t size)
+{
+    range.page_ticks = page_ticks;
+    for (size_t taken = 0; taken < (size_t)40 << 20; taken += size) require(alloc_malloc(size) != NULL, "out of memory\n");
+    return mappings_look().first_advised;
+}
+
+static void where_pages_are_dear_blocks_are_on_huge_ones_from_an_eighth(void)
+{
+    if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
+    size_t first = first_advised_after(DEAR, 100);
+    require(first >= options.huge / 8 && first < options.huge / 4, "from %zu on\n", first);
+}
+
+static void where_pages_are_dear_blocks_that_may_not_be_written_are_not(void)
+{
+    static const size_t SIZES[] = {20000, 60000, 320 << 10, (1 << 20) - 4096};
+    size_t size = unit_argument ? strtoul(unit_argument, NULL, 10) : 0;
+    char argument[32];
+    if (size) require(first_advised_after(DEAR, size) == SIZE_MAX, "blocks of %zu bytes\n", size);
+    for (unsigned i = 0; !size && i < sizeof SIZES / sizeof *SIZES; i++) {
+        snprintf(argument, sizeof argument, "%zu", SIZES[i]);
+        require(unit_run("where_pages_are_dear_blocks_that_may_not_be_written_are_not", argument) == 0, "of %s bytes\n", argument);
+    }
+}
+
+/* Blocks of some megabytes together, that many bytes of each written, are freed before the heap grows. */
+static size_t first_advised_after_blocks_written(uint64_t page_ticks, size_t nbytes)
+{
+    enum { N = 20, SIZE = 320 << 10 };
+    void *blocks[N];
+    range.page_ticks = page_ticks;
+    for (int i = 0; i < N; i++) memset(blocks[i] = alloc_malloc(SIZE), 1, nbytes);
+    for (int i = 0; i < N; i++) alloc_free(blocks[i]);
+    return first_advised_after(page_ticks, SIZE);
+}
+
+static void where_pages_are_dear_and_large_blocks_were_written_they_are(void)
+{
+    if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
+    size_t first = first_advised_after_blocks_written(DEAR, 320 << 10);
+    require(first >= options.huge / 8 && first < options.huge / 4, "from %zu on\n", first);
+}
+
+/* The least of some page faults, of reads. */
+static uint64_t ticks_of_a_fault(void)
+{
+    enum { N = 16 };
+    volatile char *pages = mmap(NULL, N * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < N; i++) {
+        uint64_t start = bits_ticks();
+        (void)pages[i * PAGE];
+        uint64_t ticks = bits_ticks() - start;
+        if (ticks < least) least = ticks;
+    }
+    return least;
+}
+
+static void where_pages_are_dear_and_large_blocks_were_written_in_part_they_are_not(void)
+{
+    uint64_t ticks = 10001; /* just dear */
+    if (ticks_of_a_fault() < ticks / 4) return say("skipped: a page fault is too cheap here to be told from a miss\n");
+    require(first_advised_after_blocks_written(ticks, 100) == SIZE_MAX, "advised for blocks of which a page is touched\n");
+}
+
+static void where_pages_are_cheap_they_are_not(void) { require(first_advised_after(CHEAP, 100) == SIZE_MAX, "advised below huge=\n"); }
 
 /* As sort(1) has one: what nobody writes into costs nothing, and what is written at its ends a few pages. */
 static void a_large_reserve_costs_what_is_written_into_it(void)
@@ -94,5 +169,8 @@ static void what_is_given_back_in_part_is_not_filled_up_again(void)
 }
 
 UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_few_runs),
+          PROMISE(where_pages_are_dear_blocks_are_on_huge_ones_from_an_eighth), PROMISE(where_pages_are_dear_blocks_that_may_not_be_written_are_not),
+          PROMISE(where_pages_are_dear_and_large_blocks_were_written_they_are),
+          PROMISE(where_pages_are_dear_and_large_blocks_were_written_in_part_they_are_not), PROMISE(where_pages_are_cheap_they_are_not),
           PROMISE(a_large_reserve_costs_what_is_written_into_it), PROMISE(moved_ranges_come_back_as_they_were),
           PROMISE(what_is_given_back_in_part_is_not_filled_up_again))
