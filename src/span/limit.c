@@ -33,7 +33,7 @@ size_t limit_charge_of(const struct span *span)
 {
     enum span_state state = span_state(span);
     const struct desc *desc = span_desc(span);
-    if (state == SPAN_LARGE) return span->nbytes;
+    if (state == SPAN_LARGE) return PEEK(span->nbytes);
     return state < SPAN_CURRENT ? 0 : (size_t)PEEK(desc->carved) * PEEK(desc->size);
 }
 

@@ -27,6 +27,7 @@ static const uintptr_t FALLBACK = 0x670000000000; /* far from both ends; valgrin
 /* Entries of theirs that are never used, for the first should not begin a page: a load waits for stores to the same place of any other, and
  * programs write to the start of pages. A pair of 65,536 bytes, in slice 0, a byte of each page written: 125 ns, else 60. */
 enum { BEFORE = 24 };
+
 enum { REDRAWS = 8 }; /* of a base that is taken: of a hole that is taken by a third all miss once in 20,000 times */
 
 struct range range;
@@ -115,9 +116,9 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
  * Above the first `huge=` bytes huge pages are asked for as the range grows: as a rule one mapping from there to the end. First
  * touch is then a fifth of the price, but a huge page is held whole, and smaller programs are no faster (figures: ../README.md).
  * Nor are they asked for while a quarter of what is in use has never been touched, as in spans of which a page or two are carved.
- * Where pages are dear, as on a host that makes page tables in software, it is a fiftieth, and an eighth of `huge=` is enough for a heap that has touched
- * seven eighths of what is in use. Of blocks of more than a page that is not known: no more than a page counts of each, and those above half a megabyte
- * wait for the border, until some that were freed have been seen written.
+ * Where ordinary pages are dear, as on a host that makes page tables in software, those of 2 MiB cost fifty times a huge one, and an eighth of `huge=` is
+ * enough for a heap that has touched seven eighths of what is in use. Of blocks of more than a page that is not known: no more than a page counts of
+ * each, and those above half a megabyte do not count as growth, until some that were freed have been seen written.
  *
  * Where the system makes huge pages unasked (THP=always), the part that is to have ordinary ones says so, or cat would hold 2 MB.
  *
@@ -131,17 +132,25 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
 static uint64_t *huge_of(size_t slice) { return &range.records[slice & ~(64 * STEP - 1)].huge; }
 static bool is_huge(size_t slice) { return PEEK(*huge_of(slice)) >> slice / STEP % 64 & 1; }
 
-/* Bytes in use that have been touched, as far as is known here: large blocks, and of spans of blocks what has been carved; a page of each if `little`. */
-static size_t touched_nbytes(bool little)
+/* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks by their slices; or, if they have to
+ * be `surely` touched, large blocks by their pages, and unless `written` says more a page of each block. */
+static size_t touched_nbytes(bool surely, bool is_written)
 {
     size_t sum = 0;
     span_for_each (span) {
-        bool is_large = span_state(span) == SPAN_LARGE || span_state(span) == SPAN_KEPT; /* or is about to be */
-        size_t nbytes = is_large ? min_size(PEEK(span->nbytes), span_nslices(span) << SLICE_SHIFT) : limit_charge_of(span);
-        size_t size = is_large ? nbytes : PEEK(span_desc(span)->size);
-        sum += little && size > PAGE ? nbytes / size * PAGE : nbytes;
+        enum span_state state = span_state(span);
+        bool is_large = state == SPAN_LARGE || state == SPAN_KEPT;
+        size_t whole = span_nslices(span) << SLICE_SHIFT, nbytes = is_large ? whole : limit_charge_of(span);
+        size_t size = is_large ? min_size(PEEK(span->nbytes), whole) : PEEK(span_desc(span)->size);
+        if (surely && is_large) nbytes = size;
+        sum += surely && !is_written && size > PAGE ? nbytes / size * PAGE : nbytes;
     }
     return sum;
+}
+
+static void advise(size_t from, size_t end, bool wants_huge)
+{
+    if (from < end) os_advise((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT, wants_huge);
 }
 
 static uint64_t ticks_to_touch(size_t slice, size_t page)
@@ -151,11 +160,14 @@ static uint64_t ticks_to_touch(size_t slice, size_t page)
     return bits_ticks() - start;
 }
 
-/* Not the first, with which a page table is made; of two the lesser: one may be interrupted. */
+/* Not the first page, with which a page table is made; of two, and of several looks, the least: one may be interrupted. A huge page, made unasked, would
+ * be looked at instead, and held. */
 static void look_at_ordinary(size_t slice)
 {
+    advise(slice, slice + 1, false);
     ticks_to_touch(slice, 0);
-    __atomic_store_n(&range.page_ticks, min_size(ticks_to_touch(slice, 1), ticks_to_touch(slice, 2)), __ATOMIC_RELAXED);
+    uint64_t ticks = min_size(ticks_to_touch(slice, 1), ticks_to_touch(slice, 2));
+    if (!range.page_ticks || ticks < range.page_ticks) __atomic_store_n(&range.page_ticks, ticks, __ATOMIC_RELAXED);
 }
 
 /* How many more blocks of several pages had been written to their middle, when they were freed, than had not; at most SURE either way, and then one in 16
@@ -176,11 +188,6 @@ void range_learn(const struct span *span)
     __atomic_store_n(&written, sum, __ATOMIC_RELAXED);
 }
 
-static void advise(size_t from, size_t end, bool wants_huge)
-{
-    if (from < end) os_advise((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT, wants_huge);
-}
-
 static void ask(size_t from, size_t end)
 {
     advise(from, end, true);
@@ -194,18 +201,17 @@ static size_t border_at(size_t nbytes) { return options.limit.hard ? SLICES_MAX 
 static void ask_for_huge(size_t from, size_t end, size_t nslices)
 {
     static size_t next_try;
-    size_t border = border_at(options.huge), early = border_at(options.huge / 8), least = 6; /* eighths that are touched */
-    bool is_part = nslices <= STEP / 4, is_due = from >= border / 2 || (is_part && from >= early / 2 && !range.page_ticks);
-    if (is_due && from + nslices < border) look_at_ordinary(from);
-    bool is_written = __atomic_load_n(&written, __ATOMIC_RELAXED) >= SURE / 2;
-    bool is_early = (is_part || is_written) && range.page_ticks > DEAR && from < border;
-    if (is_early) border = early, least = 7;
+    size_t late = border_at(options.huge), early = border_at(options.huge / 8);
+    bool is_written = __atomic_load_n(&written, __ATOMIC_RELAXED) >= SURE / 2, is_part = nslices <= STEP / 4;
+    bool is_early = (is_part || is_written) && range.page_ticks > DEAR && from < late;
+    bool is_before_early = is_part && from >= early / 2 && (from < early || !range.page_ticks), is_before_late = !is_early && from >= late / 2;
+    if ((is_before_early || is_before_late) && from + nslices < late) look_at_ordinary(from);
+    size_t border = is_early ? early : late, wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT;
     advise(from, min_size(end, border), false);
     from = max_size(round_up(from, STEP), border);
     if (from + STEP > end || from < next_try) return advise(from, end, false);
-    size_t wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT, touched = touched_nbytes(is_early && !is_written);
-    size_t last = (end - 1 - nslices / 32) / STEP * STEP;
-    if (touched + wanted < (live + wanted) / 8 * least) return advise(from, end, false);
+    size_t touched = touched_nbytes(is_early, is_written), last = (end - 1 - nslices / 32) / STEP * STEP;
+    if (touched + wanted < (live + wanted) / 8 * (is_early ? 7 : 6)) return advise(from, end, false);
     if (wanted > 2 * (touched + 2 * MIB)) return ask(from, last), advise(last, end, false);
     if (is_early) return ask(from, end); /* a stall is hardly dearer */
     ask(from, from + STEP);

@@ -1,4 +1,4 @@
-/* huge.c: huge pages are asked for above the first huge= bytes of the range, nowhere else, and in few pieces (src/span/range.c). */
+/* huge.c: huge pages are asked for above the first huge= bytes of the range, or an eighth of them where pages are dear, and in few pieces (src/span/range.c). */
 #include "api/alloc.h"
 #include "api/life.h"
 #include "base/bits.h"
@@ -57,22 +57,36 @@ static void where_pages_are_dear_blocks_that_may_not_be_written_are_not(void)
     }
 }
 
-/* Blocks of some megabytes together, that many bytes of each written, are freed before the heap grows. */
-static size_t first_advised_after_blocks_written(uint64_t page_ticks, size_t nbytes)
+/* Blocks of 8 MiB together, that many bytes of each written, are freed before the heap grows by others. */
+static size_t first_advised_after_blocks_written(uint64_t page_ticks, size_t size, size_t nbytes, size_t then)
 {
-    enum { N = 20, SIZE = 320 << 10 };
-    void *blocks[N];
+    static void *blocks[1000];
+    size_t n = min_size((8 << 20) / size, 1000);
     range.page_ticks = page_ticks;
-    for (int i = 0; i < N; i++) memset(blocks[i] = alloc_malloc(SIZE), 1, nbytes);
-    for (int i = 0; i < N; i++) alloc_free(blocks[i]);
-    return first_advised_after(page_ticks, SIZE);
+    for (size_t i = 0; i < n; i++) memset(blocks[i] = alloc_malloc(size), 1, nbytes);
+    for (size_t i = 0; i < n; i++) alloc_free(blocks[i]);
+    return first_advised_after(page_ticks, then);
 }
 
 static void where_pages_are_dear_and_large_blocks_were_written_they_are(void)
 {
     if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
-    size_t first = first_advised_after_blocks_written(DEAR, 320 << 10);
+    size_t first = first_advised_after_blocks_written(DEAR, 320 << 10, 320 << 10, 320 << 10);
     require(first >= options.huge / 8 && first < options.huge / 4, "from %zu on\n", first);
+}
+
+static void where_pages_are_dear_and_medium_blocks_were_written_they_are(void)
+{
+    if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
+    size_t first = first_advised_after_blocks_written(DEAR, 20000, 20000, 20000);
+    require(first >= options.huge / 8 && first < options.huge / 4, "from %zu on\n", first);
+}
+
+/* What the last slice of a block of 49 KiB has beside it would be held for nothing. */
+static void where_pages_are_dear_and_a_fifth_is_in_no_block_they_are_not(void)
+{
+    if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
+    require(first_advised_after_blocks_written(DEAR, 320 << 10, 320 << 10, 49 << 10) == SIZE_MAX, "a fifth of each slice is never touched\n");
 }
 
 /* The least of some page faults, of reads. */
@@ -92,9 +106,29 @@ static uint64_t ticks_of_a_fault(void)
 
 static void where_pages_are_dear_and_large_blocks_were_written_in_part_they_are_not(void)
 {
-    uint64_t ticks = 10001; /* just dear */
-    if (ticks_of_a_fault() < ticks / 4) return say("skipped: a page fault is too cheap here to be told from a miss\n");
-    require(first_advised_after_blocks_written(ticks, 100) == SIZE_MAX, "advised for blocks of which a page is touched\n");
+    uint64_t ticks = 10001; /* just dear, so that a quarter of it is as little as can be */
+    if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
+    if (ticks_of_a_fault() < ticks / 2) return say("skipped: a page fault is too cheap here to be told from a miss\n");
+    require(first_advised_after_blocks_written(ticks, 320 << 10, 100, 320 << 10) == SIZE_MAX, "advised for blocks of which a page is touched\n");
+}
+
+static void take_to(size_t nslices)
+{
+    while (range_limit() < nslices) require(alloc_malloc(100) != NULL, "out of memory\n");
+}
+
+/* And not where it has asked for huge ones: there the first touch makes one, or with an ordinary page none. */
+static void what_a_page_costs_is_seen_before_it_matters(void)
+{
+    size_t early = (options.huge / 8) >> SLICE_SHIFT;
+    take_to(early / 4);
+    require(range.page_ticks == 0, "a small heap has looked\n");
+    take_to(early * 3 / 4);
+    require(range.page_ticks != 0, "nobody has looked\n");
+    take_to(early * 5 / 4);
+    range.page_ticks = UINT64_MAX;
+    take_to(early * 7);
+    require(range.page_ticks == UINT64_MAX, "looked at what was asked for\n");
 }
 
 static void where_pages_are_cheap_they_are_not(void) { require(first_advised_after(CHEAP, 100) == SIZE_MAX, "advised below huge=\n"); }
@@ -170,7 +204,8 @@ static void what_is_given_back_in_part_is_not_filled_up_again(void)
 
 UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_few_runs),
           PROMISE(where_pages_are_dear_blocks_are_on_huge_ones_from_an_eighth), PROMISE(where_pages_are_dear_blocks_that_may_not_be_written_are_not),
-          PROMISE(where_pages_are_dear_and_large_blocks_were_written_they_are),
+          PROMISE(where_pages_are_dear_and_large_blocks_were_written_they_are), PROMISE(where_pages_are_dear_and_medium_blocks_were_written_they_are),
+          PROMISE(where_pages_are_dear_and_a_fifth_is_in_no_block_they_are_not), PROMISE(what_a_page_costs_is_seen_before_it_matters),
           PROMISE(where_pages_are_dear_and_large_blocks_were_written_in_part_they_are_not), PROMISE(where_pages_are_cheap_they_are_not),
           PROMISE(a_large_reserve_costs_what_is_written_into_it), PROMISE(moved_ranges_come_back_as_they_were),
           PROMISE(what_is_given_back_in_part_is_not_filled_up_again))
