@@ -86,7 +86,6 @@ bool large_keep(struct span *span)
 
 static struct span *taken(struct span *span, size_t nslices)
 {
-    span->is_clean = false;
     if (LIKELY(span_nslices(span) == nslices)) return span_set_state(span, SPAN_LARGE), span;
     give(span); /* a signal handler has taken it, cut it, and freed it */
     return NULL;
@@ -185,7 +184,6 @@ bool large_resize(struct span *span, size_t size)
     if (want > have) large_give_kept(heap_own());
     if (more && !limit_charge(more, true)) return false;
     if (want > have && !span_extend(span, want)) return limit_refund(more), false;
-    if (want > have) span->is_clean = false;
     if (want < have && want <= have / 2) span_cut(span, want); /* less keeps its tail: growing again is common */
     limit_refund(span->nbytes - min_size(span->nbytes, nbytes));
     __atomic_store_n(&span->nbytes, nbytes, __ATOMIC_RELAXED);

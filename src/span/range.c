@@ -118,7 +118,7 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
  * Nor are they asked for while a quarter of what is in use has never been touched, as in spans of which a page or two are carved.
  * Where ordinary pages are dear, as on a host that makes page tables in software, those of 2 MiB cost fifty times a huge one, and an eighth of `huge=` is
  * enough for a heap that has touched seven eighths of what is in use. Of blocks of more than a page that is not known: no more than a page counts of
- * each, and those above half a megabyte do not count as growth, until some that were freed have been seen written.
+ * each, and those above half a megabyte do not count as growth; until some that were freed have been seen written: then three quarters, by their pages.
  *
  * Where the system makes huge pages unasked (THP=always), the part that is to have ordinary ones says so, or cat would hold 2 MB.
  *
@@ -178,7 +178,7 @@ enum { SURE = 8 };
 void range_learn(const struct span *span)
 {
     static uint32_t nlooks;
-    if (LIKELY(PEEK(range.page_ticks) <= DEAR) || !span->is_clean || is_huge(span_index(span))) return;
+    if (LIKELY(PEEK(range.page_ticks) <= DEAR) || is_huge(span_index(span))) return;
     size_t size = span_state(span) == SPAN_LARGE ? span->nbytes : span_desc(span)->size;
     int sum = __atomic_load_n(&written, __ATOMIC_RELAXED);
     if (size < 2 * PAGE || ((sum == SURE || sum == -SURE) && __atomic_fetch_add(&nlooks, 1, __ATOMIC_RELAXED) % 16)) return;
@@ -211,7 +211,7 @@ static void ask_for_huge(size_t from, size_t end, size_t nslices)
     from = max_size(round_up(from, STEP), border);
     if (from + STEP > end || from < next_try) return advise(from, end, false);
     size_t touched = touched_nbytes(is_early, is_written), last = (end - 1 - nslices / 32) / STEP * STEP;
-    if (touched + wanted < (live + wanted) / 8 * (is_early ? 7 : 6)) return advise(from, end, false);
+    if (touched + wanted < (live + wanted) / 8 * (is_early && !is_written ? 7 : 6)) return advise(from, end, false);
     if (wanted > 2 * (touched + 2 * MIB)) return ask(from, last), advise(last, end, false);
     if (is_early) return ask(from, end); /* a stall is hardly dearer */
     ask(from, from + STEP);
