@@ -14,7 +14,7 @@ usage: scripts/test.sh [--full] [-L LABEL] [-R NAME]
 
 Builds libmspace with its tests and runs them: unit, abi, crime, property and stress at
 a tenth of their size, and real programs, as far as they are installed, on small input;
-what is missing is reported as skipped. On two cores this takes three to eight minutes, on a slow host fourteen.
+what is missing is reported as skipped. On two cores this takes three to eight minutes, on a slow host fifteen.
 With CI set in the environment a compiler warning fails the build.
 
 options:
