@@ -36,8 +36,8 @@ apt_install() {
         quietly "${apt[@]}" install -y --no-install-recommends "$@"
 }
 
-# need_tools: cmake, what it builds with, and a C compiler with libc's headers are there, or get installed. Of 580 objects and 330 programs make takes 1.6
-# times as long as ninja, which starts a third of the processes; but what a build folder was made for stays.
+# need_tools: cmake, what it builds with ($CMAKE_GENERATOR from now on), and a C compiler with libc's headers are there, or get installed. Of 580 objects
+# and 330 programs make takes 1.6 times as long as ninja, which starts a third of the processes; but what a build folder was made for stays.
 need_tools() {
     local cc=${CC:-cc} generator=${CMAKE_GENERATOR:-}
     [ ! -f "$build/CMakeCache.txt" ] || generator=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$build/CMakeCache.txt")

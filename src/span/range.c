@@ -132,8 +132,8 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
 static uint64_t *huge_of(size_t slice) { return &range.records[slice & ~(64 * STEP - 1)].huge; }
 static bool is_huge(size_t slice) { return PEEK(*huge_of(slice)) >> slice / STEP % 64 & 1; }
 
-/* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks by their slices; or, if they have to
- * be `surely` touched, large blocks by their pages, and unless `written` says more a page of each block. */
+/* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks by their slices. `surely`: large
+ * blocks by their pages, and of each block no more than one, unless such are known to be written. */
 static size_t touched_nbytes(bool surely, bool is_written)
 {
     size_t sum = 0;
@@ -204,8 +204,8 @@ static void ask_for_huge(size_t from, size_t end, size_t nslices)
     size_t late = border_at(options.huge), early = border_at(options.huge / 8);
     bool is_written = __atomic_load_n(&written, __ATOMIC_RELAXED) >= SURE / 2, is_part = nslices <= STEP / 4;
     bool is_early = (is_part || is_written) && range.page_ticks > DEAR && from < late;
-    bool is_before_early = is_part && from >= early / 2 && (from < early || !range.page_ticks), is_before_late = !is_early && from >= late / 2;
-    if ((is_before_early || is_before_late) && from + nslices < late) look_at_ordinary(from);
+    bool is_near = from >= late / 2 ? !is_early : is_part && from >= early / 2 && (from < early || !range.page_ticks);
+    if (is_near && from + nslices < late) look_at_ordinary(from); /* where it soon matters, not where huge ones are about to be asked for */
     size_t border = is_early ? early : late, wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT;
     advise(from, min_size(end, border), false);
     from = max_size(round_up(from, STEP), border);
