@@ -25,11 +25,11 @@ INLINE bool bits_test_and_set(uint64_t *bits, uint64_t k)
     return was_set;
 }
 
-/* Has *word, a pointer, be `to` if it is `from`; returns whether it was. Atomic for the thread and its signal handlers alone. */
-INLINE bool bits_swap_if(void *word, const void *from, const void *to)
+/* Has *word be `to` if it is `from`; returns whether it was. Atomic for the thread and its signal handlers alone. */
+INLINE bool bits_swap_if(uint32_t *word, uint32_t from, uint32_t to)
 {
     bool was;
-    __asm__ volatile("cmpxchgq %3, %1" : "=@ccz"(was), "+m"(*(const void **)word), "+a"(from) : "r"(to) : "memory");
+    __asm__ volatile("cmpxchgl %3, %1" : "=@ccz"(was), "+m"(*word), "+a"(from) : "r"(to) : "memory");
     return was;
 }
 
@@ -59,9 +59,9 @@ INLINE bool bits_test_and_set(uint64_t *bits, uint64_t k)
     return before == *bits;
 }
 
-INLINE bool bits_swap_if(void *word, const void *from, const void *to)
+INLINE bool bits_swap_if(uint32_t *word, uint32_t from, uint32_t to)
 {
-    return __atomic_compare_exchange_n((const void **)word, &from, to, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(word, &from, to, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 INLINE void *bits_choose(bool is_first, void *first, void *second) { return is_first ? first : second; }

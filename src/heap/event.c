@@ -280,6 +280,7 @@ void heap_drain(struct heap *heap, bool sheds)
 {
     heap_enter(heap);
     large_give_kept(heap);
+    heap->again.room = heap->again.refused = 0;
     heap_collect_woken(heap);
     listed_send_all_home(heap);
     if (sheds) heap_shed(heap, true);

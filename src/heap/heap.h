@@ -34,7 +34,8 @@ struct pending {
 
 enum {
     KEPT_PLACES = 4, /* large blocks that a heap keeps: as many as zlib's deflateInit takes, which are of 5 slices; */
-    KEPT_SLICES = 8, /* half a megabyte at most, and as much that its thread may have again */
+    KEPT_SLICES = 8, /* half a megabyte at most, and at first as much that its thread may have again: */
+    AGAIN_SLICES = 4, AGAIN_MOST = 512, AGAIN_LITTLE = 16, /* (again.h) of such blocks; all together; that part of what is in use */
     NPENDING = 256, /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
@@ -48,6 +49,14 @@ INLINE uint64_t heap_bit(unsigned class) { return class < NSMALL ? 0 : (uint64_t
 INLINE unsigned heap_nyoung(unsigned class) { return class < NSMALL ? YOUNG : YOUNG_MEDIUM; }
 INLINE unsigned heap_nfirst(unsigned class) { return heap_nyoung(class) + BORROWED; }
 
+/* Large blocks that its thread has freed and may have again, by slices (again.h). */
+struct again {
+    uint32_t last[AGAIN_SLICES];   /* by slices: the index of the one that came last, and 1; 0 none */
+    uint16_t nslices, room, least; /* of all: how many there are, may be, and have been at least since the last look */
+    uint8_t refused;               /* bit n: one of n slices found no room, since malloc found none of them */
+    bool is_used;                  /* whether malloc has looked here since the last look */
+};
+
 /* Two pages: the second is touched by those only that free what others have allocated. */
 struct heap {
     struct pair pairs[NCLASSES];
@@ -55,28 +64,29 @@ struct heap {
     struct span *current[NCLASSES];
     struct list available[NCLASSES];
     uint8_t nfirst[NCLASSES];    /* blocks of a class that were not found in its pair, heap_nfirst() at most; then spans (refill.c) */
+    uint8_t nsought;             /* spans looked for, and */
     uint32_t attached;           /* small classes of which a span ever was attached (listed.c) */
     uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (listed.c), and */
     bool reuses, has_others;     /* whether they do at all, and whether any may be there */
+    uint16_t hand;               /* which of what is gathered in `pending` is posted next */
     uint32_t bulk;               /* small classes whose blocks are freed in bulk: nobody has wanted one since all that were listed have gone home (listed.c) */
     uint64_t emptied;            /* medium classes (heap_bit) of which a span was given back since malloc last looked for one (event.c) */
     uint32_t nhad, nothers;      /* blocks that its thread has got of late, and others' that it has freed (refill.c) */
     uint32_t index;              /* place in the table of heaps */
-    uint32_t nsought;            /* spans looked for, and */
-    uint32_t nslow;              /* slow roads taken, for what is done every so often */
-    uint32_t pooled_since;       /* while pooled: heap_pooled_now() when that was first seen, 0 not yet (trim.c) */
-    size_t patrol_at;            /* the slice at which the next look begins, and when it is due, whichever its thread is (trim.c) */
-    uint64_t patrol_due;
-    struct span *again;          /* the large block that its thread freed last, if it had allocated it (large.c) */
-    uint32_t room, hand;         /* bytes that may yet be gathered in `pending`, and which of it is posted next */
+    uint16_t nslow;              /* slow roads taken, for what is done every so often */
+    uint64_t patrol_due;         /* when the next look at its spans is due, whichever its thread is, and the slice at which it begins (trim.c) */
+    uint32_t patrol_at;
+    uint32_t room;               /* bytes that may yet be gathered in `pending` */
+    struct again again;
     _Atomic(uint32_t) busy;      /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
-    _Atomic(uint32_t) state;     /* enum heap_state */
-    _Atomic(uint32_t) pool_next; /* while pooled: index + 1 of the next */
 
     _Atomic(uint32_t) nturns; /* odd while a medium span becomes current or is let go: its desc and the pairs disagree */
     _Atomic(struct span *) woken __attribute__((aligned(CACHE_LINE)));
     _Atomic(struct span *) kept[KEPT_PLACES]; /* freed large blocks, for its next (large.c) */
-    _Atomic(uint32_t) nripe; /* slices of woken spans that are all free by now */
+    _Atomic(uint32_t) nripe;     /* slices of woken spans that are all free by now */
+    _Atomic(uint32_t) state;     /* enum heap_state */
+    _Atomic(uint32_t) pool_next; /* while pooled: index + 1 of the next, and */
+    uint32_t pooled_since;       /* heap_pooled_now() when that was first seen, 0 not yet (trim.c) */
 
     struct pending pending[NPENDING] __attribute__((aligned(PAGE)));
 } __attribute__((aligned(PAGE)));
@@ -100,6 +110,7 @@ extern bool heaps_reuse HIDDEN; /* PEEK. Whether any heap has ever reused others
 
 /* PEEK. A heap's share of dirty=, in slices: of large blocks it keeps that at most, and its wide lists of medium ones hold twice as much. */
 extern size_t heap_share HIDDEN;
+INLINE size_t heap_kept_most(void) { return min_size(KEPT_SLICES, PEEK(heap_share)); }
 
 struct thread {
     uintptr_t frees; /* whose blocks free takes without a second look: `heap`'s; 0, nobody's, while that one reuses others' */

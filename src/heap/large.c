@@ -1,4 +1,5 @@
 #include "large.h"
+#include "again.h"
 #include "../base/bits.h"
 #include "../os/map.h"
 #include "../os/options.h"
@@ -39,24 +40,20 @@ static void drop(struct span *span)
     purge_now_and_then(nslices);
 }
 
-static size_t kept_most(void) { return min_size(KEPT_SLICES, PEEK(heap_share)); }
-
 /* What a heap keeps: a large block that is freed is often wanted again, of just that size and where it came from, as a buffer is, or an
- * array that is the result of a line (figures: ../README.md). Who wants anything else of the page level gives back first what is kept. It
- * is no more than a heap's share of dirty= (heap_share), and one block (below), but for what two put there at once, and nothing under
- * a limit, which does not charge what is free. */
+ * array that is the result of a line (figures: ../README.md). Here is what others have freed of a thread that takes such blocks while they do not, and
+ * what is too large for again.h. Who wants anything else of the page level gives it back first. It is no more than a heap's share of dirty= (heap_share),
+ * but for what two put there at once, and nothing under a limit, which does not charge what is free. */
 static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 {
     _Atomic(struct span *) *place = NULL;
     if (!heap || options.limit.hard || atomic_load_explicit(&heap->state, memory_order_relaxed) != HEAP_OWNED) return NULL;
-    const struct span *again = PEEK(heap->again);
-    if (again) nslices += span_nslices(again);
     for (unsigned i = 0; i < KEPT_PLACES; i++) {
         const struct span *kept = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
         if (kept) nslices += span_nslices(kept);
         else place = &heap->kept[i];
     }
-    return nslices <= kept_most() ? place : NULL;
+    return nslices <= heap_kept_most() ? place : NULL;
 }
 
 /* One that its own thread frees is kept where no other thread looks, with no locked instruction: such wait until all is written that the
@@ -64,20 +61,23 @@ static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 static bool keep_again(struct span *span)
 {
     struct heap *own = heap_own();
-    if (!own || span->home != own || own->again || options.limit.hard || options.mode != MODE_FAST) return false;
-    if (span_nslices(span) > kept_most()) return false;
+    bool may_be = own && PEEK(span_desc(span)->owner) == OWNER_LARGE && span->home == own && options.mode == MODE_FAST;
+    if (!may_be || !again_has_room(own, span_nslices(span))) return false;
     __atomic_store_n(&span_desc(span)->owner, OWNER_NONE, __ATOMIC_RELAXED);
-    span_set_state(span, SPAN_KEPT);
-    if (UNLIKELY(!bits_swap_if(&own->again, NULL, span))) give(span); /* a signal handler was first */
+    again_put(own, span);
     return true;
 }
 
 bool large_keep(struct span *span)
 {
-    if (PEEK(span_desc(span)->owner) == OWNER_LARGE && keep_again(span)) return true;
+    if (keep_again(span)) return true;
     if (!claim(span)) return false; /* before that the record may be that of a span of blocks, and has no home */
     struct span *other = NULL;
-    _Atomic(struct span *) *place = place_to_keep(span->home, span_nslices(span));
+    struct heap *own = heap_own();
+    size_t nslices = span_nslices(span);
+    bool is_own = own && span->home == own; /* who takes such itself has a use for others', too */
+    if (own && (is_own || own->again.is_used) && again_has_room(own, nslices)) return again_put(own, span), true;
+    _Atomic(struct span *) *place = is_own && nslices <= AGAIN_SLICES ? NULL : place_to_keep(span->home, nslices);
     if (!place) return range_learn(span), drop(span), true;
     span_set_state(span, SPAN_KEPT);
     if (UNLIKELY(!atomic_compare_exchange_strong(place, &other, span))) give(span); /* a thread or a signal handler was first */
@@ -91,15 +91,9 @@ static struct span *taken(struct span *span, size_t nslices)
     return NULL;
 }
 
-static struct span *take_again(struct heap *heap, size_t nslices)
-{
-    struct span *span = heap->again;
-    return span && span_nslices(span) == nslices && bits_swap_if(&heap->again, span, NULL) ? taken(span, nslices) : NULL;
-}
-
 static struct span *take_kept(struct heap *heap, size_t nslices)
 {
-    struct span *found = take_again(heap, nslices);
+    struct span *found = again_take(heap, nslices);
     for (unsigned i = 0; i < KEPT_PLACES && !found; i++) {
         struct span *span = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
         if (!span || span_nslices(span) != nslices || !atomic_compare_exchange_strong(&heap->kept[i], &span, NULL)) continue;
@@ -111,7 +105,7 @@ static struct span *take_kept(struct heap *heap, size_t nslices)
 void *large_again(struct heap *heap, size_t size)
 {
     size_t nbytes = pages_for(size);
-    struct span *span = heap ? take_again(heap, slices_for(nbytes)) : NULL;
+    struct span *span = heap ? again_take(heap, slices_for(nbytes)) : NULL;
     return span ? publish(span, nbytes, heap) : NULL;
 }
 
@@ -126,23 +120,14 @@ static struct span *take_shared(struct heap *heap)
     return all;
 }
 
-static struct span *take_all(struct heap *heap)
+void large_give_kept(struct heap *heap)
 {
-    struct span *all = heap ? take_shared(heap) : NULL, *span = heap ? heap->again : NULL;
-    if (span && bits_swap_if(&heap->again, span, NULL)) span->woken_next = all, all = span;
-    return all;
+    if (heap) span_give_all(again_take_all(heap, take_shared(heap)));
 }
-
-static void give_all(struct span *all)
-{
-    for (struct span *next; all; all = next) next = all->woken_next, give(all);
-}
-
-void large_give_kept(struct heap *heap) { give_all(take_all(heap)); }
 
 void large_give_all_kept(void)
 {
-    for (size_t i = 0; heap_at(i); i++) give_all(take_shared(heap_at(i)));
+    for (size_t i = 0; heap_at(i); i++) span_give_all(take_shared(heap_at(i)));
 }
 
 /* For `size` bytes of a block that had `before`, 0 of a new one; all that was `kept` is given first, even if there is none. Who grows by less than a
@@ -159,10 +144,15 @@ static struct span *take_growing(struct span *kept, size_t size, size_t before, 
 void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignment, bool *is_zero)
 {
     size_t nbytes = pages_for(size);
-    struct span *span = heap && !before && alignment <= SLICE_SIZE ? take_kept(heap, slices_for(nbytes)) : NULL;
+    bool is_plain = heap && !before && alignment <= SLICE_SIZE;
+    struct span *span = is_plain ? take_kept(heap, slices_for(nbytes)) : NULL;
     if (span) return publish(span, nbytes, heap);
     if (!limit_charge(nbytes, true)) return NULL; /* under a limit nothing is kept */
-    span = take_growing(take_all(heap), nbytes, before, max_size(alignment >> SLICE_SHIFT, 1), false);
+    struct span *given = heap ? take_shared(heap) : NULL;
+    if (is_plain && again_instead(heap, slices_for(nbytes), &given))
+        span = span_give_and_take(given, slices_for(nbytes), 1, SPAN_LARGE, ONLY_DIRTY), given = NULL;
+    if (heap && !span) given = again_take_all(heap, given);
+    if (!span) span = take_growing(given, nbytes, before, max_size(alignment >> SLICE_SHIFT, 1), false);
     if (!span) return limit_refund(nbytes), NULL;
     *is_zero = span->is_clean;
     purge_in_exchange(span_nslices(span) - span->ndirty);

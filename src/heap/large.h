@@ -27,6 +27,7 @@ void *large_again(struct heap *heap, size_t size);
 void large_give_kept(struct heap *heap);
 void large_give_all_kept(void);
 
+
 /* Frees a live large block: keeps it for the thread that allocated it, without a lock, unless there is no room or that thread is gone.
  * False: it is not live any more; nothing was done. */
 bool large_keep(struct span *span);

@@ -281,10 +281,13 @@ void heap_shed(struct heap *heap, bool all)
 static struct span *fresh(struct heap *heap, unsigned class)
 {
     bool want_clean = class >= NSMALL && heap->nfirst[class] < heap_nfirst(class);
-    size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak);
-    large_give_kept(heap);
-    if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be the peak */
-    struct span *span = span_take(class_table[class].nslices, 1, SPAN_AVAILABLE, want_clean);
+    size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak), nslices = class_table[class].nslices;
+    struct span *span = heap->again.nslices && !want_clean ? span_take(nslices, 1, SPAN_AVAILABLE, ONLY_DIRTY) : NULL;
+    if (!span) {
+        large_give_kept(heap);
+        if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be the peak */
+        span = span_take(nslices, 1, SPAN_AVAILABLE, want_clean);
+    }
     if (!span) return NULL;
     class_count(class, 1);
     heap->nfirst[class] += heap->nfirst[class] - heap_nfirst(class) < MANY; /* once those have been */

@@ -226,7 +226,7 @@ void heaps_repair(struct heap *own, bool are_all_gone)
         struct heap *heap = place(i);
         uint32_t state = atomic_load_explicit(&heap->state, memory_order_relaxed);
         for (unsigned k = 0; k < KEPT_PLACES; k++) atomic_store_explicit(&heap->kept[k], NULL, memory_order_relaxed);
-        heap->again = NULL;
+        for (unsigned k = 0; k < AGAIN_SLICES; k++) heap->again.last[k] = heap->again.nslices = 0;
         if (heap == own || i == SHARED || state == HEAP_LOST) continue;
         if (state == HEAP_OWNED) heaps_have_vanished = true;
         if (atomic_load_explicit(&heap->busy, memory_order_relaxed)) lose(heap);

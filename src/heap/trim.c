@@ -11,6 +11,7 @@
 #include "../guard/crime.h"
 #include "../os/map.h"
 #include "../os/options.h"
+#include "again.h"
 #include "block.h"
 
 /* In ticks (bits.h): 4 to 8 s, after which the 20 us of page faults that a span costs are nothing; and a quarter to half a millisecond, which
@@ -199,7 +200,7 @@ void heap_patrol(struct heap *heap)
         at += max_size(span_nslices(span), 1);
     }
     bool is_round = at >= range_limit();
-    if (is_round) heap_trim_pooled(REST);
+    if (is_round) heap_trim_pooled(REST), again_look(heap);
     heap->patrol_at = is_round ? 0 : at;
     heap->patrol_due = now + (is_round ? REST / 4 : 16 * (now - start));
 }

@@ -143,14 +143,14 @@ static bool grow(size_t nslices)
     return true;
 }
 
-static struct span *find_or_grow(size_t nslices, bool want_clean)
+static struct span *find_or_grow(size_t nslices, enum span_want want)
 {
     do {
-        struct span *span = want_clean ? find(CLEAN, nslices) : NULL;
+        struct span *span = want == WANT_CLEAN ? find(CLEAN, nslices) : NULL;
         if (!span) span = find(DIRTY, nslices);
         if (!span && wait_join()) span = find(DIRTY, nslices);
-        if (!span && !want_clean) span = find(CLEAN, nslices);
-        if (span) return span;
+        if (!span && want == WANT_DIRTY) span = find(CLEAN, nslices);
+        if (span || want == ONLY_DIRTY) return span;
     } while (grow(nslices));
     return NULL;
 }
@@ -189,15 +189,20 @@ static void make_free(struct span *span, size_t ntouched)
     span_put_free(span);
 }
 
-struct span *span_give_and_take(struct span *given, size_t nslices, size_t alignment, enum span_state state, bool want_clean)
+static void make_all_free(struct span *given)
+{
+    for (struct span *next; given; given = next) next = given->woken_next, make_free(given, span_nslices(given));
+}
+
+struct span *span_give_and_take(struct span *given, size_t nslices, size_t alignment, enum span_state state, enum span_want want)
 {
     bool is_possible = nslices <= SLICES_MAX && alignment <= SLICES_MAX - nslices;
     lock_take(&spans.lock);
-    for (struct span *next; given; given = next) next = given->woken_next, make_free(given, span_nslices(given));
-    struct span *waited = is_possible ? wait_end(want_clean || alignment > 1 ? 0 : nslices) : NULL, *span = waited;
-    if (!waited && is_possible) span = find_or_grow(nslices + alignment - 1, want_clean);
+    make_all_free(given);
+    struct span *waited = is_possible ? wait_end(want == WANT_CLEAN || alignment > 1 ? 0 : nslices) : NULL, *span = waited;
+    if (!waited && is_possible) span = find_or_grow(nslices + alignment - 1, want);
     if (span) {
-        if (!waited) span = trim(span, place(span, nslices, alignment, want_clean && state != SPAN_LARGE), nslices);
+        if (!waited) span = trim(span, place(span, nslices, alignment, want == WANT_CLEAN && state != SPAN_LARGE), nslices);
         span->is_clean = span->ndirty == 0;
         span_set_state(span, state);
         span_add_total(&spans.totals.live, nslices);
@@ -211,6 +216,14 @@ void span_give(struct span *span, size_t ntouched)
 {
     lock_take(&spans.lock);
     make_free(span, ntouched);
+    lock_drop(&spans.lock);
+}
+
+void span_give_all(struct span *given)
+{
+    if (!given) return;
+    lock_take(&spans.lock);
+    make_all_free(given);
     lock_drop(&spans.lock);
 }
 

@@ -249,21 +249,24 @@ INLINE void span_set(struct span *span, enum span_state state, size_t nslices)
 }
 INLINE void span_set_state(struct span *span, enum span_state state) { span_set(span, state, span_nslices(span)); }
 
+enum span_want { WANT_DIRTY, WANT_CLEAN, ONLY_DIRTY };
+
 /* Takes a span of exactly nslices out of the free ones, dirty before clean, or from fresh range, its address a
  * multiple of `alignment` slices (a power of two); gives it `state`, its descs are blank, is_clean says whether it reads zero.
- * want_clean turns the preference round; inside a span that is dirty in part not for a large block, which is moved there (large.c) and does better in
+ * WANT_CLEAN turns the preference round; inside a span that is dirty in part not for a large block, which is moved there (large.c) and does better in
  * what is resident: bench_vector double 0.3 of the time, 0.6 of the memory. NULL: out of memory. Any thread. First, in any case
  * and under the same lock, gives back all that is `given`, linked by woken_next, as span_give does what has been written to. */
-struct span *span_give_and_take(struct span *given, size_t nslices, size_t alignment, enum span_state state, bool want_clean);
-INLINE struct span *span_take(size_t nslices, size_t alignment, enum span_state state, bool want_clean)
+struct span *span_give_and_take(struct span *given, size_t nslices, size_t alignment, enum span_state state, enum span_want want);
+INLINE struct span *span_take(size_t nslices, size_t alignment, enum span_state state, enum span_want want)
 {
-    return span_give_and_take(NULL, nslices, alignment, state, want_clean);
+    return span_give_and_take(NULL, nslices, alignment, state, want);
 }
 
 /* Gives a span back of which the first ntouched slices have been written to since it was taken; or all of which reads zero. Its descs must be
  * blank again. Any thread that owns it. */
 void span_give(struct span *span, size_t ntouched);
 void span_give_clean(struct span *span);
+void span_give_all(struct span *given); /* written to, linked by woken_next; NULL none */
 
 /* Grows a span in use to nslices into a free right neighbour or, at the end of the range, into what this grows by; or returns false. */
 bool span_extend(struct span *span, size_t nslices);

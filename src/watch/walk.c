@@ -1,6 +1,7 @@
 /* walk.c - every span and block in address order, and the laws that they keep. */
 #include "census.h"
 #include "../../include/mspace.h"
+#include "../heap/again.h"
 #include "../heap/large.h"
 #include "../heap/remote.h"
 #include "../os/report.h"
@@ -131,10 +132,11 @@ static size_t verify_kept(size_t *n)
     struct heap *heap;
     size_t errors = 0;
     for (size_t i = *n = 0; (heap = heap_at(i)) != NULL; i++)
-        for (unsigned k = 0; k <= KEPT_PLACES; k++) {
-            const struct span *kept = k < KEPT_PLACES ? atomic_load_explicit(&heap->kept[k], memory_order_relaxed) : PEEK(heap->again);
-            *n += kept != NULL;
-            if (kept && span_state(kept) != SPAN_KEPT) broken("what is kept is neither in use nor free", kept), errors++;
+        for (unsigned k = 0; k < KEPT_PLACES + AGAIN_SLICES; k++) {
+            bool is_place = k < KEPT_PLACES;
+            const struct span *kept = is_place ? atomic_load_explicit(&heap->kept[k], memory_order_relaxed) : again_first(heap, k - KEPT_PLACES + 1);
+            for (; kept && *n < range_limit(); kept = is_place ? NULL : PEEK(kept->woken_next), ++*n)
+                if (span_state(kept) != SPAN_KEPT) broken("what is kept is neither in use nor free", kept), errors++;
         }
     return errors;
 }

@@ -11,6 +11,7 @@
  * By default it is a twentieth of the states, and stores do not wait; at full size all, and then once more with buffers, a fiftieth.
  */
 #include "api/life.h"
+#include "heap/again.h"
 #include "scenes.h"
 
 enum { SMALL = 960, LARGE = 100000 };
@@ -131,9 +132,9 @@ static void set_up_shared(void)
 static void drop_0_and_1(void) { drop_0(), drop_1(); }
 static void take_and_drop_large(void) { drop(take(LARGE)); }
 
-/* A large block of 0's and of 1's, who have freed another, and so have nowhere for it but where any thread may look. */
-static void hold_large_9(void) { held[CAPACITY] = take(LARGE), take_and_drop_large(); }
-static void hold_large_10(void) { held[CAPACITY + 1] = take(LARGE), take_and_drop_large(); }
+/* A large block of 0's and of 1's. The other frees it, who has not taken any of late: it is kept where any thread may look. */
+static void hold_large_9(void) { held[CAPACITY] = take(LARGE), again_look(heap_own()); }
+static void hold_large_10(void) { held[CAPACITY + 1] = take(LARGE), again_look(heap_own()); }
 static void drop_10(void) { drop(held[CAPACITY + 1]); }
 static void set_up_kept(void)
 {
@@ -171,7 +172,7 @@ static const struct scene SCENES[] = {
     {SCENE(in_the_middle_of_a_claim), .set_up = set_up_shared, .run = {take_and_drop, take_and_drop}, .check = check, .child = child},
     {SCENE(in_the_middle_of_small_blocks), .set_up = set_up_small, .run = {take_and_drop_two_small, take_and_drop_small}, .check = check, .child = child},
     {SCENE(in_the_middle_of_large_blocks), .set_up = set_up_exhausted, .run = {take_and_drop_large, take_and_drop_large}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_what_is_kept), .set_up = set_up_kept, .run = {drop_9, drop_10}, .check = check, .child = child},
+    {SCENE(in_the_middle_of_what_is_kept), .set_up = set_up_kept, .run = {drop_10, drop_9}, .check = check, .child = child},
     {SCENE(in_the_middle_of_a_purge_and_a_large_block), .set_up = set_up_dirty, .run = {take_and_drop_large, purge}, .check = check, .child = child},
     {SCENE(in_the_middle_of_what_needs_no_heap), .set_up = set_up_dirty_without_heaps, .run = {take_and_drop_large, purge}, .check = check, .child = child},
     {.promise = NULL},

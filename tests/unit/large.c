@@ -1,6 +1,7 @@
 /* large.c: laws of blocks that are a span each, and of realloc in all sizes (src/heap/large.h, src/api/resize.c). */
 #include "api/alloc.h"
 #include "fail.h"
+#include "heap/again.h"
 #include "heap/large.h"
 #include "os/options.h"
 #include "unit.h"
@@ -76,9 +77,9 @@ static void what_is_kept_is_half_a_megabyte(void)
     for (int size = 1; size <= 9; size++) {
         for (int i = 0; i < 40; i++) block[i] = get((size_t)size * S, i);
         for (int i = 0; i < 40; i++) alloc_free(block[i]);
-        size_t most = (size_t)min_size(5, 8 / (size_t)size) * (size_t)size;
+        size_t most = 8 / (size_t)size * (size_t)size;
         require(count_kept() == most, "%zu slices in blocks of %d are kept, not %zu\n", count_kept(), size, most);
-        large_give_kept(heap_own());
+        heap_drain(heap_own(), false);
         require(count_kept() == 0, "it was to be given\n");
     }
     options.limit.hard = options.limit.soft = GIB;
@@ -152,8 +153,96 @@ static void what_another_thread_frees_is_kept_for_its_home(void)
     alloc_free(p);
     large_give_kept(heap_own());
     in_thread(make_one, &p);
+    again_look(heap_own()); /* and this thread takes none itself */
     alloc_free(p);
     require(count_kept() == 0, "it is kept for a thread that is gone\n");
+    sound();
+}
+
+/* Twice filled and dropped, the third time all is there, up to eight times dirty= for all threads together, and the page level is not asked. */
+static void who_fills_and_drops_has_room_for_all(void)
+{
+    enum { N = 60, BEYOND = 400 };
+    static unsigned char *block[BEYOND];
+    size_t live = 0;
+    for (int round = 0; round < 8; round++) {
+        for (int i = 0; i < N; i++) block[i] = get((size_t)(1 + i % 4) * S - 1000, i);
+        if (round == 7) require(spans.totals.live == live && count_kept() == 0, "other memory than the last time\n");
+        live = spans.totals.live;
+        for (int i = N; i--;) alloc_free(block[i]);
+    }
+    require(count_kept() == N * 10 / 4, "%zu slices are kept\n", count_kept());
+    for (int round = 0; round < 8; round++) {
+        for (int i = 0; i < BEYOND; i++) block[i] = get(2 * S, i);
+        for (int i = 0; i < BEYOND; i++) alloc_free(block[i]);
+        require(count_kept() <= 8 * options.dirty / S, "%zu slices are kept\n", count_kept());
+    }
+    require(count_kept() == 8 * options.dirty / S, "%zu slices are kept\n", count_kept());
+    sound();
+}
+
+/* Four blocks of any size: of the sizes that are not wanted little more is kept than would fit beside them. */
+static void what_is_kept_and_in_use_is_little_more_than_was_in_use(void)
+{
+    unsigned char *block[4] = {NULL};
+    uint64_t random = seed_choose("kept", unit_argument);
+    size_t in_use = 0, most = 0;
+    for (int i = 0; i < 20000; i++) {
+        unsigned char **any = &block[random_below(&random, 4)];
+        in_use -= *any ? round_up(alloc_usable_size(*any), S) : 0;
+        alloc_free(*any);
+        size_t size = S / 2 + 1 + random_below(&random, 4 * (uint32_t)S);
+        *any = get(size, 1);
+        most = max_size(most, in_use += round_up(size, S));
+        require(spans.totals.live * S <= most + most / AGAIN_LITTLE, "%zu slices, of which %zu are kept, and at most %zu were in use\n", spans.totals.live, count_kept(), most / S);
+    }
+    sound();
+}
+
+/* A sixteenth of what is in use is little: what malloc does not find there it takes of what is dirty, and the rest stays. */
+static void little_that_is_kept_stays_when_another_size_is_wanted(void)
+{
+    unsigned char *p[7], *q = get(20 * S, 1), *fence;
+    get(200 * S, 1);
+    for (int i = 0; i < 7; i++) p[i] = get(S, 1);
+    fence = get(S, 1);
+    for (int i = 0; i < 7; i++) alloc_free(p[i]);
+    alloc_free(q);
+    require(count_kept() == 7, "%zu are kept\n", count_kept());
+    unsigned char *other = get(2 * S, 1);
+    require(count_kept() == 7 && other >= q && other < q + 20 * S, "%zu are kept\n", count_kept());
+    alloc_free(fence);
+    sound();
+}
+
+static void what_nobody_wants_any_more_goes(void)
+{
+    enum { N = 100 };
+    unsigned char *block[N];
+    for (int round = 0; round < 8; round++) {
+        for (int i = 0; i < N; i++) block[i] = get(S, i);
+        for (int i = 0; i < N; i++) alloc_free(block[i]);
+        again_look(heap_own());
+        require(round < 7 || count_kept() == N, "what is wanted has gone\n");
+    }
+    for (int i = 0; i < 10; i++) alloc_free(get(S, i));
+    again_look(heap_own());
+    require(count_kept() == 0, "%zu are kept\n", count_kept());
+    sound();
+}
+
+static void *free_and_take(void *p)
+{
+    unsigned char *own = get(2 * S, 1);
+    alloc_free(p);
+    require(alloc_malloc(2 * S) == p, "somebody else has it\n");
+    alloc_free(own);
+    return NULL;
+}
+
+static void who_takes_such_blocks_keeps_those_of_others(void)
+{
+    for (int i = 0; i < 3; i++) in_thread(free_and_take, get(2 * S, 1));
     sound();
 }
 
@@ -166,7 +255,7 @@ static void keep_one(void)
 static void *none_for_another(void *nothing)
 {
     alloc_malloc(3 * S);
-    require(count_kept() == 6, "another thread has got one\n");
+    require(count_kept() == 6, "another thread has got one, or given it back\n");
     large_give_all_kept();
     return nothing;
 }
@@ -178,7 +267,8 @@ static void nothing_is_kept_when_something_else_is_wanted(void)
     alloc_free(p);
     alloc_free(q);
     require(pthread_create(&other, NULL, none_for_another, NULL) == 0 && pthread_join(other, NULL) == 0, "the thread\n");
-    require(count_kept() == 3, "another thread gives all but the one that was freed first\n");
+    require(count_kept() == 6, "another thread has given back what this one may have again\n");
+    large_give_kept(heap_own());
     sound();
     p = get(2 * S, 2);
     keep_one();
@@ -381,7 +471,9 @@ static void calloc_of_a_large_block_is_zero_after_any_history(void)
 
 UNIT_MAIN(PROMISE(large_usable_size_is_whole_pages), PROMISE(large_is_freed_once), PROMISE(a_block_that_is_freed_is_kept_for_the_next_of_its_size),
           PROMISE(what_is_kept_is_half_a_megabyte), PROMISE(what_is_kept_is_shared_by_all_threads), PROMISE(what_another_thread_frees_is_kept_for_its_home),
-          PROMISE(nothing_is_kept_when_something_else_is_wanted),
+          PROMISE(nothing_is_kept_when_something_else_is_wanted), PROMISE(who_fills_and_drops_has_room_for_all),
+          PROMISE(what_is_kept_and_in_use_is_little_more_than_was_in_use), PROMISE(little_that_is_kept_stays_when_another_size_is_wanted),
+          PROMISE(what_nobody_wants_any_more_goes), PROMISE(who_takes_such_blocks_keeps_those_of_others),
           PROMISE(realloc_grows_in_place_into_a_free_neighbour),
           PROMISE(realloc_by_steps_moves_seldom), PROMISE(a_buffer_that_is_made_small_is_kept_for_the_next),
           PROMISE(realloc_to_less_than_half_returns_the_tail), PROMISE(realloc_moves_pages_and_keeps_their_contents),

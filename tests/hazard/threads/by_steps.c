@@ -44,7 +44,8 @@ static void end_steps(void)
     last = -1; /* the next step is the last */
 }
 
-static bool overlap(const char *p, const char *q) { return p < q + SIZE && q < p + SIZE; }
+/* A block of SIZE and one of `size`. */
+static bool overlap(const char *p, const char *q, size_t size) { return p < q + size && q < p + SIZE; }
 
 static void take_cut_and_free(void)
 {
@@ -61,7 +62,7 @@ static void in_a_handler(long n)
     char *p = api_malloc(SIZE);
     end_steps();
     for (int i = 0; i < 4; i++) others[i] = api_malloc(SIZE / 2);
-    for (int i = 0; i < 4; i++) require(!overlap(p, others[i]), "step %ld: two blocks in one place\n", n);
+    for (int i = 0; i < 4; i++) require(!overlap(p, others[i], SIZE / 2), "step %ld: two blocks in one place\n", n);
     for (int i = 0; i < 4; i++) api_free(others[i]);
     api_free(p);
     require(api_verify() == 0, "step %ld: broken laws\n", n);
@@ -98,7 +99,7 @@ static void be_child(char *block, long n)
     want = NOTHERS;
     char *p = api_malloc(SIZE);
     pthread_join(second, NULL);
-    for (int i = 0; i < NOTHERS; i++) require(!overlap(p, others[i]), "step %ld: two threads have the same block\n", n);
+    for (int i = 0; i < NOTHERS; i++) require(!overlap(p, others[i], SIZE), "step %ld: two threads have the same block\n", n);
     require(api_verify() == 0, "step %ld: broken laws\n", n);
     _exit(0);
 }

@@ -1,0 +1,91 @@
+#include "again.h"
+#include "../base/bits.h"
+#include "../os/options.h"
+
+static struct span *numbered(uint32_t number) { return number ? range.records + number - 1 : NULL; }
+static uint32_t number_of(const struct span *span) { return (uint32_t)span_index(span) + 1; }
+
+const struct span *again_first(const struct heap *heap, size_t nslices) { return numbered(PEEK(heap->again.last[nslices - 1])); }
+
+bool again_has_room(struct heap *heap, size_t nslices)
+{
+    struct again *again = &heap->again;
+    if (nslices > AGAIN_SLICES || options.limit.hard) return false; /* a limit does not charge what is free */
+    if (again->nslices + nslices <= max_size(again->room, heap_kept_most())) return true;
+    again->refused |= (uint8_t)(1U << nslices);
+    return false;
+}
+
+void again_put(struct heap *heap, struct span *span)
+{
+    uint32_t *list = &heap->again.last[span_nslices(span) - 1], last;
+    span_set_state(span, SPAN_KEPT);
+    heap->again.nslices += (uint16_t)span_nslices(span);
+    do span->woken_next = numbered(last = PEEK(*list));
+    while (UNLIKELY(!bits_swap_if(list, last, number_of(span))));
+}
+
+/* All of so many slices. */
+static struct span *cut(struct heap *heap, size_t nslices)
+{
+    uint32_t last = PEEK(heap->again.last[nslices - 1]);
+    return last && bits_swap_if(&heap->again.last[nslices - 1], last, 0) ? numbered(last) : NULL;
+}
+
+/* The last of them. A handler may have put one there meanwhile: then the others are given back. */
+static struct span *pop(struct heap *heap, size_t nslices)
+{
+    struct span *span = cut(heap, nslices), *rest = span ? span->woken_next : NULL;
+    if (!span) return NULL;
+    if (rest && UNLIKELY(!bits_swap_if(&heap->again.last[nslices - 1], 0, number_of(rest)))) span_give_all(rest);
+    heap->again.nslices -= (uint16_t)min_size(heap->again.nslices, nslices);
+    return span;
+}
+
+struct span *again_take(struct heap *heap, size_t nslices)
+{
+    struct again *again = &heap->again;
+    struct span *span = nslices - 1 < AGAIN_SLICES ? pop(heap, nslices) : NULL; /* 0: of a size that is out of range */
+    if (!span) return NULL;
+    again->least = (uint16_t)min_size(again->least, again->nslices);
+    again->is_used = true;
+    return span_set_state(span, SPAN_LARGE), span;
+}
+
+static void grow_room(struct again *again)
+{
+    size_t most = min_size(AGAIN_MOST, 8 * min_size(PEEK(heap_share), AGAIN_MOST));
+    again->room = (uint16_t)min_size(2 * max_size(again->room, KEPT_SLICES), most);
+    again->refused = 0;
+}
+
+bool again_instead(struct heap *heap, size_t nslices, struct span **given)
+{
+    struct again *again = &heap->again;
+    if (nslices > AGAIN_SLICES) return false;
+    again->is_used = true;
+    if (again->refused >> nslices & 1) grow_room(again);
+    if (!again->nslices) return false;
+    size_t left = again->nslices > PEEK(spans.totals.live) / AGAIN_LITTLE ? nslices : 0;
+    for (size_t k = 0; k < AGAIN_SLICES; k++) /* larger ones first */
+        for (struct span *span; left && (span = pop(heap, (nslices + k) % AGAIN_SLICES + 1)) != NULL; left -= min_size(left, span_nslices(span)))
+            span->woken_next = *given, *given = span;
+    return true;
+}
+
+struct span *again_take_all(struct heap *heap, struct span *rest)
+{
+    for (size_t nslices = 1; nslices <= AGAIN_SLICES; nslices++)
+        for (struct span *span = cut(heap, nslices), *next; span; span = next) next = span->woken_next, span->woken_next = rest, rest = span;
+    heap->again.nslices = 0;
+    return rest;
+}
+
+void again_look(struct heap *heap)
+{
+    struct again *again = &heap->again;
+    size_t unwanted = min_size(again->least, again->nslices);
+    again->is_used = false;
+    if (unwanted > heap_kept_most()) again->room = (uint16_t)(again->nslices - unwanted), span_give_all(again_take_all(heap, NULL));
+    again->least = again->nslices;
+}
