@@ -1,7 +1,7 @@
 /* helper.c - helper=1: a thread of the library's own that gives memory back when nobody else comes by to do it.
  *
- * Four times a second it looks at the page level. What has not changed since it looked last is idle: all that is free goes back but a
- * block of each thread's (large.h), with what heaps keep whose threads are gone and the spans that others' frees have emptied and whose owners
+ * Four times a second it looks at the page level. What has not changed since it looked last is idle: all that is free goes back but
+ * what each thread may have again (again.h), with what heaps keep whose threads are gone and the spans that others' frees have emptied and whose owners
  * sleep. It never allocates, takes no signals, and has no heap. Off by default: programs count their threads, and some may have but one
  * (unshare(2), setns(2)). */
 #include "../heap/large.h"

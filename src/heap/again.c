@@ -7,20 +7,27 @@ static uint32_t number_of(const struct span *span) { return (uint32_t)span_index
 
 const struct span *again_first(const struct heap *heap, size_t nslices) { return numbered(PEEK(heap->again.last[nslices - 1])); }
 
+/* Slices that there may be: its share gets smaller when others come. */
+static size_t room_of(const struct heap *heap)
+{
+    size_t most = min_size(AGAIN_MOST, AGAIN_SHARES * min_size(PEEK(heap_share), AGAIN_MOST));
+    return max_size(min_size(heap->again.room, most), heap_kept_most());
+}
+
 bool again_has_room(struct heap *heap, size_t nslices)
 {
     struct again *again = &heap->again;
-    if (nslices > AGAIN_SLICES || options.limit.hard) return false; /* a limit does not charge what is free */
-    if (again->nslices + nslices <= max_size(again->room, heap_kept_most())) return true;
+    if (nslices - 1 >= AGAIN_SLICES || options.limit.hard) return false; /* a limit does not charge what is free */
+    if (again->nslices + nslices <= room_of(heap)) return true;
     again->refused |= (uint8_t)(1U << nslices);
     return false;
 }
 
-void again_put(struct heap *heap, struct span *span)
+void again_put(struct heap *heap, struct span *span, size_t nslices)
 {
-    uint32_t *list = &heap->again.last[span_nslices(span) - 1], last;
+    uint32_t *list = &heap->again.last[nslices - 1], last;
     span_set_state(span, SPAN_KEPT);
-    heap->again.nslices += (uint16_t)span_nslices(span);
+    heap->again.nslices += (uint16_t)nslices;
     do span->woken_next = numbered(last = PEEK(*list));
     while (UNLIKELY(!bits_swap_if(list, last, number_of(span))));
 }
@@ -32,31 +39,25 @@ static struct span *cut(struct heap *heap, size_t nslices)
     return last && bits_swap_if(&heap->again.last[nslices - 1], last, 0) ? numbered(last) : NULL;
 }
 
-/* The last of them. A handler may have put one there meanwhile: then the others are given back. */
+/* The last of them. A handler may have put one there meanwhile: then the others are given back. One that two threads have freed at once may have been cut
+ * since: it is forgotten. */
 static struct span *pop(struct heap *heap, size_t nslices)
 {
+    struct again *again = &heap->again;
     struct span *span = cut(heap, nslices), *rest = span ? span->woken_next : NULL;
     if (!span) return NULL;
-    if (rest && UNLIKELY(!bits_swap_if(&heap->again.last[nslices - 1], 0, number_of(rest)))) span_give_all(rest);
-    heap->again.nslices -= (uint16_t)min_size(heap->again.nslices, nslices);
-    return span;
+    if (rest && UNLIKELY(!bits_swap_if(&again->last[nslices - 1], 0, number_of(rest)))) span_give_all(rest), again->nslices = 0;
+    again->nslices -= (uint16_t)min_size(again->nslices, nslices);
+    again->least = (uint16_t)min_size(again->least, again->nslices);
+    return LIKELY(span_nslices(span) == nslices) ? span : NULL;
 }
 
 struct span *again_take(struct heap *heap, size_t nslices)
 {
-    struct again *again = &heap->again;
     struct span *span = nslices - 1 < AGAIN_SLICES ? pop(heap, nslices) : NULL; /* 0: of a size that is out of range */
     if (!span) return NULL;
-    again->least = (uint16_t)min_size(again->least, again->nslices);
-    again->is_used = true;
+    heap->again.is_used = true;
     return span_set_state(span, SPAN_LARGE), span;
-}
-
-static void grow_room(struct again *again)
-{
-    size_t most = min_size(AGAIN_MOST, 8 * min_size(PEEK(heap_share), AGAIN_MOST));
-    again->room = (uint16_t)min_size(2 * max_size(again->room, KEPT_SLICES), most);
-    again->refused = 0;
 }
 
 bool again_instead(struct heap *heap, size_t nslices, struct span **given)
@@ -64,7 +65,7 @@ bool again_instead(struct heap *heap, size_t nslices, struct span **given)
     struct again *again = &heap->again;
     if (nslices > AGAIN_SLICES) return false;
     again->is_used = true;
-    if (again->refused >> nslices & 1) grow_room(again);
+    if (again->refused >> nslices & 1) again->room = (uint16_t)min_size(2 * max_size(room_of(heap), KEPT_SLICES), AGAIN_MOST), again->refused = 0;
     if (!again->nslices) return false;
     size_t left = again->nslices > PEEK(spans.totals.live) / AGAIN_LITTLE ? nslices : 0;
     for (size_t k = 0; k < AGAIN_SLICES; k++) /* larger ones first */
@@ -77,7 +78,7 @@ struct span *again_take_all(struct heap *heap, struct span *rest)
 {
     for (size_t nslices = 1; nslices <= AGAIN_SLICES; nslices++)
         for (struct span *span = cut(heap, nslices), *next; span; span = next) next = span->woken_next, span->woken_next = rest, rest = span;
-    heap->again.nslices = 0;
+    heap->again.nslices = heap->again.least = 0;
     return rest;
 }
 

@@ -3,9 +3,10 @@
  * By slices, and what came last goes first: the same sizes come and go in most programs that use such blocks at all, and what has been touched of one is
  * touched of the next. (Figures: ../README.md.) Of AGAIN_SLICES at most: larger ones left in place spoil the free spans between them for the next.
  *
- * How many: KEPT_SLICES in all, and twice as many whenever malloc finds none on a list on which one found no room, up to eight of the heap's shares of
- * dirty=. Malloc that finds none gives back as much as it takes, unless all is little beside what is in use: so a heap holds no more than it has had in use
- * at once. What nobody has wanted between two looks, some seconds, goes.
+ * How many: KEPT_SLICES in all, and twice as many whenever malloc finds none on a list on which one found no room, up to AGAIN_SHARES of the heap's shares of
+ * dirty=, which it may have besides. Malloc that finds none takes dirty memory, and gives back as much as it takes, unless all is little beside what is in
+ * use: so a heap holds little more than it has had in use at once. All goes when nothing is dirty, or for what is larger or grows; and when some of it
+ * has not been wanted between two looks of its thread, some seconds.
  *
  * For signal handlers, which may come in between any two instructions: a list is cut off whole, and put back without its last. All of this is its
  * thread's, or a test's. */
@@ -14,15 +15,15 @@
 
 #include "heap.h"
 
-/* Whether one of so many slices finds room; and then, a free one that is the caller's. */
+/* Whether one of so many slices finds room; and then, one that has so many, is free, and the caller's. */
 bool again_has_room(struct heap *heap, size_t nslices);
-void again_put(struct heap *heap, struct span *span);
+void again_put(struct heap *heap, struct span *span, size_t nslices);
 
 /* The last one of just as many slices; NULL: there is none. */
 struct span *again_take(struct heap *heap, size_t nslices);
 
 /* Malloc, which has found none, takes another from the page level: adds to what is given back, linked by woken_next, what is to go of these. False: there
- * are none, of whatever size. */
+ * are none, of whatever size, or it is too large: all that is kept is in the way. */
 bool again_instead(struct heap *heap, size_t nslices, struct span **given);
 
 /* All, linked before `rest`. */

@@ -88,7 +88,6 @@ void heap_give(struct span *span)
 {
     size_t carved = limit_charge_of(span), end = (size_t)(span_blocks(span) - span_address(span)) + carved;
     limit_refund(carved);
-    range_learn(span);
     class_count(span_desc(span)->class, -1);
     span_blank(span);
     span_give(span, span->is_clean ? (end + SLICE_SIZE - 1) >> SLICE_SHIFT : span_nslices(span));
@@ -280,7 +279,7 @@ void heap_drain(struct heap *heap, bool sheds)
 {
     heap_enter(heap);
     large_give_kept(heap);
-    heap->again.room = heap->again.refused = 0;
+    heap->again.room = heap->again.refused = heap->again.is_used = 0;
     heap_collect_woken(heap);
     listed_send_all_home(heap);
     if (sheds) heap_shed(heap, true);

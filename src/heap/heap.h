@@ -6,7 +6,7 @@
  *      thread.heap --> | pairs: {free list, countdown} per class; {bits, countdown} of medium spans | owner only, hot
  *                      | current, available lists, pending remote frees                           | owner only
  *                      | woken spans                                                              | any thread pushes
- *                      | kept large blocks, but for one                                           | any thread puts and takes
+ *                      | kept large blocks of others' (again.h: of its own)                       | any thread puts and takes
  *
  * thread.heap holds the distance of the record from `heap_empty`, the constant pairs of a heap whose lists are empty: zero, which is
  * what thread-local storage holds before anything has run, is a thread that is not ready, and malloc's fast path needs no
@@ -35,7 +35,8 @@ struct pending {
 enum {
     KEPT_PLACES = 4, /* large blocks that a heap keeps: as many as zlib's deflateInit takes, which are of 5 slices; */
     KEPT_SLICES = 8, /* half a megabyte at most, and at first as much that its thread may have again: */
-    AGAIN_SLICES = 4, AGAIN_MOST = 512, AGAIN_LITTLE = 16, /* (again.h) of such blocks; all together; that part of what is in use */
+    AGAIN_SLICES = 4, AGAIN_MOST = 256, AGAIN_SHARES = 6, /* (again.h) of one; all together, and as many times a heap's share; and */
+    AGAIN_LITTLE = 16, /* what part of what is in use is little */
     NPENDING = 256, /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */

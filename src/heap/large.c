@@ -61,10 +61,11 @@ static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 static bool keep_again(struct span *span)
 {
     struct heap *own = heap_own();
+    size_t nslices = span_nslices(span);
     bool may_be = own && PEEK(span_desc(span)->owner) == OWNER_LARGE && span->home == own && options.mode == MODE_FAST;
-    if (!may_be || !again_has_room(own, span_nslices(span))) return false;
+    if (!may_be || !again_has_room(own, nslices)) return false;
     __atomic_store_n(&span_desc(span)->owner, OWNER_NONE, __ATOMIC_RELAXED);
-    again_put(own, span);
+    again_put(own, span, nslices);
     return true;
 }
 
@@ -76,9 +77,9 @@ bool large_keep(struct span *span)
     struct heap *own = heap_own();
     size_t nslices = span_nslices(span);
     bool is_own = own && span->home == own; /* who takes such itself has a use for others', too */
-    if (own && (is_own || own->again.is_used) && again_has_room(own, nslices)) return again_put(own, span), true;
+    if (own && (is_own || own->again.is_used) && again_has_room(own, nslices)) return again_put(own, span, nslices), true;
     _Atomic(struct span *) *place = is_own && nslices <= AGAIN_SLICES ? NULL : place_to_keep(span->home, nslices);
-    if (!place) return range_learn(span), drop(span), true;
+    if (!place) return drop(span), true;
     span_set_state(span, SPAN_KEPT);
     if (UNLIKELY(!atomic_compare_exchange_strong(place, &other, span))) give(span); /* a thread or a signal handler was first */
     return true;
@@ -102,14 +103,22 @@ static struct span *take_kept(struct heap *heap, size_t nslices)
     return found;
 }
 
+/* Who finds all that it wants there comes by nowhere else, where what it no longer wants would be seen. */
+static void *publish_kept(struct span *span, size_t nbytes, struct heap *heap)
+{
+    void *block = publish(span, nbytes, heap);
+    if (UNLIKELY(++heap->nslow % (16 * PATROL_ROADS) == 0)) heap_patrol(heap);
+    return block;
+}
+
 void *large_again(struct heap *heap, size_t size)
 {
     size_t nbytes = pages_for(size);
     struct span *span = heap ? again_take(heap, slices_for(nbytes)) : NULL;
-    return span ? publish(span, nbytes, heap) : NULL;
+    return span ? publish_kept(span, nbytes, heap) : NULL;
 }
 
-/* What a heap keeps, without and with what its own thread may have again: linked by woken_next, for it is on no stack. */
+/* What a heap keeps where any thread may look: linked by woken_next, for it is on no stack. */
 static struct span *take_shared(struct heap *heap)
 {
     struct span *all = NULL;
@@ -133,12 +142,12 @@ void large_give_all_kept(void)
 /* For `size` bytes of a block that had `before`, 0 of a new one; all that was `kept` is given first, even if there is none. Who grows by less than a
  * quarter will do so again, and gets room to: a quarter of what it has, and up to a megabyte more, not touched meanwhile. So every byte is copied a
  * few times, not once a step. Who doubles would only have more than it needs. (Figures: ../README.md.) */
-static struct span *take_growing(struct span *kept, size_t size, size_t before, size_t alignment, bool want_clean)
+static struct span *take_growing(struct span *kept, size_t size, size_t before, size_t alignment, enum span_want want)
 {
     size_t nslices = slices_for(size), quarter = nslices / 4, room = quarter + min_size(quarter, MIB / SLICE_SIZE);
     bool will_grow = size - before < before / 4;
-    struct span *span = span_give_and_take(kept, will_grow ? nslices + room : nslices, alignment, SPAN_LARGE, want_clean);
-    return span || !will_grow ? span : span_take(nslices, alignment, SPAN_LARGE, want_clean);
+    struct span *span = span_give_and_take(kept, will_grow ? nslices + room : nslices, alignment, SPAN_LARGE, want);
+    return span || !will_grow ? span : span_take(nslices, alignment, SPAN_LARGE, want);
 }
 
 void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignment, bool *is_zero)
@@ -146,18 +155,18 @@ void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignmen
     size_t nbytes = pages_for(size);
     bool is_plain = heap && !before && alignment <= SLICE_SIZE;
     struct span *span = is_plain ? take_kept(heap, slices_for(nbytes)) : NULL;
-    if (span) return publish(span, nbytes, heap);
+    if (span) return publish_kept(span, nbytes, heap);
     if (!limit_charge(nbytes, true)) return NULL; /* under a limit nothing is kept */
     struct span *given = heap ? take_shared(heap) : NULL;
     if (is_plain && again_instead(heap, slices_for(nbytes), &given))
         span = span_give_and_take(given, slices_for(nbytes), 1, SPAN_LARGE, ONLY_DIRTY), given = NULL;
-    if (heap && !span) given = again_take_all(heap, given);
-    if (!span) span = take_growing(given, nbytes, before, max_size(alignment >> SLICE_SHIFT, 1), false);
+    if (!span) span = take_growing(heap ? again_take_all(heap, given) : NULL, nbytes, before, max_size(alignment >> SLICE_SHIFT, 1), WANT_DIRTY);
     if (!span) return limit_refund(nbytes), NULL;
     *is_zero = span->is_clean;
     purge_in_exchange(span_nslices(span) - span->ndirty);
     uintptr_t block = (uintptr_t)span_address(span); /* realloc is about to copy `before` bytes into it: drawn-12 0.85 of the time */
-    if (before && *is_zero && range_may_populate(span_index(span))) os_populate(block, block + min_size(min_size(before, nbytes), MOVE_MIN));
+    if (!before && *is_zero) huge_populate(block, block + nbytes);
+    if (before && *is_zero && huge_may_populate(span_index(span))) os_populate(block, block + min_size(min_size(before, nbytes), MOVE_MIN));
     return publish(span, nbytes, heap);
 }
 
@@ -206,7 +215,7 @@ void *large_move(struct span *from, size_t size)
     size_t nbytes = pages_for(size), length = min_size(from->nbytes, nbytes);
     bool may_move = options.mremap && seam_may_be_put() && !(PEEK(from->nmoved) && moves_one_only);
     if (length < (may_move ? MOVE_MIN : CARRY_MIN) || !limit_charge(nbytes - length, true)) return NULL;
-    struct span *to = take_growing(NULL, nbytes, from->nbytes, 1, true);
+    struct span *to = take_growing(NULL, nbytes, from->nbytes, 1, WANT_CLEAN);
     if (!to || !to->is_clean) {
         if (to) give(to);
         return limit_refund(nbytes - length), NULL;

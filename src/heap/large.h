@@ -19,16 +19,14 @@ INLINE struct span *large_of(const void *p)
  * size that `heap`, NULL none, keeps. *is_zero, false so far, is set if it reads zero. NULL: out of memory. */
 void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignment, bool *is_zero);
 
-/* The block that the calling thread, whose heap this is, freed last, if it has that size and was its own. NULL: not so. */
+/* The last block of about that size that the calling thread, whose heap this is, has freed (again.h). NULL: there is none. */
 void *large_again(struct heap *heap, size_t size);
 
-/* Gives back what a heap, NULL none, keeps of the large blocks that its thread has allocated, owner only; what all keep but for the one
- * that a thread may have again, any thread. */
+/* Gives back what a heap, NULL none, keeps of large blocks, owner only; what all keep but for what their threads may have again, any thread. */
 void large_give_kept(struct heap *heap);
 void large_give_all_kept(void);
 
-
-/* Frees a live large block: keeps it for the thread that allocated it, without a lock, unless there is no room or that thread is gone.
+/* Frees a live large block: keeps it for the calling thread or the one that allocated it, without a lock, unless there is no room or that one is gone.
  * False: it is not live any more; nothing was done. */
 bool large_keep(struct span *span);
 

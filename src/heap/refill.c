@@ -56,7 +56,7 @@ static bool shall_populate(const struct heap *heap, const struct span *span)
 {
     unsigned class = span_desc(span)->class;
     bool grows = heap->nfirst[class] >= heap_nfirst(class) + MANY && class_table[class].size <= PAGE + PAGE / 8;
-    return span->is_clean && grows && !heap_is_shared(heap) && range_may_populate(span_index(span));
+    return span->is_clean && grows && !heap_is_shared(heap) && huge_may_populate(span_index(span));
 }
 
 /* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero and are few: calloc need not touch them.
@@ -81,6 +81,7 @@ static bool carve(struct heap *heap, struct span *span, bool *is_zero)
     struct pair *pair = heap_pair(heap, desc->class);
     char *from = span_blocks(span) + (size_t)done * desc->size;
     if (shall_populate(heap, span)) os_populate((uintptr_t)from, (uintptr_t)from + (size_t)n * desc->size);
+    else if (span->is_clean && desc->size > PAGE) huge_populate((uintptr_t)from, (uintptr_t)from + (size_t)n * desc->size);
     if (desc->class < NSMALL && UNLIKELY(options.mode == MODE_HARDENED)) /* blocks begin as free leaves them */
         for (unsigned k = 0; k < n; k++) fill_free(from + (size_t)k * desc->size, desc->size);
     if (desc->class < NSMALL)
@@ -283,7 +284,7 @@ static struct span *fresh(struct heap *heap, unsigned class)
     bool want_clean = class >= NSMALL && heap->nfirst[class] < heap_nfirst(class);
     size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak), nslices = class_table[class].nslices;
     struct span *span = heap->again.nslices && !want_clean ? span_take(nslices, 1, SPAN_AVAILABLE, ONLY_DIRTY) : NULL;
-    if (!span) {
+    if (!span) { /* nothing that is free already: then what is kept */
         large_give_kept(heap);
         if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be the peak */
         span = span_take(nslices, 1, SPAN_AVAILABLE, want_clean);

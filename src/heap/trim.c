@@ -22,7 +22,7 @@ enum { AT_ONCE = 12 /* lists of medium blocks: a quarter of them */, NPAGES = SL
 static size_t discard(uintptr_t from, uintptr_t to)
 {
     if (from >= to || !os_discard((void *)from, to - from)) return 0;
-    return range_forgo_huge(range_index((void *)from)), to - from;
+    return huge_forgo(range_index((void *)from)), to - from;
 }
 
 /* The pages inside each run of blocks. */
@@ -200,7 +200,7 @@ void heap_patrol(struct heap *heap)
         at += max_size(span_nslices(span), 1);
     }
     bool is_round = at >= range_limit();
-    if (is_round) heap_trim_pooled(REST), again_look(heap);
+    if (is_round) heap_trim_pooled(REST), again_look(heap), purge_if_due();
     heap->patrol_at = is_round ? 0 : at;
     heap->patrol_due = now + (is_round ? REST / 4 : 16 * (now - start));
 }

@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-/* Pauses of 40-140 cycles: longer than every critical section of ours, shorter than a futex's two context switches. */
+/* Pauses of 40-140 cycles: longer than nearly every critical section of ours, shorter than a futex's two context switches. */
 static const int SPINS = 100;
 
 static void pause_briefly(void)

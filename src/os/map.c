@@ -40,6 +40,8 @@ void os_populate(uintptr_t from, uintptr_t to)
     if (answer < 0 && answer != -ENOMEM) atomic_store_explicit(&is_refused, true, memory_order_relaxed);
 }
 
+bool os_populate_to_read(const void *page) { return os_call(SYS_madvise, (long)page, 4096, 22 /* MADV_POPULATE_READ */, 0, 0, 0) == 0; }
+
 /* Some answer yes and do nothing (emulators and recorders of user programs): until it has been seen done, a mark tells. */
 bool os_discard(void *address, size_t nbytes)
 {

@@ -23,6 +23,9 @@ void os_advise(void *address, size_t nbytes, bool is_huge);
 /* Does what the first writes to the pages that begin in [from, to), any two addresses, would do. Refusal is harmless. */
 void os_populate(uintptr_t from, uintptr_t to);
 
+/* Has a page be there to be read, as reading it would, but without a signal. False: it may not be read, or the kernel cannot (before Linux 5.14). */
+bool os_populate_to_read(const void *page);
+
 /* Gives the pages back and keeps the addresses. True: they read zero from now on. */
 bool os_discard(void *address, size_t nbytes);
 

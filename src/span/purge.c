@@ -122,7 +122,7 @@ static bool purge_one(struct aside *aside, size_t *done)
 
     bool is_done = os_discard((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
     if (is_done) discard_bits(from, end, span_end);
-    if (is_done && !aside->is_exchange && (from / STEP * STEP < index || round_up(end, STEP) > span_end)) range_forgo_huge(from);
+    if (is_done && !aside->is_exchange && (from / STEP * STEP < index || round_up(end, STEP) > span_end)) huge_forgo(from);
     if (!is_done || !seam_heal(from, end, span_end)) return aside->spans[aside->n++] = span, aside->n < ASIDE_MAX;
 
     lock_take(&spans.lock);

@@ -42,7 +42,7 @@ void seam_move(size_t from, size_t to, size_t n)
 bool seam_replace(size_t from, size_t n)
 {
     if (!os_replace((void *)(range.base + (from << SLICE_SHIFT)), n << SLICE_SHIFT)) return false;
-    range_advise_again(from, n);
+    huge_advise_again(from, n);
     wipe(from, n);
     return true;
 }

@@ -16,7 +16,7 @@
  *      DIRTY      free, in part resident and holding anything                 a dirty bin
  *      WAITING    free, dirty all over, for the next of just its size         a list of those (wait.c)
  *      PURGING    free, its pages are being given back, without the lock      none
- *      KEPT       a large block's that was freed, for its thread's next       none: a field of its heap (large.c)
+ *      KEPT       a large block's that was freed, for a thread's next         a heap's, or a field of it (again.h, large.c)
  *      CURRENT    small or medium: its heap allocates from it                 none: a field of its heap
  *      AVAILABLE  small or medium: has free blocks                            its heap's list for the class
  *      FULL       small or medium: none free that its owner knows of          none
@@ -122,7 +122,7 @@ struct span {
 
     /* everybody's */
     _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE))); /* remote.h */
-    struct span *woken_next;                                       /* on the owner's stack of woken spans; or of what is given back together */
+    struct span *woken_next;                                       /* on the owner's stack of woken spans; of what is kept, or given back together */
 
     uint64_t seen, seen_since; /* the owner's, of a medium span: its bits at the last look, and since when they are so (src/heap/trim.c) */
 
@@ -188,22 +188,27 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random);
  * and the index of the first. A taken address in the way is skipped and becomes a HOLE. */
 size_t range_grow(size_t nslices, size_t *first);
 
-/* A span is about to be given back: whether its block, or the first, has been written to says something about the next. */
-void range_learn(const struct span *span);
-
 /* In a child of fork, if the lock was held: what the tables have got and nobody knows of goes. */
 void range_repair(void);
 
+/* huge.c. Asks for huge pages, or has it that there are none, for slices [from, end) that have just been mapped, because of a request for nslices of them;
+ * the lock is held. */
+void huge_advise(size_t from, size_t end, size_t nslices);
+
+/* The pages that begin in [from, end), of a block in clean memory, before they are written to: if pages are dear, and this program has written to nearly
+ * all of what it got. Any thread. */
+void huge_populate(uintptr_t from, uintptr_t end);
+
 /* Whether pages may be made there before they are written to: not under a limit, which counts what is touched, nor where the first write to one makes
  * a huge page. */
-bool range_may_populate(size_t slice);
+bool huge_may_populate(size_t slice);
 
 /* No more huge pages where some of a slice has been given back, nor in the 128 MiB around it: the system would sooner or later
  * fill up again each that is held in part (khugepaged). Any thread. */
-void range_forgo_huge(size_t slice);
+void huge_forgo(size_t slice);
 
 /* Asks for huge pages where they had been asked for, of slices [from, from + n) that have been mapped anew. Any thread. */
-void range_advise_again(size_t from, size_t n);
+void huge_advise_again(size_t from, size_t n);
 
 INLINE size_t range_limit(void) { return PEEK(range.limit); }
 INLINE size_t range_index(const void *p) { return ((uintptr_t)p - range.base) >> SLICE_SHIFT; }
@@ -254,7 +259,7 @@ enum span_want { WANT_DIRTY, WANT_CLEAN, ONLY_DIRTY };
 /* Takes a span of exactly nslices out of the free ones, dirty before clean, or from fresh range, its address a
  * multiple of `alignment` slices (a power of two); gives it `state`, its descs are blank, is_clean says whether it reads zero.
  * WANT_CLEAN turns the preference round; inside a span that is dirty in part not for a large block, which is moved there (large.c) and does better in
- * what is resident: bench_vector double 0.3 of the time, 0.6 of the memory. NULL: out of memory. Any thread. First, in any case
+ * what is resident: bench_vector double 0.3 of the time, 0.6 of the memory. NULL: out of memory, or nothing is dirty (ONLY_DIRTY). Any thread. First, in any case
  * and under the same lock, gives back all that is `given`, linked by woken_next, as span_give does what has been written to. */
 struct span *span_give_and_take(struct span *given, size_t nslices, size_t alignment, enum span_state state, enum span_want want);
 INLINE struct span *span_take(size_t nslices, size_t alignment, enum span_state state, enum span_want want)

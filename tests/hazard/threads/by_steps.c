@@ -2,7 +2,8 @@
  * by_steps.c: what may come between any two instructions of the malloc or the free of a large block. The processor's trap flag stops after
  * each; at the n-th something happens, for every n; where the call is a long one, for its first and its last.
  *
- *   by_steps handler   in a signal handler: the block that malloc is about to return is taken, cut to half, and freed
+ *   by_steps handler   in a signal handler: the block that malloc is about to return is taken, cut to half, and freed, and another is freed
+ *   by_steps free      the same in the middle of free
  *   by_steps child     in a child that no atfork handler has heard of: its second thread comes to the allocator for the first time
  */
 #include "api.h"
@@ -47,26 +48,42 @@ static void end_steps(void)
 /* A block of SIZE and one of `size`. */
 static bool overlap(const char *p, const char *q, size_t size) { return p < q + size && q < p + SIZE; }
 
+static char *held; /* for the handler to free */
+
 static void take_cut_and_free(void)
 {
+    api_free(held);
+    held = NULL;
     char *p = api_realloc(api_malloc(SIZE), SIZE / 2);
     memset(p, 0, SIZE / 2);
     api_free(p);
 }
 
-static void in_a_handler(long n)
+/* All blocks that there may be, of SIZE and of half of it, lie apart. */
+static void in_a_handler_of(bool is_free, long n)
 {
-    char *others[4];
-    api_free(api_malloc(SIZE));
+    char *others[4], *p = api_malloc(SIZE), *first = api_malloc(SIZE), *second = api_malloc(SIZE), *whole[4];
+    held = api_malloc(SIZE);
+    api_free(first);
+    if (!is_free) api_free(second), api_free(p);
     BEGIN_STEPS(n);
-    char *p = api_malloc(SIZE);
+    if (is_free) api_free(second);
+    else p = api_malloc(SIZE);
     end_steps();
-    for (int i = 0; i < 4; i++) others[i] = api_malloc(SIZE / 2);
-    for (int i = 0; i < 4; i++) require(!overlap(p, others[i], SIZE / 2), "step %ld: two blocks in one place\n", n);
-    for (int i = 0; i < 4; i++) api_free(others[i]);
+    for (int i = 0; i < 4; i++) others[i] = api_malloc(SIZE / 2), whole[i] = api_malloc(SIZE);
+    for (int i = 0; i < 4; i++) {
+        require(!overlap(p, others[i], SIZE / 2) && !overlap(p, whole[i], SIZE), "step %ld: two blocks in one place\n", n);
+        for (int k = 0; k < 4; k++)
+            require(!overlap(whole[i], others[k], SIZE / 2) && (k == i || !overlap(whole[i], whole[k], SIZE)), "step %ld: two blocks in one place\n", n);
+    }
+    for (int i = 0; i < 4; i++) api_free(others[i]), api_free(whole[i]);
     api_free(p);
+    api_free(held);
     require(api_verify() == 0, "step %ld: broken laws\n", n);
 }
+
+static void in_a_handler(long n) { in_a_handler_of(false, n); }
+static void in_a_handler_of_free(long n) { in_a_handler_of(true, n); }
 
 static char *volatile others[NOTHERS];
 static volatile int nothers, want;
@@ -131,7 +148,7 @@ int main(int argc, char **argv)
 {
     bool is_child = argc > 1 && strcmp(argv[1], "child") == 0;
     struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO | SA_NODEFER};
-    void (*look)(long) = is_child ? in_a_child : in_a_handler;
+    void (*look)(long) = is_child ? in_a_child : argc > 1 && strcmp(argv[1], "free") == 0 ? in_a_handler_of_free : in_a_handler;
     nsteps = mmap(NULL, sizeof *nsteps, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     require(nsteps != MAP_FAILED, "mmap\n");
     watchdog(280);
