@@ -81,7 +81,7 @@ static bool carve(struct heap *heap, struct span *span, bool *is_zero)
     struct pair *pair = heap_pair(heap, desc->class);
     char *from = span_blocks(span) + (size_t)done * desc->size;
     if (shall_populate(heap, span)) os_populate((uintptr_t)from, (uintptr_t)from + (size_t)n * desc->size);
-    else if (span->is_clean && desc->size > PAGE) huge_populate((uintptr_t)from, (uintptr_t)from + (size_t)n * desc->size);
+    else if (span->is_clean && desc->size > PAGE && !heap_is_shared(heap)) huge_populate((uintptr_t)from, (uintptr_t)from + (size_t)n * desc->size);
     if (desc->class < NSMALL && UNLIKELY(options.mode == MODE_HARDENED)) /* blocks begin as free leaves them */
         for (unsigned k = 0; k < n; k++) fill_free(from + (size_t)k * desc->size, desc->size);
     if (desc->class < NSMALL)

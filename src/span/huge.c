@@ -65,7 +65,8 @@ static void look_at_ordinary(size_t slice)
 }
 
 /* Whether a page in use has been touched; where page faults are dear, the first read of one that has not is one, even of a page of zeros. It may be
- * protected, or unmapped by now: the kernel, which makes that page, tells, without a signal. Once only: then it has been. */
+ * protected, or unmapped by now: the kernel, which makes that page, tells, without a signal. (A thread that takes it away from the program between the
+ * two would have to do so within a microsecond.) Once only: then it has been. */
 __attribute__((noinline, no_sanitize("thread", "address"))) static bool is_touched(const char *page)
 {
     if (!os_populate_to_read(page)) return false;
@@ -75,52 +76,51 @@ __attribute__((noinline, no_sanitize("thread", "address"))) static bool is_touch
 }
 
 /* What is seen of pages drawn from spans in use, on ordinary pages, in slices in which nothing is made ahead (huge_populate): how many of all have been
- * touched, and of those in large blocks and in blocks of more than a page, which need not be. */
-struct sample {
-    uint8_t n, ntouched, nblocks, nwritten;
-};
-static struct sample sample;
+ * touched, and of those in large blocks and in blocks of more than a page, which need not be. What was seen longer ago counts for less. */
+static struct { uint8_t n, ntouched, nblocks, nwritten; } sample;
 
-static bool is_compared(size_t slice) { return slice % 8 == 0; }
+/* Pages of a slice that are drawn: a page of 32, for some kernels make one to be read, too; how many are enough for a verdict, and how many are many. */
+enum { OF_A_SLICE = 4, ENOUGH = 32, MANY = 128 };
+
+/* One slice of eight, but not of a power of two: blocks that lie so many apart would all be looked at in the same place. */
+static size_t compared_of(size_t eight) { return 8 * eight + 5 * eight % 8; }
+static bool is_compared(size_t slice) { return slice == compared_of(slice / 8); }
 
 static void draw(size_t slice, size_t page)
 {
     const struct span *span = span_containing(slice);
     enum span_state state = span_state(span);
-    size_t at = (size_t)(page_at(slice, page) - span_address(span));
     bool is_large = state == SPAN_LARGE;
     if (is_huge(slice) || (!is_large && (state < SPAN_CURRENT || state > SPAN_FULL))) return;
-    bool is_block = at < (is_large ? PEEK(span->nbytes) : limit_charge_of(span)), is_sure = !is_large && PEEK(span_desc(span)->size) <= PAGE;
-    bool was_touched = is_block && (is_sure || is_touched(page_at(slice, page)));
-    sample.n++, sample.ntouched += was_touched;
-    if (is_block && !is_sure) sample.nblocks++, sample.nwritten += was_touched;
+    size_t nbytes = is_large ? PEEK(span->nbytes) : limit_charge_of(span);
+    bool is_sure = !is_large && PEEK(span_desc(span)->size) <= PAGE;
+    for (unsigned i = 0; i < OF_A_SLICE; i++, page += 5) {
+        char *at = page_at(slice, page % (SLICE_SIZE / PAGE));
+        bool is_block = (size_t)(at - span_address(span)) < nbytes, was_touched = is_block && (is_sure || is_touched(at));
+        sample.n++, sample.ntouched += was_touched;
+        if (is_block && !is_sure) sample.nblocks++, sample.nwritten += was_touched;
+    }
 }
 
-/* Before the range grows, at what came since the last look, but for 2 MiB, which may be about to be written: at a page of 32, for some kernels make one to be
- * read, too. What was seen longer ago counts for less. */
-enum { OF_A_SLICE = 4, ENOUGH = 32, MANY = 128 };
+static bool is_written; /* PEEK. Seven eighths of what is in blocks that need not be */
+
+/* Before the range grows, at what came since the last look, but for 2 MiB, which may be about to be written. */
 static void look_at_use(void)
 {
-    static uint32_t seen; /* slices */
-    size_t end = (range_limit() - min_size(range_limit(), STEP)) / 8 * 8, slice = end;
-    for (unsigned i = 0; slice > seen && i < ENOUGH; slice -= i % OF_A_SLICE ? 0 : 8) draw(slice, 5 * i++ % (SLICE_SIZE / PAGE));
+    static uint32_t seen; /* eights of slices */
+    size_t end = (range_limit() - min_size(range_limit(), STEP)) / 8, eight = end;
+    for (unsigned n = 0; eight > seen && n < ENOUGH / OF_A_SLICE; n++, eight--) draw(compared_of(eight), 4 * n);
     seen = (uint32_t)max_size(seen, end);
+    __atomic_store_n(&is_written, sample.nblocks >= ENOUGH / 2 && 8 * sample.nwritten >= 7 * sample.nblocks, __ATOMIC_RELAXED);
     if (sample.n >= MANY) sample.n /= 2, sample.ntouched /= 2, sample.nblocks /= 2, sample.nwritten /= 2;
 }
 
 /* Three quarters of what is in use have been touched: a third more would be held for nothing. */
 static bool is_dense(void) { return sample.n >= ENOUGH && 4 * sample.ntouched >= 3 * sample.n; }
 
-/* Seven eighths of what is in blocks that need not be. Any thread. */
-static bool is_written(void)
-{
-    unsigned n = PEEK(sample.nblocks);
-    return n >= ENOUGH / 2 && 8U * PEEK(sample.nwritten) >= 7 * n;
-}
-
 void huge_populate(uintptr_t from, uintptr_t end)
 {
-    if (LIKELY(!is_written()) || options.limit.hard || end - from > POPULATE_MOST) return;
+    if (LIKELY(!PEEK(is_written)) || PEEK(range.page_ticks) <= DEAR || options.limit.hard || end - from > POPULATE_MOST) return;
     for (uintptr_t at = from, next; at < end; at = next) {
         size_t slice = range_index((void *)at);
         next = min_size(end, (uintptr_t)page_at(slice + 1, 0));
@@ -145,7 +145,7 @@ void huge_advise(size_t from, size_t end, size_t nslices)
     size_t late = border_at(options.huge), early = border_at(options.huge / 8), wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT;
     bool is_near = from >= early / 4 && from + nslices < late, is_known = range.page_ticks && from >= early;
     if (is_near && !is_known) look_at_ordinary(from);
-    if (is_near && range.page_ticks > DEAR) look_at_use();
+    if (from >= early / 4 && range.page_ticks > DEAR) look_at_use();
     bool is_early = is_near && end > early && wanted <= live && range.page_ticks > DEAR && is_dense();
     if (is_near && is_known && !is_early && from >= late / 2) look_at_ordinary(from);
     size_t border = is_early ? early : late;

@@ -128,7 +128,7 @@ struct span {
 
     /* the lock's */
     uint64_t dirty, purged; /* in every 64th record: dirty.h */
-    uint64_t huge;          /* in every 2,048th record: where huge pages have been asked for (range.c) */
+    uint64_t huge;          /* in every 2,048th record: where huge pages have been asked for (huge.c) */
     uint32_t nmoved;        /* PEEK. slices of what mremap has put here, in the record of the first (seam.c) */
 } __attribute__((aligned(CACHE_LINE)));
 _Static_assert(sizeof(struct span) == 2 * CACHE_LINE, "the owner's line and everybody's");

@@ -1,4 +1,4 @@
-/* huge.c: huge pages are asked for above the first huge= bytes of the range, or an eighth of them where pages are dear, and in few pieces (src/span/range.c). */
+/* huge.c: huge pages are asked for above the first huge= bytes of the range, or an eighth of them where pages are dear, and in few pieces (src/span/huge.c). */
 #include "api/alloc.h"
 #include "api/life.h"
 #include "base/bits.h"
@@ -66,14 +66,15 @@ static size_t first_advised(uint64_t page_ticks, size_t size, size_t nwritten)
     return mappings_look().first_advised;
 }
 
+/* The first is touched as it is carved. */
 static const size_t SIZES[] = {100, 20000, SLICE_SIZE - 100, 320 << 10, (1 << 20) - 4096};
 
 /* Each in a process of its own, with its size as the argument. */
-static void for_each_size(const char *promise, void (*check)(size_t size))
+static void for_each_size(const char *promise, unsigned first, void (*check)(size_t size))
 {
     char argument[32];
     if (unit_argument) return check(strtoul(unit_argument, NULL, 10));
-    for (unsigned i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
+    for (unsigned i = first; i < sizeof SIZES / sizeof *SIZES; i++) {
         snprintf(argument, sizeof argument, "%zu", SIZES[i]);
         require(unit_run(promise, argument) == 0, "of %s bytes\n", argument);
     }
@@ -88,22 +89,30 @@ static void check_written(size_t size)
 static void where_pages_are_dear_blocks_that_are_written_are_on_huge_ones_from_an_eighth(void)
 {
     if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
-    for_each_size(__func__, check_written);
+    for_each_size(__func__, 0, check_written);
 }
 
 static void check_not_written(size_t size)
 {
     if (!are_pages_dear()) return say("skipped: pages are cheap here\n");
-    bool must_be = size <= PAGE; /* touched as they are carved */
-    require(must_be || first_advised(DEAR, size, 16) == SIZE_MAX, "advised for blocks of which a page is touched\n");
+    require(first_advised(DEAR, size, 16) == SIZE_MAX, "advised for blocks of which a page is touched\n");
 }
 
-static void where_pages_are_dear_blocks_that_are_not_written_are_not(void) { for_each_size(__func__, check_not_written); }
+static void where_pages_are_dear_blocks_that_are_not_written_are_not(void) { for_each_size(__func__, 1, check_not_written); }
 
 /* What a block of 44 KiB leaves of its slice would be held for nothing. */
 static void where_pages_are_dear_and_a_third_is_in_no_block_they_are_not(void)
 {
     require(first_advised(DEAR, 44 << 10, 44 << 10) == SIZE_MAX, "a third of each slice is never touched\n");
+}
+
+/* Each second slice is: as are those that are looked at, if these were a power of two apart. */
+static void where_pages_are_dear_and_half_of_each_block_is_written_they_are_not(void)
+{
+    if (!are_pages_dear()) return say("skipped: pages are cheap here\n");
+    if (unit_argument) alloc_malloc(SLICE_SIZE); /* of the other parity */
+    else require(unit_run(__func__, "odd") == 0, "with the other half looked at\n");
+    require(first_advised(DEAR, 2 * SLICE_SIZE, SLICE_SIZE) == SIZE_MAX, "half of what is in use is never touched\n");
 }
 
 static void where_pages_are_cheap_they_are_not(void) { require(first_advised(CHEAP, 100, 100) == SIZE_MAX, "advised below huge=\n"); }
@@ -133,20 +142,21 @@ static size_t resident_of_new(uint64_t page_ticks, size_t size, size_t nwritten)
 /* In one slice of eight none are, for the comparison. */
 static void check_made_ahead(size_t size)
 {
-    size_t share = size <= PAGE ? 90 : resident_of_new(DEAR, size, size);
+    if (!are_pages_dear()) return say("skipped: pages are cheap here\n");
+    size_t share = resident_of_new(DEAR, size, size);
     require(share >= 75 && share <= 95, "%zu %%\n", share);
 }
 
-static void where_pages_are_dear_those_of_blocks_are_made_ahead_if_blocks_are_written(void) { for_each_size(__func__, check_made_ahead); }
+static void where_pages_are_dear_those_of_blocks_are_made_ahead_if_blocks_are_written(void) { for_each_size(__func__, 1, check_made_ahead); }
 
 static void check_not_made_ahead(size_t size)
 {
     if (!are_pages_dear()) return say("skipped: pages are cheap here\n");
-    size_t share = size <= PAGE ? 0 : resident_of_new(DEAR, size, 16);
+    size_t share = resident_of_new(DEAR, size, 16);
     require(share <= 15, "%zu %%\n", share);
 }
 
-static void where_pages_are_dear_those_of_blocks_are_not_made_ahead_if_blocks_are_not_written(void) { for_each_size(__func__, check_not_made_ahead); }
+static void where_pages_are_dear_those_of_blocks_are_not_made_ahead_if_blocks_are_not_written(void) { for_each_size(__func__, 1, check_not_made_ahead); }
 
 static void where_pages_are_cheap_none_are_made_ahead(void)
 {
@@ -256,6 +266,7 @@ static void what_is_given_back_in_part_is_not_filled_up_again(void)
 UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_few_runs),
           PROMISE(where_pages_are_dear_blocks_that_are_written_are_on_huge_ones_from_an_eighth),
           PROMISE(where_pages_are_dear_blocks_that_are_not_written_are_not), PROMISE(where_pages_are_dear_and_a_third_is_in_no_block_they_are_not),
+          PROMISE(where_pages_are_dear_and_half_of_each_block_is_written_they_are_not),
           PROMISE(where_pages_are_cheap_they_are_not), PROMISE(where_pages_are_dear_those_of_blocks_are_made_ahead_if_blocks_are_written),
           PROMISE(where_pages_are_dear_those_of_blocks_are_not_made_ahead_if_blocks_are_not_written), PROMISE(where_pages_are_cheap_none_are_made_ahead),
           PROMISE(pages_that_may_not_be_read_are_not_looked_at_by_reading), PROMISE(what_a_page_costs_is_seen_before_it_matters),

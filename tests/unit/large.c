@@ -169,7 +169,8 @@ static void who_fills_and_drops_has_room_for_all(void)
         struct span_totals before = spans.totals;
         for (int i = 0; i < N; i++) block[i] = get((size_t)(1 + i % 4) * S - 1000, i);
         for (int i = N; i--;) alloc_free(block[i]);
-        if (round == 7) require(memcmp(&before, &spans.totals, sizeof before) == 0, "the page level has been asked\n");
+        bool is_same = spans.totals.live == before.live && spans.totals.dirty == before.dirty && spans.totals.clean == before.clean;
+        require(round < 7 || (is_same && spans.totals.shrunk == before.shrunk), "the page level has been asked\n");
     }
     require(count_kept() == N * 10 / 4, "%zu slices are kept\n", count_kept());
     for (int round = 0; round < 8; round++) {

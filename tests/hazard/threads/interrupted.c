@@ -1,7 +1,7 @@
 /*
  * What becomes of a program whose signal handler uses malloc though it has interrupted malloc: POSIX forbids it, programs do it.
  *
- *     interrupted allocate|keep|free|realloc|longjmp|exit [instants = 2500 at full size] [seed]
+ *     interrupted allocate|keep|free|realloc|longjmp|exit [instants = 1400 at full size] [seed]
  * An instant is an instruction of a call of malloc or free at which the handler comes, exactly: the call is single-stepped up to there by the trap flag.
  * Each instant is a process of its own, with another thread that looks on: it plays the calls of a list, is interrupted in one of them, plays on for a
  * while, checks every block and asks the other thread to allocate, too. The handler allocates and frees what it allocated (allocate), keeps it (keep), frees
@@ -121,11 +121,18 @@ static void play_on(uint64_t random, int n)
     for (int i = 0; i < n; i++) change(&own[random_below(&random, NOWN)], SIZES[random_below(&random, 9)] + random_below(&random, 8) * 8);
 }
 
+/* A heap that no longer grows. The same for all instants, so that a call has always the same instructions: what is drawn next. */
+static uint64_t set_up(void)
+{
+    uint64_t random = 1;
+    for (int i = 0; i < 32; i++) handlers[i] = stamped_new(SIZES[i % 9]);
+    for (int i = 0; i < 4 * NOWN; i++) change(&own[random_below(&random, NOWN)], SIZES[random_below(&random, 9)]);
+    return random;
+}
+
 static void *interrupted_thread(void *arg)
 {
-    uint64_t random = 1; /* the same for all instants, so that a call has always the same instructions */
-    for (int i = 0; i < 32; i++) handlers[i] = stamped_new(SIZES[i % 9]);
-    for (int i = 0; i < 4 * NOWN; i++) change(&own[random_below(&random, NOWN)], SIZES[random_below(&random, 9)]); /* a heap that no longer grows */
+    uint64_t random = set_up();
     for (int i = 0; i <= plan.op; i++) {
         op_prepare(i, &random);
         if (i < plan.op) op_play(i);
@@ -159,10 +166,27 @@ __attribute__((noreturn)) static void instant_live(void)
 
 static int out;
 
-/* How many instructions the call has, told through a pipe by a process that is not interrupted. */
-static long op_measure(int op)
+static long lengths[NOPS]; /* instructions of each call */
+
+static void *measured_thread(void *arg)
 {
-    long n = 0;
+    uint64_t random = set_up();
+    for (int i = 0; i < NOPS; i++) {
+        op_prepare(i, &random);
+        nsteps = 0;
+        is_stepping = true;
+        set_trap_flag();
+        op_play(i);
+        clear_trap_flag();
+        is_stepping = false;
+        lengths[i] = nsteps;
+    }
+    return arg;
+}
+
+/* Told through a pipe by a process that is not interrupted. */
+static void ops_measure(void)
+{
     int ends[2];
     require(pipe(ends) == 0, "pipe\n");
     pid_t child = fork();
@@ -170,17 +194,15 @@ static long op_measure(int op)
         pthread_t thread;
         struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_NODEFER};
         sigaction(SIGTRAP, &action, NULL);
-        plan.op = op;
         stop_at = -1;
-        require(pthread_create(&thread, NULL, interrupted_thread, NULL) == 0, "pthread_create\n");
+        require(pthread_create(&thread, NULL, measured_thread, NULL) == 0, "pthread_create\n");
         pthread_join(thread, NULL);
-        _exit(write(ends[1], &nsteps, sizeof nsteps) == sizeof nsteps ? 0 : 1);
+        _exit(write(ends[1], lengths, sizeof lengths) == sizeof lengths ? 0 : 1);
     }
     close(ends[1]);
-    require(read(ends[0], &n, sizeof n) == sizeof n, "call %d cannot be measured\n", op);
+    require(read(ends[0], lengths, sizeof lengths) == sizeof lengths, "the calls cannot be measured\n");
     close(ends[0]);
     require(waitpid(child, NULL, 0) == child, "waitpid\n");
-    return n;
 }
 
 static pid_t instant_start(int op, long at, uint64_t random)
@@ -262,12 +284,13 @@ static int places_wait(int n)
 int main(int argc, char **argv)
 {
     mode = argc > 1 ? argv[1] : "allocate";
-    long per_op = (argc > 2 ? atol(argv[2]) : scaled(2500)) / NOPS + 1, total = 0;
+    long per_op = (argc > 2 ? atol(argv[2]) : scaled(1400)) / NOPS + 1, total = 0;
     uint64_t random = seed_choose("interrupted", argc > 3 ? argv[3] : NULL);
     watchdog(280);
     out = open(getenv("INTERRUPTED_LOUD") ? "/dev/stderr" : "/dev/null", O_WRONLY);
+    ops_measure();
     for (int op = 0; op < NOPS; op++) {
-        long n = op_measure(op);
+        long n = lengths[op];
         total += n;
         for (long k = 0; k < per_op; k++) {
             int i = places_wait(1);
