@@ -2,10 +2,7 @@
 #include "../base/bits.h"
 #include "../os/options.h"
 
-static struct span *numbered(uint32_t number) { return number ? range.records + number - 1 : NULL; }
-static uint32_t number_of(const struct span *span) { return (uint32_t)span_index(span) + 1; }
-
-const struct span *again_first(const struct heap *heap, size_t nslices) { return numbered(PEEK(heap->again.last[nslices - 1])); }
+const struct span *again_first(const struct heap *heap, size_t nslices) { return span_numbered(PEEK(heap->again.last[nslices - 1])); }
 
 /* Slices that there may be: its share gets smaller when others come. */
 static size_t room_of(const struct heap *heap)
@@ -28,15 +25,15 @@ void again_put(struct heap *heap, struct span *span, size_t nslices)
     uint32_t *list = &heap->again.last[nslices - 1], last;
     span_set_state(span, SPAN_KEPT);
     heap->again.nslices += (uint16_t)nslices;
-    do span->woken_next = numbered(last = PEEK(*list));
-    while (UNLIKELY(!bits_swap_if(list, last, number_of(span))));
+    do span->woken_next = span_numbered(last = PEEK(*list));
+    while (UNLIKELY(!bits_swap_if(list, last, span_number(span))));
 }
 
 /* All of so many slices. */
 static struct span *cut(struct heap *heap, size_t nslices)
 {
     uint32_t last = PEEK(heap->again.last[nslices - 1]);
-    return last && bits_swap_if(&heap->again.last[nslices - 1], last, 0) ? numbered(last) : NULL;
+    return last && bits_swap_if(&heap->again.last[nslices - 1], last, 0) ? span_numbered(last) : NULL;
 }
 
 /* The last of them. A handler may have put one there meanwhile: then the others are given back. One that two threads have freed at once may have been cut
@@ -46,7 +43,7 @@ static struct span *pop(struct heap *heap, size_t nslices)
     struct again *again = &heap->again;
     struct span *span = cut(heap, nslices), *rest = span ? span->woken_next : NULL;
     if (!span) return NULL;
-    if (rest && UNLIKELY(!bits_swap_if(&again->last[nslices - 1], 0, number_of(rest)))) span_give_all(rest), again->nslices = 0;
+    if (rest && UNLIKELY(!bits_swap_if(&again->last[nslices - 1], 0, span_number(rest)))) span_give_all(rest), again->nslices = 0;
     again->nslices -= (uint16_t)min_size(again->nslices, nslices);
     again->least = (uint16_t)min_size(again->least, again->nslices);
     return LIKELY(span_nslices(span) == nslices) ? span : NULL;

@@ -215,6 +215,9 @@ INLINE size_t range_index(const void *p) { return ((uintptr_t)p - range.base) >>
 INLINE bool range_has(const void *p) { return range_index(p) < range_limit(); }
 
 INLINE size_t span_index(const struct span *span) { return (size_t)(span - range.records); }
+/* Where a link is a number, or pointers would take the small data to a second page: the index and 1; 0 none. */
+INLINE uint32_t span_number(const struct span *span) { return (uint32_t)span_index(span) + 1; }
+INLINE struct span *span_numbered(size_t number) { return number ? range.records + number - 1 : NULL; }
 INLINE char *span_address(const struct span *span) { return (char *)(range.base + (span_index(span) << SLICE_SHIFT)); }
 INLINE struct desc *span_desc(const struct span *span) { return range.table + span_index(span); }
 INLINE char *span_blocks(const struct span *span) { return (char *)PEEK(span_desc(span)->start); }

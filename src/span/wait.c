@@ -22,15 +22,14 @@ bool wait_begin(struct span *span)
     size_t nslices = span_nslices(span);
     if (waiting.nrow++ < ROW || nslices > SLICES || waiting.nslices > MOST - nslices) return false;
     span->first = waiting.first[nslices];
-    waiting.first[nslices] = (uint32_t)span_index(span) + 1;
+    waiting.first[nslices] = span_number(span);
     waiting.nslices += (uint32_t)nslices;
     span_add_total(&spans.totals.dirty, nslices);
     span_set_state(span, SPAN_WAITING);
     return true;
 }
 
-static struct span *numbered(size_t number) { return number ? range.records + number - 1 : NULL; }
-static struct span *first_of(size_t nslices) { return nslices <= SLICES ? numbered(waiting.first[nslices]) : NULL; }
+static struct span *first_of(size_t nslices) { return nslices <= SLICES ? span_numbered(waiting.first[nslices]) : NULL; }
 
 static struct span *pop(size_t nslices)
 {
@@ -65,6 +64,6 @@ void wait_forget(void) { __builtin_memset(&waiting, 0, sizeof waiting); }
 bool wait_has(const struct span *span)
 {
     const struct span *at = first_of(span_nslices(span));
-    while (at && at != span) at = numbered(at->first);
+    while (at && at != span) at = span_numbered(at->first);
     return at;
 }
