@@ -358,13 +358,15 @@ static void *pop(struct heap *heap, unsigned class, bool *is_zero)
     return block;
 }
 
+/* Of small blocks: has every alignment that the class has. */
+static unsigned power_of(unsigned class) { return class < NSMALL ? class_least((size_t)2 << log2_floor(class_table[class].size - 1)) : class; }
+
 /* Of most small classes most programs have a few blocks at a time, and a span of its own for each costs a page: ls has 151 page faults, not
- * 163, and 1 % fewer instructions. The power of two has every alignment that the class has. */
-static unsigned lender(unsigned class)
-{
-    size_t size = class_table[class].size, power = (size_t)2 << log2_floor(size - 1);
-    return class < NSMALL && size > OFTEN_USED ? class_least(power) : class;
-}
+ * 163, and 1 % fewer instructions. */
+static unsigned lender(unsigned class) { return class_table[class].size > OFTEN_USED ? power_of(class) : class; }
+
+/* No two threads' small blocks are on a line. */
+static unsigned shared_by_young(unsigned class) { return (unsigned)max_size(power_of(class), ON_A_LINE); }
 
 void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
 {
@@ -372,6 +374,6 @@ void *heap_refill(struct heap *heap, unsigned class, bool *is_zero)
     unsigned nyoung = heap_nyoung(class);
     void *block = NULL;
     if (UNLIKELY(*nfirst < heap_nfirst(class)) && !heap->pairs[class].head && !heap_pair(heap, class)->bits)
-        block = (*nfirst)++ < nyoung ? heap_refill_shared(max_size(class, ON_A_LINE), is_zero) : pop(heap, lender(class), is_zero);
+        block = (*nfirst)++ < nyoung ? heap_refill_shared(shared_by_young(class), is_zero) : pop(heap, lender(class), is_zero);
     return block ? block : pop(heap, class, is_zero);
 }

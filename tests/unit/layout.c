@@ -95,20 +95,29 @@ static pthread_barrier_t meeting;
 
 static void *take_young_blocks(void *place)
 {
-    for (int i = 0; i < YOUNG; i++) ((void **)place)[i] = alloc_malloc(16);
-    pthread_barrier_wait(&meeting); /* so that the other has a heap of its own */
+    for (int i = 0; i < YOUNG * NSMALL; i++) {
+        ((void **)place)[i] = alloc_malloc(class_table[i / YOUNG].size);
+        pthread_barrier_wait(&meeting); /* four in a row would be whole lines of any size; and the others have heaps of their own */
+    }
     return NULL;
 }
 
-static void first_blocks_of_two_threads_share_no_line(void)
+static size_t line_of(const void *block, size_t offset) { return ((uintptr_t)block + offset) / CACHE_LINE; }
+
+/* More threads than the shared heap itself has borrowed blocks for. */
+static void first_blocks_of_threads_share_no_line(void)
 {
-    pthread_t threads[2];
-    pthread_barrier_init(&meeting, NULL, 2);
-    for (int i = 0; i < 2; i++) require(pthread_create(&threads[i], NULL, take_young_blocks, blocks + i * YOUNG) == 0, "no thread\n");
-    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
-    for (int i = 0; i < YOUNG; i++)
-        for (int k = YOUNG; k < 2 * YOUNG; k++)
-            require((uintptr_t)blocks[i] / CACHE_LINE != (uintptr_t)blocks[k] / CACHE_LINE, "%p and %p\n", blocks[i], blocks[k]);
+    enum { EACH = YOUNG * NSMALL, NTHREADS = 4 };
+    pthread_t threads[NTHREADS];
+    pthread_barrier_init(&meeting, NULL, NTHREADS);
+    for (int i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, take_young_blocks, blocks + i * EACH) == 0, "no thread\n");
+    for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < NTHREADS * EACH; i++)
+        for (int k = 0; k < i / EACH * EACH; k++) {
+            uint32_t size = class_table[i % EACH / YOUNG].size, other = class_table[k % EACH / YOUNG].size;
+            require(line_of(blocks[i], size - 1) < line_of(blocks[k], 0) || line_of(blocks[k], other - 1) < line_of(blocks[i], 0),
+                    "%p of %u bytes and %p of %u\n", blocks[i], size, blocks[k], other);
+        }
 }
 
 /* A string that grows and is dropped, a few times, say; and all threads are there at once. */
@@ -231,7 +240,7 @@ UNIT_MAIN(PROMISE(first_blocks_of_a_medium_class_leave_dirty_memory_to_others),
           PROMISE(first_blocks_of_a_class_are_as_aligned_as_all),
           PROMISE(first_blocks_of_a_class_are_not_moved_by_realloc),
           PROMISE(what_realloc_leaves_less_than_nearly_half_of_gets_a_smaller_block),
-          PROMISE(first_blocks_of_two_threads_share_no_line),
+          PROMISE(first_blocks_of_threads_share_no_line),
           PROMISE(few_medium_blocks_of_many_threads_share_spans),
           PROMISE(what_young_heaps_have_left_goes_to_who_has_grown_up),
           PROMISE(a_class_that_can_borrow_nothing_has_its_own),
