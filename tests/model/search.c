@@ -456,8 +456,9 @@ static bool is_kept(const struct scene *of, const char *text, bool has_buffers)
     return status == 0;
 }
 
-static const char USAGE[] = "usage: PROGRAM [--sc] [--broken] [SCENE [SCHEDULE]]\n"
+static const char USAGE[] = "usage: PROGRAM [--sc] [--long] [--broken] [SCENE [SCHEDULE]]\n"
                             "  --sc      no store buffers\n"
+                            "  --long    at full size only\n"
                             "  --broken  the scene must be found broken, and the schedule found must break it again\n"
                             "With a SCHEDULE, as told by a scene that was broken: that order only.\n";
 
@@ -468,6 +469,8 @@ int model_main(const struct scene *scenes, int argc, char **argv)
     for (argc--, argv++; argc && argv[0][0] == '-'; argc--, argv++) {
         if (strcmp(argv[0], "--sc") == 0) has_buffers = false;
         else if (strcmp(argv[0], "--broken") == 0) wants_broken = true;
+        else if (strcmp(argv[0], "--long") == 0 && scaled(1000) < 1000) return printf("skipped: at full size only, with MSPACE_TEST_SCALE=1\n"), 77;
+        else if (strcmp(argv[0], "--long") == 0) continue;
         else return printf("%s", USAGE), strcmp(argv[0], "--help") != 0;
     }
     one_in = wants_broken || scaled(1000) >= 1000 ? 1 : DEFAULT_ONE_IN;
