@@ -4,11 +4,29 @@
 
 const struct span *again_first(const struct heap *heap, size_t nslices) { return span_numbered(PEEK(heap->again.last[nslices - 1])); }
 
+uint32_t again_granted;
+
+static void set_room(struct heap *heap, size_t room)
+{
+    __atomic_fetch_add(&again_granted, (uint32_t)room - heap->again.room, __ATOMIC_RELAXED);
+    heap->again.room = (uint16_t)room;
+}
+
 /* Slices that there may be: its share gets smaller when others come. */
-static size_t room_of(const struct heap *heap)
+static size_t room_of(struct heap *heap)
 {
     size_t most = min_size(AGAIN_MOST, AGAIN_SHARES * min_size(PEEK(heap_share), AGAIN_MOST));
-    return max_size(min_size(heap->again.room, most), heap_kept_most());
+    if (UNLIKELY(heap->again.room > most)) set_room(heap, most);
+    return max_size(heap->again.room, heap_kept_most());
+}
+
+/* Twice as much, if that is left of what all may have. */
+static void grant(struct heap *heap)
+{
+    size_t all = AGAIN_SHARES * min_size(options.dirty >> SLICE_SHIFT, AGAIN_MOST), left = all - min_size(all, PEEK(again_granted));
+    size_t wanted = min_size(2 * max_size(room_of(heap), KEPT_SLICES), AGAIN_MOST), had = heap->again.room;
+    if (wanted > had) set_room(heap, had + min_size(wanted - had, left));
+    heap->again.refused = 0;
 }
 
 bool again_has_room(struct heap *heap, size_t nslices)
@@ -62,7 +80,7 @@ bool again_instead(struct heap *heap, size_t nslices, struct span **given)
     struct again *again = &heap->again;
     if (nslices > AGAIN_SLICES) return false;
     again->is_used = true;
-    if (again->refused >> nslices & 1) again->room = (uint16_t)min_size(2 * max_size(room_of(heap), KEPT_SLICES), AGAIN_MOST), again->refused = 0;
+    if (again->refused >> nslices & 1) grant(heap);
     if (!again->nslices) return false;
     size_t left = again->nslices > PEEK(spans.totals.live) / AGAIN_LITTLE ? nslices : 0;
     for (size_t k = 0; k < AGAIN_SLICES; k++) /* larger ones first */
@@ -84,6 +102,12 @@ void again_look(struct heap *heap)
     struct again *again = &heap->again;
     size_t unwanted = min_size(again->least, again->nslices);
     again->is_used = false;
-    if (unwanted > heap_kept_most()) again->room = (uint16_t)(again->nslices - unwanted), span_give_all(again_take_all(heap, NULL));
+    if (unwanted > heap_kept_most()) set_room(heap, again->nslices - unwanted), span_give_all(again_take_all(heap, NULL));
     again->least = again->nslices;
+}
+
+void again_end(struct heap *heap)
+{
+    set_room(heap, 0);
+    heap->again.refused = heap->again.is_used = 0;
 }

@@ -14,6 +14,7 @@
  *
  * What becomes of frees onto the lists of classes, those of attached spans and of medium blocks, is in listed.c. */
 #include "event.h"
+#include "again.h"
 #include "../guard/crime.h"
 #include "large.h"
 
@@ -279,7 +280,7 @@ void heap_drain(struct heap *heap, bool sheds)
 {
     heap_enter(heap);
     large_give_kept(heap);
-    heap->again.room = heap->again.refused = heap->again.is_used = 0;
+    again_end(heap);
     heap_collect_woken(heap);
     listed_send_all_home(heap);
     if (sheds) heap_shed(heap, true);

@@ -221,12 +221,13 @@ void heaps_repair(struct heap *own, bool are_all_gone)
 {
     lock_break(&table.lock);
     repair_shared();
+    again_granted = 0;
     for (int i = 0; i < 2; i++) atomic_store_explicit(&pools[i], 0, memory_order_relaxed);
     for (size_t i = 0; heap_at(i); i++) {
         struct heap *heap = place(i);
         uint32_t state = atomic_load_explicit(&heap->state, memory_order_relaxed);
         for (unsigned k = 0; k < KEPT_PLACES; k++) atomic_store_explicit(&heap->kept[k], NULL, memory_order_relaxed);
-        for (unsigned k = 0; k < AGAIN_SLICES; k++) heap->again.last[k] = heap->again.nslices = 0;
+        heap->again = (struct again){.nslices = 0};
         if (heap == own || i == SHARED || state == HEAP_LOST) continue;
         if (state == HEAP_OWNED) heaps_have_vanished = true;
         if (atomic_load_explicit(&heap->busy, memory_order_relaxed)) lose(heap);

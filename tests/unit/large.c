@@ -242,6 +242,32 @@ static void room_gets_less_when_other_threads_come(void)
     sound();
 }
 
+static void *fill_drop_and_sleep(void *unused)
+{
+    fill_and_drop();
+    pthread_barrier_wait(&all_there); /* the next may begin */
+    pthread_barrier_wait(&all_done);
+    return unused;
+}
+
+/* The first when there were few others, and each is asleep when the next fills its lists. */
+static void threads_that_come_one_after_another_keep_no_more_than_one(void)
+{
+    pthread_t sleeper[SHARERS];
+    pthread_barrier_init(&all_there, NULL, 2);
+    pthread_barrier_init(&all_done, NULL, SHARERS + 1);
+    for (int i = 0; i < SHARERS; i++) {
+        require(pthread_create(&sleeper[i], NULL, fill_drop_and_sleep, NULL) == 0, "thread %d\n", i);
+        pthread_barrier_wait(&all_there);
+    }
+    size_t most = AGAIN_SHARES * options.dirty / S + SHARERS * KEPT_SLICES;
+    require(count_kept() <= most, "%zu slices are kept, not %zu\n", count_kept(), most);
+    pthread_barrier_wait(&all_done);
+    for (int i = 0; i < SHARERS; i++) pthread_join(sleeper[i], NULL);
+    require(again_granted == 0, "%u slices of those who are gone are nobody's\n", again_granted);
+    sound();
+}
+
 static void what_nobody_wants_any_more_goes(void)
 {
     enum { N = 100 };
@@ -502,7 +528,7 @@ UNIT_MAIN(PROMISE(large_usable_size_is_whole_pages), PROMISE(large_is_freed_once
           PROMISE(what_is_kept_is_half_a_megabyte), PROMISE(what_is_kept_is_shared_by_all_threads), PROMISE(what_another_thread_frees_is_kept_for_its_home),
           PROMISE(nothing_is_kept_when_something_else_is_wanted), PROMISE(who_fills_and_drops_has_room_for_all),
           PROMISE(what_is_kept_and_in_use_is_little_more_than_was_in_use), PROMISE(little_that_is_kept_stays_when_another_size_is_wanted),
-          PROMISE(room_gets_less_when_other_threads_come), PROMISE(what_nobody_wants_any_more_goes), PROMISE(who_takes_such_blocks_keeps_those_of_others),
+          PROMISE(room_gets_less_when_other_threads_come), PROMISE(threads_that_come_one_after_another_keep_no_more_than_one), PROMISE(what_nobody_wants_any_more_goes), PROMISE(who_takes_such_blocks_keeps_those_of_others),
           PROMISE(realloc_grows_in_place_into_a_free_neighbour),
           PROMISE(realloc_by_steps_moves_seldom), PROMISE(a_buffer_that_is_made_small_is_kept_for_the_next),
           PROMISE(realloc_to_less_than_half_returns_the_tail), PROMISE(realloc_moves_pages_and_keeps_their_contents),
