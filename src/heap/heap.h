@@ -40,8 +40,7 @@ enum {
     NPENDING = 256, /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
-    YOUNG = 4,     /* blocks of a class that a heap takes first from the shared heap, of a power of two, at least of class */
-    ON_A_LINE = 3, /* 64 bytes */
+    YOUNG = 4, /* blocks of a class that a heap takes first from the shared heap */
     YOUNG_MEDIUM = 16, /* of a medium class: a pool of 8 python threads holds 0.92 of what it does with 4, and no less with 64 */
     BORROWED = 8, OFTEN_USED = 80, /* then so many, above so many bytes, from a larger class (refill.c) */
 };
