@@ -6,26 +6,32 @@ const struct span *again_first(const struct heap *heap, size_t nslices) { return
 
 uint32_t again_granted;
 
+/* By one instruction, for a handler may come in between. */
 static void set_room(struct heap *heap, size_t room)
 {
-    __atomic_fetch_add(&again_granted, (uint32_t)room - heap->again.room, __ATOMIC_RELAXED);
-    heap->again.room = (uint16_t)room;
+    uint16_t had = __atomic_exchange_n(&heap->again.room, (uint16_t)room, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&again_granted, (uint32_t)room - had, __ATOMIC_RELAXED);
 }
 
-/* Slices that there may be: its share gets smaller when others come. */
+static size_t share_of_room(void) { return min_size(AGAIN_MOST, AGAIN_SHARES * min_size(PEEK(heap_share), AGAIN_MOST)); }
+
+/* Slices that there may be. What is too much when others have come goes at once, for this thread may sleep next. */
 static size_t room_of(struct heap *heap)
 {
-    size_t most = min_size(AGAIN_MOST, AGAIN_SHARES * min_size(PEEK(heap_share), AGAIN_MOST));
-    if (UNLIKELY(heap->again.room > most)) set_room(heap, most);
-    return max_size(heap->again.room, heap_kept_most());
+    size_t most = share_of_room(), first = heap_kept_most();
+    if (UNLIKELY(heap->again.room > most)) {
+        set_room(heap, most);
+        if (heap->again.nslices > max_size(most, first)) span_give_all(again_take_all(heap, NULL));
+    }
+    return max_size(heap->again.room, first);
 }
 
-/* Twice as much, if that is left of what all may have. */
+/* Twice as much, if its share and what is left for all allow. */
 static void grant(struct heap *heap)
 {
-    size_t all = AGAIN_SHARES * min_size(options.dirty >> SLICE_SHIFT, AGAIN_MOST), left = all - min_size(all, PEEK(again_granted));
-    size_t wanted = min_size(2 * max_size(room_of(heap), KEPT_SLICES), AGAIN_MOST), had = heap->again.room;
-    if (wanted > had) set_room(heap, had + min_size(wanted - had, left));
+    size_t all = AGAIN_SHARES * (options.dirty >> SLICE_SHIFT), left = all - min_size(all, PEEK(again_granted));
+    size_t wanted = min_size(2 * max_size(room_of(heap), KEPT_SLICES), share_of_room()), had = heap->again.room;
+    if (wanted > had && left) set_room(heap, had + min_size(wanted - had, left));
     heap->again.refused = 0;
 }
 

@@ -4,10 +4,10 @@
  * touched of the next. (Figures: ../README.md.) Of AGAIN_SLICES at most: larger ones left in place spoil the free spans between them for the next.
  *
  * How many: KEPT_SLICES in all, and twice as many whenever malloc finds none on a list on which one found no room, up to AGAIN_SHARES of the heap's shares of
- * dirty=, which it may have besides; all heaps together no more than one alone might have, or threads that come one after another and sleep would each
- * keep what it had when they were fewer. Malloc that finds none takes dirty memory, and gives back as much as it takes, unless all is little beside what is in
- * use: so a heap holds little more than it has had in use at once. All goes when nothing is dirty, or for what is larger or grows; and when some of it
- * has not been wanted between two looks of its thread, some seconds.
+ * dirty=, which it may have besides. All heaps together are granted as many times dirty=: or threads that come one after another, and sleep, would each
+ * keep its share of when they were fewer. Malloc that finds none takes dirty memory, and gives back as much as it takes, unless all is little beside what
+ * is in use: so a heap holds little more than it has had in use at once. All goes when nothing is dirty, or for what is larger or grows; and when some of
+ * it has not been wanted between two looks of its thread, some seconds.
  *
  * For signal handlers, which may come in between any two instructions: a list is cut off whole, and put back without its last. All of this is its
  * thread's, or a test's. */
@@ -33,7 +33,7 @@ struct span *again_take_all(struct heap *heap, struct span *rest);
 /* Now and then. */
 void again_look(struct heap *heap);
 
-/* Its thread goes, or gives all back, and has done so with what is kept here: others may have as much. */
+/* What is kept here has gone, and its thread goes, or is idle: its room is others'. */
 void again_end(struct heap *heap);
 
 /* Those of so many slices, AGAIN_SLICES at most, the last first, linked by woken_next; for the verifier. */

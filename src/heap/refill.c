@@ -233,7 +233,7 @@ static struct span *adopt(struct heap *heap, unsigned class)
 }
 
 /* A medium one of the shared heap's: when those who are young have grown up, nobody would want what is free in it. (bench_threads 0.90 of its
- * memory, bench_tail 0.96.) No small one: blocks of two threads would be on a line. */
+ * memory, bench_tail 0.96.) No small one: those of threads without a heap may share lines with others'. */
 static struct span *claim(struct heap *heap, unsigned class)
 {
     if (class < NSMALL || heap_is_alone() || heap_is_shared(heap)) return NULL;

@@ -169,7 +169,7 @@ static uintptr_t hear(int fd)
 static void shorten_copy(greg_t *registers)
 {
     const unsigned char *code = (const unsigned char *)registers[REG_RIP];
-    if (code[0] != 0xf3 || code[1] != 0xa4) return; /* rep movsb */
+    if (code[0] != 0xf3 || code[1] != 0xa4 || (registers[REG_EFL] & 0x400)) return; /* rep movsb, upwards */
     unsigned char *to = (unsigned char *)registers[REG_RDI];
     const unsigned char *from = (const unsigned char *)registers[REG_RSI];
     for (; registers[REG_RCX] > 1; registers[REG_RCX]--) *to++ = *from++;

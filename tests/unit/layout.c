@@ -104,7 +104,7 @@ static void *take_young_blocks(void *place)
 
 static size_t line_of(const void *block, size_t offset) { return ((uintptr_t)block + offset) / CACHE_LINE; }
 
-/* More threads than the shared heap itself has borrowed blocks for. */
+/* The first has a heap that is never young; the others want more blocks than the shared heap itself borrows. */
 static void first_blocks_of_threads_share_no_line(void)
 {
     enum { EACH = YOUNG * NSMALL, NTHREADS = 4 };

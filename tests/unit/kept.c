@@ -1,0 +1,390 @@
+/* kept.c: laws of large blocks that are kept when they are freed: by their heap (src/heap/large.c), or for the thread that has freed them (again.h). */
+#include "api/alloc.h"
+#include "base/bits.h"
+#include "heap/again.h"
+#include "heap/large.h"
+#include "os/options.h"
+#include "unit.h"
+#include "watch/watch.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+
+static const size_t S = SLICE_SIZE;
+
+static void sound(void) { require(watch_verify() == 0, "the heap is broken\n"); }
+
+static unsigned char *get(size_t size, int fill)
+{
+    unsigned char *p = alloc_malloc(size);
+    require(p != NULL, "no block of %zu bytes\n", size);
+    return memset(p, fill, size);
+}
+
+static enum span_state state_of(const void *p) { return span_state(range.records + range_index(p)); }
+
+static void a_block_that_is_freed_is_kept_for_the_next_of_its_size(void)
+{
+    unsigned char *p = get(2 * S, 1), *q = get(2 * S, 2), *fence = get(S, 3);
+    struct span_totals before = spans.totals;
+    for (int i = 0; i < 10; i++) {
+        alloc_free(p);
+        alloc_free(q);
+        require(state_of(p) == SPAN_KEPT && state_of(q) == SPAN_KEPT, "given back\n");
+        require(!alloc_usable_size(p) && !large_of(p) && !large_free(p), "it seems to be in use\n");
+        sound();
+        unsigned char *again = alloc_malloc(2 * S - 5000), *other = alloc_malloc(2 * S);
+        require((again == p && other == q) || (again == q && other == p), "it was not kept for this\n");
+        require(alloc_usable_size(again) == 2 * S - PAGE && state_of(again) == SPAN_LARGE, "what it is now\n");
+        p = again;
+        q = other;
+    }
+    require(memcmp(&before, &spans.totals, sizeof before) == 0, "the page level has been asked\n");
+    alloc_free(fence);
+    sound();
+}
+
+static size_t count_kept(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < range_limit(); i += span_nslices(range.records + i))
+        if (span_state(range.records + i) == SPAN_KEPT) n += span_nslices(range.records + i);
+    return n;
+}
+
+static void what_is_kept_is_half_a_megabyte(void)
+{
+    unsigned char *block[40];
+    for (int size = 1; size <= 9; size++) {
+        for (int i = 0; i < 40; i++) block[i] = get((size_t)size * S, i);
+        for (int i = 0; i < 40; i++) alloc_free(block[i]);
+        size_t most = 8 / (size_t)size * (size_t)size;
+        require(count_kept() == most, "%zu slices in blocks of %d are kept, not %zu\n", count_kept(), size, most);
+        heap_drain(heap_own(), false);
+        require(count_kept() == 0, "it was to be given\n");
+    }
+    options.limit.hard = options.limit.soft = GIB;
+    limit_count_again();
+    alloc_free(get(S, 1));
+    require(count_kept() == 0, "kept, and not charged\n");
+    sound();
+}
+
+enum { SHARERS = 15 };
+static pthread_barrier_t all_there, all_done;
+
+static void *have_a_heap(void *nothing)
+{
+    alloc_free(get(S, 1));
+    pthread_barrier_wait(&all_there);
+    pthread_barrier_wait(&all_done);
+    return nothing;
+}
+
+/* Of 4 MiB, which may be dirty whatever else is, each of 16 heaps has 4 slices. */
+static void what_is_kept_is_shared_by_all_threads(void)
+{
+    pthread_t sharer[SHARERS];
+    unsigned char *p = get(5 * S, 1), *q = get(4 * S, 2);
+    pthread_barrier_init(&all_there, NULL, SHARERS + 1);
+    pthread_barrier_init(&all_done, NULL, SHARERS + 1);
+    for (int i = 0; i < SHARERS; i++) require(pthread_create(&sharer[i], NULL, have_a_heap, NULL) == 0, "thread %d\n", i);
+    pthread_barrier_wait(&all_there);
+    require(count_kept() == SHARERS, "%zu slices are kept\n", count_kept());
+    alloc_free(p);
+    require(count_kept() == SHARERS, "more than its share\n");
+    alloc_free(q);
+    require(count_kept() == SHARERS + 4, "less than its share\n");
+    sound();
+    pthread_barrier_wait(&all_done);
+    for (int i = 0; i < SHARERS; i++) pthread_join(sharer[i], NULL);
+    require(count_kept() == 4, "a thread that is gone keeps something\n");
+    sound();
+}
+
+static void *free_it(void *p)
+{
+    alloc_free(alloc_malloc(16)); /* it has a heap of its own */
+    alloc_free(p);
+    return NULL;
+}
+
+static void *make_one(void *p)
+{
+    *(unsigned char **)p = get(2 * S, 1);
+    return NULL;
+}
+
+static void in_thread(void *(*work)(void *), void *argument)
+{
+    pthread_t other;
+    require(pthread_create(&other, NULL, work, argument) == 0 && pthread_join(other, NULL) == 0, "no thread\n");
+}
+
+/* As in a pipeline: who only frees has no use for it, who allocates has. */
+static void what_another_thread_frees_is_kept_for_its_home(void)
+{
+    unsigned char *p = get(2 * S, 1);
+    for (int i = 0; i < 10; i++) {
+        in_thread(free_it, p);
+        require(state_of(p) == SPAN_KEPT, "the other thread has it, or nobody\n");
+        require(alloc_malloc(2 * S) == p, "it is not kept for this\n");
+        sound();
+    }
+    alloc_free(p);
+    large_give_kept(heap_own());
+    in_thread(make_one, &p);
+    again_look(heap_own()); /* and this thread takes none itself */
+    alloc_free(p);
+    require(count_kept() == 0, "it is kept for a thread that is gone\n");
+    sound();
+}
+
+/* Filled and dropped some times, then all is there, up to four times dirty= for one thread, and the page level is not asked. */
+static void who_fills_and_drops_has_room_for_all(void)
+{
+    enum { N = 60, BEYOND = 400 };
+    static unsigned char *block[BEYOND];
+    for (int round = 0; round < 8; round++) {
+        struct span_totals before = spans.totals;
+        for (int i = 0; i < N; i++) block[i] = get((size_t)(1 + i % 4) * S - 1000, i);
+        for (int i = N; i--;) alloc_free(block[i]);
+        bool is_same =
+            spans.totals.live == before.live && spans.totals.dirty == before.dirty && spans.totals.clean == before.clean;
+        require(round < 7 || (is_same && spans.totals.shrunk == before.shrunk), "the page level has been asked\n");
+    }
+    require(count_kept() == N * 10 / 4, "%zu slices are kept\n", count_kept());
+    for (int round = 0; round < 8; round++) {
+        for (int i = 0; i < BEYOND; i++) block[i] = get(2 * S, i);
+        for (int i = 0; i < BEYOND; i++) alloc_free(block[i]);
+        require(count_kept() <= 4 * options.dirty / S, "%zu slices are kept\n", count_kept());
+    }
+    require(count_kept() == 4 * options.dirty / S, "%zu slices are kept\n", count_kept());
+    sound();
+}
+
+/* Four blocks of any size: of the sizes that are not wanted little more is kept than would fit beside them. */
+static void what_is_kept_and_in_use_is_little_more_than_was_in_use(void)
+{
+    unsigned char *block[4] = {NULL};
+    uint64_t random = seed_choose("kept", unit_argument);
+    size_t in_use = 0, most = 0;
+    for (int i = 0; i < 20000; i++) {
+        unsigned char **any = &block[random_below(&random, 4)];
+        in_use -= *any ? round_up(alloc_usable_size(*any), S) : 0;
+        alloc_free(*any);
+        size_t size = S / 2 + 1 + random_below(&random, 4 * (uint32_t)S);
+        *any = get(size, 1);
+        most = max_size(most, in_use += round_up(size, S));
+        require(spans.totals.live * S <= most + most / AGAIN_LITTLE,
+                "%zu slices, of which %zu are kept, and at most %zu were in use\n", spans.totals.live, count_kept(), most / S);
+    }
+    sound();
+}
+
+/* A sixteenth of what is in use is little: what malloc does not find there it takes of what is dirty, and the rest stays. */
+static void little_that_is_kept_stays_when_another_size_is_wanted(void)
+{
+    unsigned char *p[7], *q = get(20 * S, 1), *fence;
+    get(200 * S, 1);
+    for (int i = 0; i < 7; i++) p[i] = get(S, 1);
+    fence = get(S, 1);
+    for (int i = 0; i < 7; i++) alloc_free(p[i]);
+    alloc_free(q);
+    require(count_kept() == 7, "%zu are kept\n", count_kept());
+    unsigned char *other = get(2 * S, 1);
+    require(count_kept() == 7 && other >= q && other < q + 20 * S, "%zu are kept\n", count_kept());
+    alloc_free(fence);
+    sound();
+}
+
+static void fill_and_drop(void)
+{
+    enum { N = 300 };
+    static unsigned char *block[N];
+    for (int round = 0; round < 8; round++) {
+        for (int i = 0; i < N; i++) block[i] = get(S, i);
+        for (int i = 0; i < N; i++) alloc_free(block[i]);
+    }
+}
+
+static void room_gets_less_when_other_threads_come(void)
+{
+    fill_and_drop();
+    require(count_kept() == AGAIN_MOST, "%zu slices are kept\n", count_kept());
+    pthread_barrier_init(&all_there, NULL, SHARERS + 1);
+    pthread_barrier_init(&all_done, NULL, SHARERS + 1);
+    pthread_t sharer[SHARERS];
+    for (int i = 0; i < SHARERS; i++) require(pthread_create(&sharer[i], NULL, have_a_heap, NULL) == 0, "thread %d\n", i);
+    pthread_barrier_wait(&all_there);
+    fill_and_drop();
+    require(count_kept() <= SHARERS + AGAIN_SHARES * options.dirty / S / (SHARERS + 1), "%zu slices are kept\n", count_kept());
+    pthread_barrier_wait(&all_done);
+    for (int i = 0; i < SHARERS; i++) pthread_join(sharer[i], NULL);
+    sound();
+}
+
+/* A thread that does what it is told, and sleeps in between. */
+struct worker {
+    pthread_t thread;
+    sem_t told, done;
+    void (*work)(void); /* NULL: end */
+    size_t room;
+};
+
+static void *live(void *own)
+{
+    for (struct worker *worker = own; sem_wait(&worker->told), worker->work; sem_post(&worker->done)) {
+        worker->work();
+        worker->room = heap_own()->again.room;
+    }
+    return own;
+}
+
+static void tell(struct worker *worker, void (*work)(void))
+{
+    worker->work = work;
+    sem_post(&worker->told);
+    if (work) sem_wait(&worker->done);
+    else pthread_join(worker->thread, NULL);
+}
+
+static void hire(struct worker *worker)
+{
+    sem_init(&worker->told, 0, 0);
+    sem_init(&worker->done, 0, 0);
+    require(pthread_create(&worker->thread, NULL, live, worker) == 0, "no thread\n");
+}
+
+static void free_one(void) { alloc_free(get(S, 1)); }
+
+static void keep_few_in_use(void)
+{
+    fill_and_drop();
+    for (int i = 0; i < 40; i++) get(S, i); /* more than its share of room */
+}
+
+/* The first when there were few others; each is asleep when the next fills its lists, but for one more block, or for ever. */
+static void keep_little_one_after_another(bool are_woken)
+{
+    struct worker workers[SHARERS];
+    for (int i = 0; i < SHARERS; i++) {
+        hire(&workers[i]);
+        tell(&workers[i], fill_and_drop);
+        if (i && are_woken) tell(&workers[i - 1], free_one);
+    }
+    size_t most = AGAIN_SHARES * options.dirty / S + SHARERS * KEPT_SLICES;
+    require(count_kept() <= most, "%zu slices are kept, not %zu\n", count_kept(), most);
+    for (int i = 0; i < SHARERS; i++) tell(&workers[i], NULL);
+    require(again_granted == 0, "%u slices of those who are gone are nobody's\n", again_granted);
+    sound();
+}
+
+static void threads_that_come_one_after_another_keep_little(void) { keep_little_one_after_another(false); }
+static void threads_that_are_woken_once_more_keep_little(void) { keep_little_one_after_another(true); }
+
+static void each_thread_has_room_for_its_share(void)
+{
+    struct worker workers[SHARERS];
+    for (int i = 0; i < SHARERS; i++) hire(&workers[i]), tell(&workers[i], free_one);
+    for (int i = 0; i < SHARERS; i++) tell(&workers[i], keep_few_in_use);
+    for (int i = 0; i < SHARERS; i++)
+        require(workers[i].room == AGAIN_SHARES * heap_share, "thread %d has room for %zu slices\n", i, workers[i].room);
+    for (int i = 0; i < SHARERS; i++) tell(&workers[i], NULL);
+    sound();
+}
+
+static void what_nobody_wants_any_more_goes(void)
+{
+    enum { N = 100 };
+    unsigned char *block[N];
+    alloc_free(get(S, 1));
+    heap_own()->patrol_due = bits_ticks() + ((uint64_t)1 << 33); /* which looks, too */
+    for (int round = 0; round < 8; round++) {
+        for (int i = 0; i < N; i++) block[i] = get(S, i);
+        for (int i = 0; i < N; i++) alloc_free(block[i]);
+        again_look(heap_own());
+        require(round < 7 || count_kept() == N, "what is wanted has gone\n");
+    }
+    for (int i = 0; i < 10; i++) alloc_free(get(S, i));
+    again_look(heap_own());
+    require(count_kept() == 0, "%zu are kept\n", count_kept());
+    sound();
+}
+
+static void *free_and_take(void *p)
+{
+    unsigned char *own = get(2 * S, 1);
+    alloc_free(p);
+    require(alloc_malloc(2 * S) == p, "somebody else has it\n");
+    alloc_free(own);
+    return NULL;
+}
+
+static void who_takes_such_blocks_keeps_those_of_others(void)
+{
+    for (int i = 0; i < 3; i++) in_thread(free_and_take, get(2 * S, 1));
+    sound();
+}
+
+static void keep_one(void)
+{
+    alloc_free(get(3 * S, 1));
+    require(count_kept() == 3, "it is not kept\n");
+}
+
+static void *none_for_another(void *nothing)
+{
+    alloc_malloc(3 * S);
+    require(count_kept() == 6, "another thread has got one, or given it back\n");
+    large_give_all_kept();
+    return nothing;
+}
+
+static void nothing_is_kept_when_something_else_is_wanted(void)
+{
+    pthread_t other;
+    unsigned char *p = get(3 * S, 1), *q = get(3 * S, 2);
+    alloc_free(p);
+    alloc_free(q);
+    require(pthread_create(&other, NULL, none_for_another, NULL) == 0 && pthread_join(other, NULL) == 0, "the thread\n");
+    require(count_kept() == 6, "another thread has given back what this one may have again\n");
+    large_give_kept(heap_own());
+    sound();
+    p = get(2 * S, 2);
+    keep_one();
+    alloc_free(get(5 * S, 1));
+    require(count_kept() == 5, "another size\n");
+    keep_one();
+    p = alloc_realloc(p, 3 * S);
+    require(count_kept() <= 2 && is_filled(p, 2 * S, 2), "realloc of a large block\n");
+    keep_one();
+    for (int i = 0; i < 100; i++) get(30000, 3);
+    require(count_kept() == 0, "blocks of a class\n");
+    keep_one();
+    heap_drain(heap_own(), false);
+    require(count_kept() == 0, "malloc_trim\n");
+    sound();
+}
+
+/* A program that reads into a large buffer, and makes it as small as what it has read, asks for the next; who grows does not. */
+static void a_buffer_that_is_made_small_is_kept_for_the_next(void)
+{
+    void *buffer = alloc_malloc(S);
+    alloc_realloc(buffer, 700);
+    require(count_kept() == 1, "it was given back to the page level\n");
+    require(alloc_malloc(S) == buffer, "the next is another\n");
+    alloc_malloc(S); /* right behind it */
+    alloc_realloc(buffer, 2 * S);
+    require(count_kept() == 0, "kept though outgrown\n");
+    sound();
+}
+
+UNIT_MAIN(PROMISE(a_block_that_is_freed_is_kept_for_the_next_of_its_size), PROMISE(what_is_kept_is_half_a_megabyte),
+          PROMISE(what_is_kept_is_shared_by_all_threads), PROMISE(what_another_thread_frees_is_kept_for_its_home),
+          PROMISE(nothing_is_kept_when_something_else_is_wanted), PROMISE(who_fills_and_drops_has_room_for_all),
+          PROMISE(what_is_kept_and_in_use_is_little_more_than_was_in_use),
+          PROMISE(little_that_is_kept_stays_when_another_size_is_wanted), PROMISE(room_gets_less_when_other_threads_come),
+          PROMISE(threads_that_come_one_after_another_keep_little), PROMISE(threads_that_are_woken_once_more_keep_little),
+          PROMISE(each_thread_has_room_for_its_share), PROMISE(what_nobody_wants_any_more_goes),
+          PROMISE(who_takes_such_blocks_keeps_those_of_others), PROMISE(a_buffer_that_is_made_small_is_kept_for_the_next))
