@@ -6,7 +6,7 @@ const struct span *again_first(const struct heap *heap, size_t nslices) { return
 
 uint32_t again_granted;
 
-/* By one instruction, for a handler may come in between. */
+/* Counts what was really there before: a handler may come in between. */
 static void set_room(struct heap *heap, size_t room)
 {
     uint16_t had = __atomic_exchange_n(&heap->again.room, (uint16_t)room, __ATOMIC_RELAXED);

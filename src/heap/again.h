@@ -16,6 +16,9 @@
 
 #include "heap.h"
 
+/* PEEK. Slices that all heaps together have been granted. */
+extern uint32_t again_granted HIDDEN;
+
 /* Whether one of so many slices finds room; and then, one that has so many, is free, and the caller's. */
 bool again_has_room(struct heap *heap, size_t nslices);
 void again_put(struct heap *heap, struct span *span, size_t nslices);

@@ -110,8 +110,6 @@ extern bool heaps_reuse HIDDEN; /* PEEK. Whether any heap has ever reused others
 
 /* PEEK. A heap's share of dirty=, in slices: of large blocks it keeps that at most, and its wide lists of medium ones hold twice as much. */
 extern size_t heap_share HIDDEN;
-/* PEEK. Slices that all heaps together have been granted in `again`. */
-extern uint32_t again_granted HIDDEN;
 INLINE size_t heap_kept_most(void) { return min_size(KEPT_SLICES, PEEK(heap_share)); }
 
 struct thread {

@@ -11,6 +11,7 @@
  * allocates comes from the shared heap. */
 #include "../os/map.h"
 #include "../os/options.h"
+#include "again.h"
 #include "remote.h"
 
 static const uintptr_t TABLE_DISTANCE = 16 * GIB + 0x1c * PAGE; /* above the records, which end 32 GiB above; in pages see range.c */

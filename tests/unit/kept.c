@@ -1,25 +1,11 @@
 /* kept.c: laws of large blocks that are kept when they are freed: by their heap (src/heap/large.c), or for the thread that has freed them (again.h). */
-#include "api/alloc.h"
 #include "base/bits.h"
 #include "heap/again.h"
-#include "heap/large.h"
 #include "os/options.h"
-#include "unit.h"
-#include "watch/watch.h"
+#include "slices.h"
 
 #include <pthread.h>
 #include <semaphore.h>
-
-static const size_t S = SLICE_SIZE;
-
-static void sound(void) { require(watch_verify() == 0, "the heap is broken\n"); }
-
-static unsigned char *get(size_t size, int fill)
-{
-    unsigned char *p = alloc_malloc(size);
-    require(p != NULL, "no block of %zu bytes\n", size);
-    return memset(p, fill, size);
-}
 
 static enum span_state state_of(const void *p) { return span_state(range.records + range_index(p)); }
 
@@ -71,33 +57,65 @@ static void what_is_kept_is_half_a_megabyte(void)
 }
 
 enum { SHARERS = 15 };
-static pthread_barrier_t all_there, all_done;
 
-static void *have_a_heap(void *nothing)
+/* A thread that does what it is told, and sleeps in between. */
+struct worker {
+    pthread_t thread;
+    sem_t told, done;
+    void (*work)(void); /* NULL: end */
+    size_t room;
+};
+
+static void *live(void *own)
 {
-    alloc_free(get(S, 1));
-    pthread_barrier_wait(&all_there);
-    pthread_barrier_wait(&all_done);
-    return nothing;
+    for (struct worker *worker = own; sem_wait(&worker->told), worker->work; sem_post(&worker->done)) {
+        worker->work();
+        worker->room = heap_own()->again.room;
+    }
+    return own;
+}
+
+static void tell(struct worker *worker, void (*work)(void))
+{
+    worker->work = work;
+    sem_post(&worker->told);
+    if (work) sem_wait(&worker->done);
+    else pthread_join(worker->thread, NULL);
+}
+
+static void hire(struct worker *worker)
+{
+    sem_init(&worker->told, 0, 0);
+    sem_init(&worker->done, 0, 0);
+    require(pthread_create(&worker->thread, NULL, live, worker) == 0, "no thread\n");
+}
+
+static void free_one(void) { alloc_free(get(S, 1)); }
+
+static struct worker workers[SHARERS];
+
+static void hire_all(void)
+{
+    for (int i = 0; i < SHARERS; i++) hire(&workers[i]), tell(&workers[i], free_one);
+}
+
+static void dismiss_all(void)
+{
+    for (int i = 0; i < SHARERS; i++) tell(&workers[i], NULL);
 }
 
 /* Of 4 MiB, which may be dirty whatever else is, each of 16 heaps has 4 slices. */
 static void what_is_kept_is_shared_by_all_threads(void)
 {
-    pthread_t sharer[SHARERS];
     unsigned char *p = get(5 * S, 1), *q = get(4 * S, 2);
-    pthread_barrier_init(&all_there, NULL, SHARERS + 1);
-    pthread_barrier_init(&all_done, NULL, SHARERS + 1);
-    for (int i = 0; i < SHARERS; i++) require(pthread_create(&sharer[i], NULL, have_a_heap, NULL) == 0, "thread %d\n", i);
-    pthread_barrier_wait(&all_there);
+    hire_all();
     require(count_kept() == SHARERS, "%zu slices are kept\n", count_kept());
     alloc_free(p);
     require(count_kept() == SHARERS, "more than its share\n");
     alloc_free(q);
     require(count_kept() == SHARERS + 4, "less than its share\n");
     sound();
-    pthread_barrier_wait(&all_done);
-    for (int i = 0; i < SHARERS; i++) pthread_join(sharer[i], NULL);
+    dismiss_all();
     require(count_kept() == 4, "a thread that is gone keeps something\n");
     sound();
 }
@@ -212,51 +230,12 @@ static void room_gets_less_when_other_threads_come(void)
 {
     fill_and_drop();
     require(count_kept() == AGAIN_MOST, "%zu slices are kept\n", count_kept());
-    pthread_barrier_init(&all_there, NULL, SHARERS + 1);
-    pthread_barrier_init(&all_done, NULL, SHARERS + 1);
-    pthread_t sharer[SHARERS];
-    for (int i = 0; i < SHARERS; i++) require(pthread_create(&sharer[i], NULL, have_a_heap, NULL) == 0, "thread %d\n", i);
-    pthread_barrier_wait(&all_there);
+    hire_all();
     fill_and_drop();
     require(count_kept() <= SHARERS + AGAIN_SHARES * options.dirty / S / (SHARERS + 1), "%zu slices are kept\n", count_kept());
-    pthread_barrier_wait(&all_done);
-    for (int i = 0; i < SHARERS; i++) pthread_join(sharer[i], NULL);
+    dismiss_all();
     sound();
 }
-
-/* A thread that does what it is told, and sleeps in between. */
-struct worker {
-    pthread_t thread;
-    sem_t told, done;
-    void (*work)(void); /* NULL: end */
-    size_t room;
-};
-
-static void *live(void *own)
-{
-    for (struct worker *worker = own; sem_wait(&worker->told), worker->work; sem_post(&worker->done)) {
-        worker->work();
-        worker->room = heap_own()->again.room;
-    }
-    return own;
-}
-
-static void tell(struct worker *worker, void (*work)(void))
-{
-    worker->work = work;
-    sem_post(&worker->told);
-    if (work) sem_wait(&worker->done);
-    else pthread_join(worker->thread, NULL);
-}
-
-static void hire(struct worker *worker)
-{
-    sem_init(&worker->told, 0, 0);
-    sem_init(&worker->done, 0, 0);
-    require(pthread_create(&worker->thread, NULL, live, worker) == 0, "no thread\n");
-}
-
-static void free_one(void) { alloc_free(get(S, 1)); }
 
 static void keep_few_in_use(void)
 {
@@ -267,7 +246,6 @@ static void keep_few_in_use(void)
 /* The first when there were few others; each is asleep when the next fills its lists, but for one more block, or for ever. */
 static void keep_little_one_after_another(bool are_woken)
 {
-    struct worker workers[SHARERS];
     for (int i = 0; i < SHARERS; i++) {
         hire(&workers[i]);
         tell(&workers[i], fill_and_drop);
@@ -275,7 +253,7 @@ static void keep_little_one_after_another(bool are_woken)
     }
     size_t most = AGAIN_SHARES * options.dirty / S + SHARERS * KEPT_SLICES;
     require(count_kept() <= most, "%zu slices are kept, not %zu\n", count_kept(), most);
-    for (int i = 0; i < SHARERS; i++) tell(&workers[i], NULL);
+    dismiss_all();
     require(again_granted == 0, "%u slices of those who are gone are nobody's\n", again_granted);
     sound();
 }
@@ -285,12 +263,11 @@ static void threads_that_are_woken_once_more_keep_little(void) { keep_little_one
 
 static void each_thread_has_room_for_its_share(void)
 {
-    struct worker workers[SHARERS];
-    for (int i = 0; i < SHARERS; i++) hire(&workers[i]), tell(&workers[i], free_one);
+    hire_all();
     for (int i = 0; i < SHARERS; i++) tell(&workers[i], keep_few_in_use);
     for (int i = 0; i < SHARERS; i++)
         require(workers[i].room == AGAIN_SHARES * heap_share, "thread %d has room for %zu slices\n", i, workers[i].room);
-    for (int i = 0; i < SHARERS; i++) tell(&workers[i], NULL);
+    dismiss_all();
     sound();
 }
 

@@ -1,23 +1,9 @@
 /* large.c: laws of blocks that are a span each, and of realloc in all sizes (src/heap/large.h, src/api/resize.c). */
-#include "api/alloc.h"
 #include "fail.h"
-#include "heap/large.h"
 #include "os/options.h"
-#include "unit.h"
-#include "watch/watch.h"
+#include "slices.h"
 
 #include <sys/syscall.h>
-
-static const size_t S = SLICE_SIZE;
-
-static void sound(void) { require(watch_verify() == 0, "the heap is broken\n"); }
-
-static unsigned char *get(size_t size, int fill)
-{
-    unsigned char *p = alloc_malloc(size);
-    require(p != NULL, "no block of %zu bytes\n", size);
-    return memset(p, fill, size);
-}
 
 static void large_usable_size_is_whole_pages(void)
 {
