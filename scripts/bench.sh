@@ -17,7 +17,7 @@ usage: scripts/bench.sh [OPTIONS]
 Runs every row of tests/bench/rows.txt (workloads written for the purpose, and real programs on inputs made on the spot) under
 glibc's malloc, libmspace and every other allocator found but the hardened ones, each as scripts/compare.sh does, and prints for
 time and for peak memory each allocator's ratio to the row's best peer (the best of all but libmspace), geometric means, and
-libmspace's worst row.
+libmspace's worst row. Interrupted, it shows the rows that are done by then.
 
 options
   --quick              the rows that are quick, 3 runs: about two minutes
@@ -94,7 +94,7 @@ machine() {
 
 # run_row NAME COMMAND: its runs into $results/NAME.csv; fails if nothing could be measured.
 run_row() {
-    local name=$1 data=$work/$1 command options=() said
+    local name=$1 data=$work/$1 command options=() said status=0
     mkdir -p "$data"
     if grep -qxF -- "$name" <<<"$prepared"; then
         "$root/tests/bench/prepare.sh" "$name" "$data" "$size" || { say "row $name left out: its data could not be prepared"; return 1; }
@@ -103,12 +103,12 @@ run_row() {
     command=${command//@D/$data}
     case $2 in @B/*) options=(--figure "$name" --ignore-output) ;; esac
     # shellcheck disable=SC2086  # words, but no patterns
-    said=$(set -f; "$build/compare" "${arguments[@]}" ${options[@]+"${options[@]}"} --expect-success --runs "$repeat" --csv "$results/$name.csv" -- $command 2>&1) ||
-        case $? in
-            1) ;;
-            2) say "row $name left out: ${said##*compare: }"; return 1 ;;
-            *) exit $? ;;
-        esac
+    said=$(set -f; "$build/compare" "${arguments[@]}" ${options[@]+"${options[@]}"} --expect-success --runs "$repeat" --csv "$results/$name.csv" -- $command 2>&1) || status=$?
+    case $status in
+        0 | 1) ;;
+        2) say "row $name left out: ${said##*compare: }"; return 1 ;;
+        *) [ -z "$interrupted" ] || return 1; exit "$status" ;;
+    esac
     rm -rf "$data"
 }
 
@@ -117,13 +117,18 @@ run_rows() {
     total=$(rows "$size" | wc -l)
     [ "$total" -gt 0 ] || die "no row matches '$pattern'; --list shows them"
     : >"$results/rows"
+    trap interrupted=1 INT TERM # the rows done so far are shown all the same
     while IFS='|' read -r name needs command stands; do
         n=$((n + 1))
         [ ! -t 2 ] || printf '\r\033[Krow %d of %d: %s (%s)' "$n" "$total" "$name" "$stands" >&2
         has_all "$needs" || { say "row $name left out: it needs $needs"; continue; }
         if run_row "$name" "$command" </dev/null; then echo "$name" >>"$results/rows"; fi
+        [ -z "$interrupted" ] || break
     done < <(rows "$size")
+    trap - INT TERM
     [ ! -t 2 ] || printf '\r\033[K' >&2
+    [ -s "$results/rows" ] || die "no row is done, so there is nothing to show"
+    [ -z "$interrupted" ] || say "interrupted: these are $(wc -l <"$results/rows") of $total rows"
 }
 
 # all_runs: the runs of all rows as one CSV.
@@ -175,7 +180,7 @@ curve_point() {
         }' "$2"
 }
 
-size=full repeat='' pattern=. drawn='' save='' against='' svg='' html='' csv='' mode=rows allocators=() output=()
+size=full repeat='' pattern=. drawn='' save='' against='' svg='' html='' csv='' mode=rows interrupted='' allocators=() output=()
 while [ $# -gt 0 ]; do
     case $1 in
         --help | -h) usage; exit 0 ;;
@@ -247,4 +252,5 @@ if [ -n "$svg$html" ]; then
     [ -z "$svg" ] || cp "$work/svg" "$svg"
     [ -z "$html" ] || picture_page "$work/svg" "$work/table" "$html" "libmspace and its peers"
 fi
+[ -z "$interrupted" ] || exit 130
 exit "$status"
