@@ -2,7 +2,8 @@
  *
  * Above the first `huge=` bytes huge pages are asked for as the range grows: as a rule one mapping from there to the end. First
  * touch is then a fifth of the price, but a huge page is held whole, and smaller programs are no faster (figures: ../README.md).
- * Nor are they asked for while a quarter of what is in use has never been touched, as in spans of which a page or two are carved.
+ * Nor are they asked for while a sixteenth of what is in use has never been touched, as in spans of which a page or two are carved; a
+ * quarter where pages are dear, or with huge=0.
  *
  * Where ordinary pages are dear, as on a host that makes page tables in software, those of 2 MiB cost fifty times a huge one, and an eighth of `huge=` is
  * enough, if three quarters of what is in use have been touched. Of blocks of more than a page malloc does not know that: some pages are looked at (below).
@@ -139,6 +140,13 @@ static void ask(size_t from, size_t end)
 /* Before such a border no pages are huge, even if made unasked. Under a limit, which counts what is touched, there is none. */
 static size_t border_at(size_t nbytes) { return options.limit.hard ? SLICES_MAX : round_up(nbytes, 2 * MIB) >> SLICE_SHIFT; }
 
+/* Whether little of what is in use would be held on huge pages for nothing; all that is wanted now counts as touched. (Figures: ../README.md.) */
+static bool is_used_whole(size_t touched, size_t live, size_t wanted)
+{
+    bool are_worth_more = range.page_ticks > DEAR || !options.huge;
+    return live - min_size(live, touched) <= (live + wanted) / (are_worth_more ? 4 : 16);
+}
+
 void huge_advise(size_t from, size_t end, size_t nslices)
 {
     static uint32_t next_try; /* slices */
@@ -154,7 +162,7 @@ void huge_advise(size_t from, size_t end, size_t nslices)
     if (from + STEP > end) return advise(from, end, false);
     if (is_early) return ask(from, end); /* a stall is hardly dearer */
     size_t touched = touched_nbytes(), last = (end - 1 - nslices / 32) / STEP * STEP;
-    if (from < next_try || touched + wanted < (live + wanted) / 4 * 3) return advise(from, end, false);
+    if (from < next_try || !is_used_whole(touched, live, wanted)) return advise(from, end, false);
     if (wanted > 2 * (touched + 2 * MIB)) return ask(from, last), advise(last, end, false);
     ask(from, from + STEP);
     if (ticks_to_touch(page_at(from, 0)) > max_size(STALL, STEP * SLICE_SIZE / PAGE * range.page_ticks)) next_try = (uint32_t)(2 * end), advise(from + STEP, end, false);

@@ -27,6 +27,16 @@ static void big_heaps_are_advised_in_few_runs(void)
     require(seen.n <= 7, "%u mappings: 128 MiB doubles twice to 512\n", seen.n);
 }
 
+/* The spans of all classes, with a block in each: a tenth of what is in use, as in a process of many threads, which has such for each of them. */
+static void where_a_tenth_is_never_touched_none_are_advised(void)
+{
+    options.huge = 64 * MIB;
+    class_serve_all();
+    for (unsigned class = NSMALL; class < NCLASSES; class ++) alloc_malloc(class_table[class].size);
+    while (range_limit() * SLICE_SIZE < options.huge / 2 * 3) require(alloc_malloc(2 * MIB) != NULL, "out of memory\n");
+    require(mappings_look().nadvised == 0, "advised for spans that would be held whole\n");
+}
+
 /* A page costs so much to touch. What the library measures, up to an eighth of huge=, depends on the host; afterwards it stays as it is set. */
 static const uint64_t CHEAP = 1 << 11, DEAR = 1 << 15;
 
@@ -264,6 +274,7 @@ static void what_is_given_back_in_part_is_not_filled_up_again(void)
 }
 
 UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_few_runs),
+          PROMISE(where_a_tenth_is_never_touched_none_are_advised),
           PROMISE(where_pages_are_dear_blocks_that_are_written_are_on_huge_ones_from_an_eighth),
           PROMISE(where_pages_are_dear_blocks_that_are_not_written_are_not), PROMISE(where_pages_are_dear_and_a_third_is_in_no_block_they_are_not),
           PROMISE(where_pages_are_dear_and_half_of_each_block_is_written_they_are_not),
