@@ -2,8 +2,8 @@
  *
  * Above the first `huge=` bytes huge pages are asked for as the range grows: as a rule one mapping from there to the end. First
  * touch is then a fifth of the price, but a huge page is held whole, and smaller programs are no faster (figures: ../README.md).
- * Nor are they asked for while a sixteenth of what is in use has never been touched, as in spans of which a page or two are carved; a
- * quarter where pages are dear, or with huge=0.
+ * Nor are they asked for while a sixteenth of what is in use has never been touched, as in spans of which a page or two are carved; or a
+ * quarter may not have been: a server's buffers are written at their beginning. Where pages are dear, or with huge=0, as long as a quarter has not.
  *
  * Where ordinary pages are dear, as on a host that makes page tables in software, those of 2 MiB cost fifty times a huge one, and an eighth of `huge=` is
  * enough, if three quarters of what is in use have been touched. Of blocks of more than a page malloc does not know that: some pages are looked at (below).
@@ -25,6 +25,7 @@ static const uint64_t STALL = (uint64_t)1 << 20; /* ticks: a quarter to half a m
 static const uint64_t DEAR = 10000; /* ticks for a page: 4,000 or so where the processor walks nested page tables, 25,000 where software makes them */
 static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: a huge page */
 static const size_t POPULATE_MOST = 2 * MIB; /* of a block: a larger one may be a reserve */
+static const size_t MAY_BE_BUFFER = 2 * MIB; /* a larger block is filled from one end, if it is not filled, and leaves little of huge pages empty */
 
 /* Whether they have been asked for where a slice is: bits for 64 steps in the record of the first, so that a block may lie there untouched. */
 static uint64_t *huge_of(size_t slice) { return &range.records[slice & ~(64 * STEP - 1)].huge; }
@@ -32,15 +33,20 @@ static bool is_huge(size_t slice) { return PEEK(*huge_of(slice)) >> slice / STEP
 
 static char *page_at(size_t slice, size_t page) { return (char *)(range.base + (slice << SLICE_SHIFT) + page * PAGE); }
 
-/* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks whole. */
-static size_t touched_nbytes(void)
+/* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks whole. And of these what is in
+ * blocks of more than a page, to MAY_BE_BUFFER, which programs do not always fill. */
+struct use { size_t touched, unsure; };
+static struct use look_at_spans(void)
 {
-    size_t sum = 0;
+    struct use use = {0, 0};
     span_for_each (span) {
         enum span_state state = span_state(span);
-        sum += state == SPAN_LARGE || state == SPAN_KEPT ? span_nslices(span) << SLICE_SHIFT : limit_charge_of(span);
+        bool is_large = state == SPAN_LARGE || state == SPAN_KEPT;
+        size_t nbytes = is_large ? span_nslices(span) << SLICE_SHIFT : limit_charge_of(span), block = is_large ? nbytes : PEEK(span_desc(span)->size);
+        use.touched += nbytes;
+        if (block > PAGE + PAGE / 8 && block <= MAY_BE_BUFFER) use.unsure += nbytes;
     }
-    return sum;
+    return use;
 }
 
 static void advise(size_t from, size_t end, bool wants_huge)
@@ -140,11 +146,13 @@ static void ask(size_t from, size_t end)
 /* Before such a border no pages are huge, even if made unasked. Under a limit, which counts what is touched, there is none. */
 static size_t border_at(size_t nbytes) { return options.limit.hard ? SLICES_MAX : round_up(nbytes, 2 * MIB) >> SLICE_SHIFT; }
 
-/* Whether little of what is in use would be held on huge pages for nothing; all that is wanted now counts as touched. (Figures: ../README.md.) */
-static bool is_used_whole(size_t touched, size_t live, size_t wanted)
+/* Whether little of what is in use would be held on huge pages for nothing, all that is wanted now counted as touched, and not much may be. Where they
+ * are worth more a quarter is little. (Figures: ../README.md.) */
+static bool is_used_whole(const struct use *use, size_t live, size_t wanted)
 {
     bool are_worth_more = range.page_ticks > DEAR || !options.huge;
-    return live - min_size(live, touched) <= (live + wanted) / (are_worth_more ? 4 : 16);
+    size_t all = live + wanted, for_nothing = live - min_size(live, use->touched);
+    return are_worth_more ? for_nothing <= all / 4 : for_nothing <= all / 16 && use->unsure <= all / 4;
 }
 
 void huge_advise(size_t from, size_t end, size_t nslices)
@@ -161,9 +169,10 @@ void huge_advise(size_t from, size_t end, size_t nslices)
     from = max_size(round_up(from, STEP), border);
     if (from + STEP > end) return advise(from, end, false);
     if (is_early) return ask(from, end); /* a stall is hardly dearer */
-    size_t touched = touched_nbytes(), last = (end - 1 - nslices / 32) / STEP * STEP;
-    if (from < next_try || !is_used_whole(touched, live, wanted)) return advise(from, end, false);
-    if (wanted > 2 * (touched + 2 * MIB)) return ask(from, last), advise(last, end, false);
+    struct use use = look_at_spans();
+    size_t last = (end - 1 - nslices / 32) / STEP * STEP;
+    if (from < next_try || !is_used_whole(&use, live, wanted)) return advise(from, end, false);
+    if (wanted > 2 * (use.touched + 2 * MIB)) return ask(from, last), advise(last, end, false);
     ask(from, from + STEP);
     if (ticks_to_touch(page_at(from, 0)) > max_size(STALL, STEP * SLICE_SIZE / PAGE * range.page_ticks)) next_try = (uint32_t)(2 * end), advise(from + STEP, end, false);
     else ask(from + STEP, end);

@@ -20,25 +20,45 @@ static void small_heaps_keep_to_ordinary_pages(void)
 static void big_heaps_are_advised_in_few_runs(void)
 {
     if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
-    for (size_t taken = 0; taken < (size_t)1 << 29; taken += 1 << 20) require(alloc_malloc(1 << 20) != NULL, "out of memory\n");
+    for (size_t taken = 0; taken < (size_t)1 << 29; taken += PAGE) require(alloc_malloc(PAGE) != NULL, "out of memory\n");
     struct mappings seen = mappings_look();
     require(seen.nadvised >= 1 && seen.first_advised >= options.huge && seen.first_advised < 2 * options.huge,
             "%u mappings advised, from %zu on\n", seen.nadvised, seen.first_advised);
     require(seen.n <= 7, "%u mappings: 128 MiB doubles twice to 512\n", seen.n);
 }
 
+/* A page costs so much to touch. What the library measures, up to an eighth of huge=, depends on the host; afterwards it stays as it is set. */
+static const uint64_t CHEAP = 1 << 11, DEAR = 1 << 15;
+
+/* A heap of blocks of so many bytes, of 96 MiB where huge= is 64, and pages are cheap. */
+static bool is_advised(size_t size)
+{
+    options.huge = 64 * MIB;
+    range.page_ticks = CHEAP;
+    while (range_limit() * SLICE_SIZE < options.huge / 2 * 3) require(alloc_malloc(size) != NULL, "out of memory\n");
+    return mappings_look().nadvised > 0;
+}
+
 /* The spans of all classes, with a block in each: a tenth of what is in use, as in a process of many threads, which has such for each of them. */
 static void where_a_tenth_is_never_touched_none_are_advised(void)
 {
-    options.huge = 64 * MIB;
     class_serve_all();
     for (unsigned class = NSMALL; class < NCLASSES; class ++) alloc_malloc(class_table[class].size);
-    while (range_limit() * SLICE_SIZE < options.huge / 2 * 3) require(alloc_malloc(2 * MIB) != NULL, "out of memory\n");
-    require(mappings_look().nadvised == 0, "advised for spans that would be held whole\n");
+    require(!is_advised(PAGE), "advised for spans that would be held whole\n");
 }
 
-/* A page costs so much to touch. What the library measures, up to an eighth of huge=, depends on the host; afterwards it stays as it is set. */
-static const uint64_t CHEAP = 1 << 11, DEAR = 1 << 15;
+/* Each in a process of its own. Larger ones, too, are often filled in part, but from one end, and what is left of them lies on pages of their own. */
+static void for_blocks_that_may_be_filled_in_part_none_are_advised(void)
+{
+    enum { ADVISED = 42, NOT_ADVISED };
+    static const struct { const char *size; bool shall_be; } HEAPS[] = {{"1000", true}, {"4096", true}, {"8000", false}, {"300000", false}, {"3000000", true}};
+    if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
+    if (unit_argument) _exit(is_advised(strtoul(unit_argument, NULL, 10)) ? ADVISED : NOT_ADVISED);
+    for (unsigned i = 0; i < sizeof HEAPS / sizeof *HEAPS; i++) {
+        int status = unit_run(__func__, HEAPS[i].size);
+        require(WEXITSTATUS(status) == (HEAPS[i].shall_be ? ADVISED : NOT_ADVISED), "of %s bytes: status %x\n", HEAPS[i].size, status);
+    }
+}
 
 /* The least of some page faults. Where they are cheap the library could not tell a page that has been touched from one that has not, and does not try. */
 static bool are_pages_dear(void)
@@ -274,7 +294,7 @@ static void what_is_given_back_in_part_is_not_filled_up_again(void)
 }
 
 UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_few_runs),
-          PROMISE(where_a_tenth_is_never_touched_none_are_advised),
+          PROMISE(where_a_tenth_is_never_touched_none_are_advised), PROMISE(for_blocks_that_may_be_filled_in_part_none_are_advised),
           PROMISE(where_pages_are_dear_blocks_that_are_written_are_on_huge_ones_from_an_eighth),
           PROMISE(where_pages_are_dear_blocks_that_are_not_written_are_not), PROMISE(where_pages_are_dear_and_a_third_is_in_no_block_they_are_not),
           PROMISE(where_pages_are_dear_and_half_of_each_block_is_written_they_are_not),
