@@ -1,7 +1,7 @@
 /* exports.c - the names that this library takes over, each a door to src/api.
  *
  *      malloc -- block_pop ------------------------------------> block
- *         \-- malloc_slow: small ones; medium ones if malloc_next finds none in the current span
+ *         \-- malloc_slow: small ones; others if malloc_next finds none in the current span, or that the thread has freed
  *                         \- guard: boot arena
  *                         \- forwarding: the next definition
  *                         \- alloc_malloc_slow

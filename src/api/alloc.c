@@ -76,14 +76,15 @@ static void *get(size_t size, size_t alignment, bool *is_zero)
 SLOW void *alloc_malloc_slow(size_t size)
 {
     life_check();
-    void *block = size <= MEDIUM_MAX ? from_class(class_of(size), &(bool){false}) : large_again(heap_own(), size);
+    void *block = size <= MEDIUM_MAX ? from_class(class_of(size), &(bool){false}) : NULL;
     return LIKELY(block != NULL) ? block : get(size, GRANULE, &(bool){false});
 }
 
 SLOW void *alloc_malloc_next(size_t size)
 {
-    bool may_be = size > SMALL_MAX && size <= MEDIUM_MAX && thread.heap;
-    return may_be ? block_pop_bits(heap_of_identity(thread.heap), class_of(size)) : NULL;
+    if (size <= SMALL_MAX || UNLIKELY(!thread.heap)) return NULL;
+    struct heap *heap = heap_of_identity(thread.heap);
+    return size <= MEDIUM_MAX ? block_pop_bits(heap, class_of(size)) : large_again(heap, size);
 }
 
 void *alloc_malloc(size_t size)
@@ -179,11 +180,11 @@ static SLOW enum alloc_verdict free_slow(const char *entry, void *p)
     return owner ? free_in_span(entry, desc, owner, p) : tell(entry, diagnose_inside(p));
 }
 
-/* block_push_anyones, of a medium block: nothing in it says that another's is free already as a remote one. */
-static enum push push_anyones_medium(void *p)
+/* block_push_anyones, of a medium block, in a thread that reuses others': nothing in it says that another's is free already as a remote one. */
+static SLOW enum push push_anyones_medium(void *p)
 {
     const struct desc *desc = range.table + range_index(p);
-    if (LIKELY(thread.frees == thread.heap) || !range_has(p) || desc->class < NSMALL || !desc_is_start(desc, p)) return PUSH_REFUSED;
+    if (!range_has(p) || desc->class < NSMALL || !desc_is_start(desc, p)) return PUSH_REFUSED;
     struct heap *heap = heap_own();
     struct span *span = span_of_start(desc->start);
     unsigned k = desc_index(desc, p);
@@ -196,7 +197,7 @@ static enum push push_anyones_medium(void *p)
 
 SLOW enum alloc_verdict alloc_free_slow(const char *entry, void *p)
 {
-    enum push pushed = push_anyones_medium(p);
+    enum push pushed = UNLIKELY(thread.frees != thread.heap) ? push_anyones_medium(p) : PUSH_REFUSED;
     if (pushed != PUSH_REFUSED) return pushed == PUSH_EVENT ? alloc_event(p) : (void)0, ALLOC_OURS;
     struct span *large = large_of(p);
     if (LIKELY(!large)) return LIKELY(remote_gather(p)) ? ALLOC_OURS : free_slow(entry, p);

@@ -39,7 +39,9 @@ bool again_has_room(struct heap *heap, size_t nslices)
 {
     struct again *again = &heap->again;
     if (nslices - 1 >= AGAIN_SLICES || options.limit.hard) return false; /* a limit does not charge what is free */
-    if (again->nslices + nslices <= room_of(heap)) return true;
+    size_t all = again->nslices + nslices;
+    bool is_well_within = all <= heap_kept_most() || (all <= again->room && again->room <= share_of_room());
+    if (LIKELY(is_well_within) || all <= room_of(heap)) return true;
     again->refused |= (uint8_t)(1U << nslices);
     return false;
 }
