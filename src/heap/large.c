@@ -79,7 +79,7 @@ bool large_keep(struct span *span)
     bool is_own = own && span->home == own; /* who takes such itself has a use for others', too */
     if (own && (is_own || own->again.is_used) && again_has_room(own, nslices)) return again_put(own, span, nslices), true;
     _Atomic(struct span *) *place = is_own && nslices <= AGAIN_SLICES ? NULL : place_to_keep(span->home, nslices);
-    if (!place) return drop(span), true;
+    if (!place) return drop(span), purge_outgrown(nslices), true; /* realloc knows better where to: bench_vector step would hold 1.16 */
     span_set_state(span, SPAN_KEPT);
     if (UNLIKELY(!atomic_compare_exchange_strong(place, &other, span))) give(span); /* a thread or a signal handler was first */
     return true;

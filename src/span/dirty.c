@@ -2,7 +2,7 @@
 
 static uint64_t *dirty_of(size_t slice) { return &range.records[slice & ~(size_t)63].dirty; }
 static uint64_t *purged_of(size_t slice) { return &range.records[slice & ~(size_t)63].purged; }
-static size_t purged_end; /* none that lies behind it is purged: the records of a large fresh span need not be touched */
+static uint32_t purged_end; /* slice; none that lies behind it is purged: the records of a large fresh span need not be touched */
 
 /* Which bits of from's word lie in [from, end), which is not empty. */
 static uint64_t part(size_t from, size_t end) { return ~(uint64_t)0 >> (64 - min_size(64 - from % 64, end - from)) << from % 64; }
@@ -21,7 +21,7 @@ void dirty_wipe(size_t from, size_t n)
 
 void dirty_purge(size_t from, size_t n)
 {
-    purged_end = max_size(purged_end, from + n);
+    purged_end = (uint32_t)max_size(purged_end, from + n);
     for (size_t i = from; i < from + n; i = next_word(i)) *purged_of(i) |= *dirty_of(i) & part(i, from + n);
     dirty_wipe(from, n);
 }

@@ -13,7 +13,8 @@
  * second or two the least that has been dirty since the last time is stale: nobody has wanted it all the while, however much was taken and given.
  *
  * What a large block takes anew, for nothing dirty would do, is exchanged for as much that is dirty, but for a megabyte: to touch it
- * will cost more than to purge that, and the program holds no more than before.
+ * will cost more than to purge that, and the program holds no more than before. So is what is given back next, if that is three quarters of
+ * it at most: a vector has been copied to where it has room to grow, and touches that while nobody wants its old place, too small for the next one.
  *
  * A program that works in phases, or gets a large block again and again, wants back what it gave: a slice that is purged and then
  * taken again (dirty.h) was purged in vain, and cost some 40 us of faults. For a hundred times as long (CALM) shrunk, drained and stale are not
@@ -70,11 +71,18 @@ static void regret(struct calm *calm, size_t nslices, size_t purged)
     __atomic_store_n(&calm->until, now + min_size(left + more, CALM_MAX), __ATOMIC_RELAXED);
 }
 
+/* Slices that the last large block has taken clean, and nothing was purged for; and that were purged because they had been outgrown, and have not been
+ * taken again. */
+static struct { struct calm calm; uint32_t owed, npurged; } outgrown;
+
 void purge_note_take(size_t nslices, size_t nagain)
 {
     size_t in_vain = min_size(nagain, totals->purged);
     if (in_vain) regret(&totals->purging, in_vain, totals->purged);
-    if (nagain) regret(&totals->exchanging, 16 * nagain, 0);
+    size_t noutgrown = min_size(nagain, PEEK(outgrown.npurged)); /* as far as anybody knows */
+    if (noutgrown) regret(&outgrown.calm, 16 * noutgrown, 0);
+    if (nagain > noutgrown) regret(&totals->exchanging, 16 * (nagain - noutgrown), 0);
+    __atomic_fetch_sub(&outgrown.npurged, (uint32_t)noutgrown, __ATOMIC_RELAXED);
     totals->purged -= in_vain;
     set(&totals->shrunk, less(totals->shrunk, 16 * nslices));
     set(&totals->drained, less(totals->drained, 16 * nslices));
@@ -211,8 +219,22 @@ void purge_now_and_then(size_t nslices)
 
 COLD void purge_at_leisure(void) { purge_down_to(min_size(dirty_allowed(), limit_leaves())); }
 
-void purge_in_exchange(size_t nclean)
+/* Slices. Returns how many were purged. */
+static uint32_t purge_instead(size_t nslices, const struct calm *calm)
 {
-    size_t dirty = PEEK(totals->dirty), keep = max_size(PURGE_FLOOR, less(dirty, nclean));
-    if (dirty > keep && !calm_left(&totals->exchanging)) purge_unless_refused(keep << SLICE_SHIFT, 0);
+    size_t dirty = PEEK(totals->dirty), keep = max_size(PURGE_FLOOR, less(dirty, nslices));
+    if (dirty <= keep || calm_left(calm)) return 0;
+    purge_unless_refused(keep << SLICE_SHIFT, 0);
+    return (uint32_t)(dirty - keep);
+}
+
+static void set_owed(size_t nslices) { __atomic_store_n(&outgrown.owed, (uint32_t)nslices, __ATOMIC_RELAXED); }
+
+void purge_in_exchange(size_t nclean) { set_owed(nclean - purge_instead(nclean, &totals->exchanging)); }
+
+void purge_outgrown(size_t nslices)
+{
+    bool is_outgrown = nslices <= PEEK(outgrown.owed) / 4 * 3;
+    set_owed(0);
+    if (is_outgrown) __atomic_fetch_add(&outgrown.npurged, purge_instead(nslices, &outgrown.calm), __ATOMIC_RELAXED);
 }

@@ -28,7 +28,7 @@ enum { BEFORE = 24 };
 enum { REDRAWS = 8 }; /* of a base that is taken: of a hole that is taken by a third all miss once in 20,000 times */
 
 struct range range;
-static size_t ndescs, nrecords, nremotes; /* slices that each table has entries for */
+static uint32_t ndescs, nrecords, nremotes; /* slices that each table has entries for */
 
 static struct {
     uintptr_t low, high;
@@ -56,13 +56,13 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random)
 
 /* What a table was last about to get. A child of a fork in the middle of that has it mapped, and does not know that it is its own. */
 static struct {
-    const size_t *covered;
+    const uint32_t *covered;
     size_t before, nbytes;
     char *at;
 } asked;
 
 /* Has a table of `size`-byte entries cover `need` slices. */
-static enum os_answer grow_table(void *table, size_t size, size_t *covered, size_t need)
+static enum os_answer grow_table(void *table, size_t size, uint32_t *covered, size_t need)
 {
     if (*covered >= need) return OS_DONE;
     size_t n = round_up(need - *covered, TABLE_STEP);
@@ -73,7 +73,7 @@ static enum os_answer grow_table(void *table, size_t size, size_t *covered, size
     asked.nbytes = n * size;
     STORE_ORDER();
     enum os_answer answer = os_map_here(asked.at, n * size);
-    if (answer == OS_DONE) *covered += n;
+    if (answer == OS_DONE) *covered += (uint32_t)n;
     else asked.nbytes = 0; /* something of somebody else's is there */
     return answer;
 }

@@ -5,7 +5,7 @@
 #include "span.h"
 #include "../os/map.h"
 
-static _Atomic(size_t) nseams;
+static _Atomic(uint32_t) nseams;
 
 static size_t noted(size_t at) { return PEEK(range.records[at].nmoved); }
 
@@ -13,7 +13,7 @@ static size_t noted(size_t at) { return PEEK(range.records[at].nmoved); }
 static size_t note(size_t at, size_t n)
 {
     size_t before = __atomic_exchange_n(&range.records[at].nmoved, (uint32_t)n, __ATOMIC_RELAXED);
-    atomic_fetch_add_explicit(&nseams, (size_t)(n > 0) - (before > 0), memory_order_relaxed);
+    atomic_fetch_add_explicit(&nseams, (uint32_t)(n > 0) - (before > 0), memory_order_relaxed);
     return before;
 }
 

@@ -305,6 +305,7 @@ size_t purge_down_to(size_t keep);
 void purge_slowly(void);
 void purge_at_leisure(void);           /* by somebody who may take long over it */
 void purge_in_exchange(size_t nclean); /* as much as a large block has just taken that is not dirty, in slices */
+void purge_outgrown(size_t nslices);   /* as much as one has given back, if the last one has taken as much that was not, and nothing was purged for it */
 INLINE void purge_if_due(void)
 {
     if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly();
