@@ -87,6 +87,8 @@ struct block *listed_find_double(struct block *head, bool is_of_many)
 
 /* --- the way home --- */
 
+enum { MEASURED = 8 }; /* reviews */
+
 /* Whether nothing is left to do with a block of a list of the heap's: another's is sent to it. One that was freed twice, and whose span is gone, is told. */
 static bool is_elsewhere(struct heap *heap, unsigned class, struct block *block)
 {
@@ -201,9 +203,21 @@ static unsigned send_home(struct heap *heap, unsigned class, struct block **list
     return ngone;
 }
 
+/* Whatever is on a list beyond LISTED bytes waits, if nothing does. */
+static void cut_long(struct span *current, struct block *list)
+{
+    unsigned left = (unsigned)max_size(LISTED_LEAST, LISTED / span_desc(current)->size);
+    while (list && --left) list = block_after(list);
+    struct block *rest = list ? block_after(list) : NULL;
+    if (rest) current->pair.head = rest, block_link(list, NULL);
+}
+
 /* After so many frees, in which the class's list has not been empty: what was on it at the last review has not been wanted since, and some of it goes
  * home. Meanwhile it waits where the current span's own list would be; refill_remote takes it back. When all has gone, and still nobody wants any, the
- * thread frees in bulk: then all goes at each review but the current span's, and their spans are detached. Returns whether any went. */
+ * thread frees in bulk: then all goes at each review but the current span's, and their spans are detached. Returns whether any went.
+ *
+ * Who allocates right after each review takes back all that waits, and looks as if it wanted it; but one in the middle of a pipeline may get more of others'
+ * blocks than it uses, and would keep whatever it ever got. So each MEASURED reviews the list is seen not to be long. */
 static bool review(struct heap *heap, unsigned class)
 {
     struct span *current = heap->current[class];
@@ -213,6 +227,7 @@ static bool review(struct heap *heap, unsigned class)
     if (!current) return heap->sated |= bit, send_home(heap, class, list, GOES_HOME, false);
     struct block **waits = &current->pair.head;
     if (heap->bulk & bit) return send_home(heap, class, list, ALL, true);
+    if (!*waits && ++current->seen % MEASURED == 0) cut_long(current, *list);
     unsigned ngone = send_home(heap, class, waits, GOES_HOME, false);
     if (*waits) heap->sated |= bit;
     else if (ngone && send_home(heap, class, list, GOES_HOME, false) < GOES_HOME) heap->bulk |= bit;

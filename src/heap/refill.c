@@ -112,7 +112,7 @@ static void make_current(struct heap *heap, struct span *span, unsigned class)
     if (out < all) heap->nhad += (uint32_t)((all - out) / heap_unit(span));
     heap->current[class] = span;
     turn(heap, span, pair, span->pair.bits, heap_due_while_current(heap, span));
-    if (class < NSMALL) span->pair.head = NULL; /* from now on what waits is there (review() in listed.c) */
+    if (class < NSMALL) span->pair.head = NULL, span->seen = 0; /* from now on what waits is there (review() in listed.c) */
     span_set_state(span, SPAN_CURRENT);
 }
 

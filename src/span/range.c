@@ -10,6 +10,7 @@
 #define TIB ((uintptr_t)1 << 40)
 
 static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: the least worth a system call, and a huge page */
+static const size_t DOUBLES = 16 * STEP; /* as much as it has until it is so large: others wait, and system calls wait for page faults */
 static const size_t TABLE_STEP = 1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 of records, 512 of bits */
 static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is skipped before growth is given up */
 
@@ -112,7 +113,7 @@ static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *an
 static size_t grow(size_t nslices, size_t *first, enum os_answer *answer)
 {
     size_t limit = range_limit(), held = spans.totals.live + spans.totals.dirty + spans.totals.clean;
-    size_t step = max_size(round_up(max_size(nslices, held / 8), STEP), STEP);
+    size_t more = max_size(held / 8, min_size(held, DOUBLES)), step = max_size(round_up(max_size(nslices, more), STEP), STEP);
     for (size_t skipped = 0; skipped <= HOLE_MAX; skipped = skipped ? 2 * skipped : STEP) {
         *answer = OS_REFUSED;
         if (nslices > SLICES_MAX || limit + skipped > SLICES_MAX - nslices) return 0;

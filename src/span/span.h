@@ -124,7 +124,7 @@ struct span {
     _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE))); /* remote.h */
     struct span *woken_next;                                       /* on the owner's stack of woken spans; of what is kept, or given back together */
 
-    uint64_t seen, seen_since; /* the owner's, of a medium span: its bits at the last look, and since when they are so (src/heap/trim.c) */
+    uint64_t seen, seen_since; /* the owner's: what was free of it at the last look, and since when (src/heap/trim.c); of a current small one reviews (listed.c) */
 
     /* the lock's */
     uint64_t dirty, purged; /* in every 64th record: dirty.h */
