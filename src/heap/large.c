@@ -169,7 +169,7 @@ void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignmen
     purge_in_exchange(span_nslices(span) - span->ndirty);
     uintptr_t block = (uintptr_t)span_address(span); /* realloc is about to copy `before` bytes into it: drawn-12 0.85 of the time */
     if (!before && *is_zero) huge_populate(block, block + nbytes);
-    if (before && *is_zero && huge_may_populate(span_index(span))) os_populate(block, block + min_size(min_size(before, nbytes), MOVE_MIN));
+    if (before && *is_zero && huge_may_populate(span_index(span), true)) os_populate(block, block + min_size(min_size(before, nbytes), MOVE_MIN));
     return publish(span, nbytes, heap);
 }
 

@@ -51,12 +51,13 @@ static struct block *link_first(char *from, unsigned n, size_t size, unsigned cl
 
 /* Whether the next pages of a clean span are made before they are written to: of a class that grows, whose blocks have a page at most, so that each
  * page has one. Four page faults are twice the price of a system call for four pages, and of what the heap has taken of the class four are a 32nd at
- * most (figures: ../README.md). Not under the shared heap's lock. */
+ * most (figures: ../README.md). Of medium blocks, in which nothing is written as they are carved, only where pages are dear. Not under the shared heap's
+ * lock. */
 static bool shall_populate(const struct heap *heap, const struct span *span)
 {
     unsigned class = span_desc(span)->class;
     bool grows = heap->nfirst[class] >= heap_nfirst(class) + MANY && class_table[class].size <= PAGE + PAGE / 8;
-    return span->is_clean && grows && !heap_is_shared(heap) && huge_may_populate(span_index(span));
+    return span->is_clean && grows && !heap_is_shared(heap) && huge_may_populate(span_index(span), class < NSMALL);
 }
 
 /* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero and are few: calloc need not touch them.

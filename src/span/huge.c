@@ -178,7 +178,7 @@ void huge_advise(size_t from, size_t end, size_t nslices)
     else ask(from + STEP, end);
 }
 
-bool huge_may_populate(size_t slice) { return !options.limit.hard && !is_huge(slice); }
+bool huge_may_populate(size_t slice, bool is_sure) { return !options.limit.hard && !is_huge(slice) && (is_sure || PEEK(range.page_ticks) > DEAR); }
 
 void huge_forgo(size_t slice)
 {

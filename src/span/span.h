@@ -200,8 +200,8 @@ void huge_advise(size_t from, size_t end, size_t nslices);
 void huge_populate(uintptr_t from, uintptr_t end);
 
 /* Whether pages may be made there before they are written to: not under a limit, which counts what is touched, nor where the first write to one makes
- * a huge page. */
-bool huge_may_populate(size_t slice);
+ * a huge page; nor, if they may never be, unless pages are dear. */
+bool huge_may_populate(size_t slice, bool is_sure);
 
 /* No more huge pages where some of a slice has been given back, nor in the 128 MiB around it: the system would sooner or later
  * fill up again each that is held in part (khugepaged). Any thread. */

@@ -9,6 +9,9 @@
 
 enum { MANY = 8, OTHERS = 64 /* calls of madvise for other reasons, as the range grows */ };
 
+/* What a page costs. */
+static const uint64_t CHEAP = 1 << 11, DEAR = 1 << 15;
+
 /* By MADV_POPULATE_WRITE. */
 static bool is_known(void)
 {
@@ -29,6 +32,7 @@ static unsigned long take(size_t nbytes, size_t size)
 /* Of spans of its class so many, so that they have been taken. */
 static void take_spans(unsigned n, size_t size) { take((size_t)n * class_table[class_of(size)].nslices * SLICE_SIZE, size); }
 
+/* Of blocks of a kilobyte and more only where pages are dear. */
 static void blocks_of_a_class_that_grows_come_four_pages_at_a_time(void)
 {
     static const size_t SIZES[] = {16, 64, 200, 960, 1500, 4096};
@@ -36,6 +40,7 @@ static void blocks_of_a_class_that_grows_come_four_pages_at_a_time(void)
     options.huge = 64 * GIB; /* there huge pages come without */
     for (unsigned i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
         enum { NBYTES = 8 << 20 };
+        range.page_ticks = SIZES[i] <= SMALL_MAX ? CHEAP : DEAR;
         take_spans(4 * MANY, SIZES[i]);
         size_t before = resident_nbytes();
         unsigned long n = take(NBYTES, SIZES[i]), want = NBYTES / (4 * PAGE);
@@ -55,7 +60,8 @@ static void the_first_of_a_class_come_as_they_are_written(void)
 
 static void what_may_stay_untouched_is_left_alone(void)
 {
-    static const size_t SIZES[] = {6000, 20000, 100000};
+    static const size_t SIZES[] = {1100, 1500, 4096, 6000, 20000, 100000};
+    range.page_ticks = CHEAP;
     for (unsigned i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
         size_t before = resident_nbytes();
         take((size_t)16 << 20, SIZES[i]); /* together less than huge= */
