@@ -82,6 +82,7 @@ SLOW void *alloc_malloc_slow(size_t size)
 
 SLOW void *alloc_malloc_next(size_t size)
 {
+    if (size > MEDIUM_MAX) life_check(); /* now and then its heap patrols */
     if (size <= SMALL_MAX || UNLIKELY(!thread.heap)) return NULL;
     struct heap *heap = heap_of_identity(thread.heap);
     return size <= MEDIUM_MAX ? block_pop_bits(heap, class_of(size)) : large_again(heap, size);

@@ -20,7 +20,7 @@ INLINE void alloc_free(void *p) { alloc_free_as("free()", p); }
 void *alloc_memalign(size_t alignment, size_t size);
 
 /* malloc, when block_pop had nothing: a medium block of the current span, for of many that are allocated together each is one, or a large one that the
- * thread has freed; or NULL. Nothing that another thread may look at is touched. */
+ * thread has freed; or NULL. */
 void *alloc_malloc_next(size_t size);
 
 /* The slow doors. malloc when those had nothing; free when block_push refused, by the name of the entry that was called. */

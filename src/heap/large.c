@@ -103,21 +103,18 @@ static struct span *take_kept(struct heap *heap, size_t nslices)
     return found;
 }
 
-enum { PATROL_KEPT = 16 * PATROL_ROADS };
-
 /* Who finds all that it wants there comes by nowhere else, where what it no longer wants would be seen. */
 static void *publish_kept(struct span *span, size_t nbytes, struct heap *heap)
 {
     void *block = publish(span, nbytes, heap);
-    if (UNLIKELY(++heap->nslow % PATROL_KEPT == 0)) heap_patrol(heap);
+    if (UNLIKELY(++heap->nslow % (16 * PATROL_ROADS) == 0)) heap_patrol(heap);
     return block;
 }
 
 void *large_again(struct heap *heap, size_t size)
 {
     size_t nbytes = pages_for(size);
-    bool may_be = LIKELY(heap->nslow % PATROL_KEPT != PATROL_KEPT - 1); /* or large_alloc takes it, and patrols */
-    struct span *span = may_be ? again_take(heap, slices_for(nbytes)) : NULL;
+    struct span *span = again_take(heap, slices_for(nbytes));
     return span ? publish_kept(span, nbytes, heap) : NULL;
 }
 

@@ -19,7 +19,7 @@ INLINE struct span *large_of(const void *p)
  * size that `heap`, NULL none, keeps. *is_zero, false so far, is set if it reads zero. NULL: out of memory. */
 void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignment, bool *is_zero);
 
-/* The last block of about that size that the calling thread, whose heap this is, has freed (again.h). NULL: there is none. Nothing shared is looked at. */
+/* The last block of about that size that the calling thread, whose heap this is, has freed (again.h). NULL: there is none. */
 void *large_again(struct heap *heap, size_t size);
 
 /* Gives back what a heap, NULL none, keeps of large blocks, owner only; what all keep but for what their threads may have again, any thread. */
