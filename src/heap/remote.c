@@ -11,8 +11,6 @@ enum outcome { PUSHED, WAKES, RETIRES, RIPENS };
 static bool are_all_set(struct span *span)
 {
     unsigned capacity = __atomic_load_n(&span->capacity, __ATOMIC_ACQUIRE), last = (capacity - 1) / 64;
-    for (unsigned k = 0; span_desc(span)->class >= NSMALL && k < capacity; k++) /* one of them was freed twice */
-        if (__atomic_load_n(&span->pair.bits, __ATOMIC_RELAXED) || block_is_listed(span, k)) return false;
     for (unsigned word = 0; word < last; word++)
         if (~atomic_load(remote_word(span, word))) return false;
     return !(~atomic_load(remote_word(span, last)) << (63 - (capacity - 1) % 64));
@@ -64,11 +62,25 @@ static void clear_bits(struct span *span)
     for (unsigned word = remote_nwords(span); word--;) atomic_store_explicit(remote_word(span, word), 0, memory_order_relaxed);
 }
 
-/* A span that is RETIRED. */
+/* Of a medium span of which all blocks were freed by others: its owner has freed one of them, too. */
+static bool has_twice_free(const struct span *span)
+{
+    if (span_is_small(span)) return false;
+    for (unsigned k = 0; k < span->capacity; k++)
+        if (block_is_listed(span, k)) return true;
+    return PEEK(span->pair.bits) != 0;
+}
+
+/* A span that is RETIRED, so that nobody else changes it; if a block is free twice, its owner shall find it, and tell. */
 static void release(struct span *span)
 {
-    clear_bits(span);
-    heap_release(span);
+    uint64_t word = remote_load(span);
+    if (LIKELY(!has_twice_free(span))) {
+        clear_bits(span);
+        heap_release(span);
+    } else if (atomic_compare_exchange_strong(&span->remote, &word, word ^ (REMOTE_RETIRED | REMOTE_NOTIFIED))) {
+        remote_post(span);
+    }
 }
 
 /* A FULL, NOTIFIED span that was taken off a stack: ours to give back if all of it is free. */

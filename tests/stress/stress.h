@@ -19,18 +19,19 @@ static inline unsigned char stamp_byte(const void *p, size_t size)
     return (unsigned char)(mix64((uintptr_t)p ^ (size << 48)) | 1);
 }
 
-/* Allocate and stamp; size is at least 8. The process ends if memory is refused: no stress program asks for much. */
-static inline void *stamped_new(size_t size)
+/* What malloc or realloc has given; size is at least 8. The process ends if memory was refused: no stress program asks for much. */
+static inline void *stamped(void *block, size_t size)
 {
-    unsigned char *p = api_malloc(size);
-    require(p != NULL, "malloc(%zu) refused\n", size);
-    require((uintptr_t)p % 16 == 0 || !api_is_mspace(), "malloc(%zu) = %p is not aligned to 16\n", size, (void *)p);
+    unsigned char *p = block;
+    require(p != NULL, "%zu bytes refused\n", size);
+    require((uintptr_t)p % 16 == 0 || !api_is_mspace(), "%p, of %zu bytes, is not aligned to 16\n", block, size);
     memcpy(p, &size, sizeof size);
     size_t head = size <= STAMP_WHOLE ? size : STAMP_END;
     memset(p + sizeof size, stamp_byte(p, size), head - sizeof size);
     if (head < size) memset(p + size - STAMP_END, stamp_byte(p, size), STAMP_END);
     return p;
 }
+static inline void *stamped_new(size_t size) { return stamped(api_malloc(size), size); }
 
 /* Is the block whole? Ends the process if not. */
 static inline void stamped_check(const void *block)
