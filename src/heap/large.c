@@ -208,6 +208,15 @@ static void carry_over(char *from, char *to, size_t length)
     }
 }
 
+/* A move that was refused has left a place that cannot be had back: what has come there returns. */
+static void carry_back(struct span *from, struct span *to, size_t length)
+{
+    for (size_t at = 0; at < length; at += PAGE)
+        if (os_is_mapped(span_address(to) + at, PAGE) && !is_zeroed((void *)(span_address(to) + at)))
+            __builtin_memcpy(span_address(from) + at, span_address(to) + at, PAGE);
+    span_lose(to);
+}
+
 /* A range that was moved before is several mappings, which Linux moves together since 6.17: tried until it has been refused once. */
 void *large_move(struct span *from, size_t size)
 {
@@ -222,6 +231,8 @@ void *large_move(struct span *from, size_t size)
     }
     if (may_move && os_move(span_address(from), span_address(to), length)) {
         seam_move(span_index(from), span_index(to), slices_for(length));
+    } else if (may_move && !seam_mend(span_index(to), slices_for(length))) {
+        return carry_back(from, to, length), limit_refund(nbytes - length), NULL;
     } else {
         moves_one_only |= may_move && PEEK(from->nmoved);
         carry_over(span_address(from), span_address(to), length);

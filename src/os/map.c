@@ -62,8 +62,28 @@ bool os_replace(void *address, size_t nbytes)
     return os_call(SYS_mmap, (long)address, (long)nbytes, PROTECTION, PRIVATE | MAP_FIXED, -1, 0) == (long)address;
 }
 
+bool os_is_mapped(const void *address, size_t nbytes)
+{
+    unsigned char vec[256];
+    for (size_t at = 0, step; at < nbytes; at += step) {
+        step = min_size(nbytes - at, sizeof vec * 4096);
+        if (os_call(SYS_mincore, (long)address + (long)at, (long)step, (long)vec, 0, 0, 0) == -ENOMEM) return false;
+    }
+    return true;
+}
+
+/* What a limit refuses here mremap would refuse when it has unmapped the target. */
+static bool may_map(void)
+{
+    long page = os_call(SYS_mmap, 0, 4096, PROTECTION, PRIVATE, -1, 0);
+    if (page < 0 && page > -4096) return false;
+    os_unmap((void *)page, 4096);
+    return true;
+}
+
 bool os_move(void *from, void *to, size_t nbytes)
 {
+    if (!may_map()) return false;
     long flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
     return os_call(SYS_mremap, (long)from, (long)nbytes, (long)nbytes, flags, (long)to, 0) == (long)to;
 }

@@ -47,6 +47,21 @@ bool seam_replace(size_t from, size_t n)
     return true;
 }
 
+static bool fill(uintptr_t at, size_t nbytes)
+{
+    enum os_answer answer = os_is_mapped((void *)at, nbytes) ? OS_DONE : os_map_here((void *)at, nbytes);
+    size_t half = round_up(nbytes / 2, PAGE);
+    if (answer != OS_TAKEN || nbytes == PAGE) return answer == OS_DONE;
+    return fill(at, half) && fill(at + half, nbytes - half);
+}
+
+bool seam_mend(size_t from, size_t n)
+{
+    bool is_whole = fill(range.base + (from << SLICE_SHIFT), n << SLICE_SHIFT);
+    if (is_whole) huge_advise_again(from, n);
+    return is_whole;
+}
+
 bool seam_heal(size_t from, size_t end, size_t limit)
 {
     for (; from < end; from++) {

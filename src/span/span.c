@@ -264,6 +264,14 @@ void span_cut(struct span *span, size_t nslices)
     lock_drop(&spans.lock);
 }
 
+void span_lose(struct span *span)
+{
+    lock_take(&spans.lock);
+    span_add_total(&spans.totals.live, -span_nslices(span));
+    span_set_state(span, SPAN_HOLE);
+    lock_drop(&spans.lock);
+}
+
 #define desc_for_each(each, span)                                                                                                \
     for (struct desc *each = span_desc(span), *end = each + span_nslices(span); each != end; each++)
 

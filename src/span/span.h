@@ -282,6 +282,9 @@ bool span_extend(struct span *span, size_t nslices);
 /* Cuts a span in use down to nslices and gives the tail back. */
 void span_cut(struct span *span, size_t nslices);
 
+/* Of a large span whose place is no longer ours: nobody gets it again. */
+void span_lose(struct span *span);
+
 /* Adds to a total, the lock held; others may look without it. */
 INLINE void span_add_total(size_t *total, size_t nslices) { __atomic_store_n(total, *total + nslices, __ATOMIC_RELAXED); }
 
@@ -319,9 +322,11 @@ void purge_now_and_then(size_t nslices);
 void purge_note_take(size_t nslices, size_t nagain);
 void purge_note_give(size_t nslices);
 
-/* seam.c, of slices of spans that nobody else uses. Says that mremap has moved n of them; puts a fresh mapping there, false: refused. */
+/* seam.c, of slices of spans that nobody else uses. Says that mremap has moved n of them; puts a fresh mapping there, false: refused; puts one where a
+ * move to n slices that was refused has left none, false: refused, too, or somebody else lives there. */
 void seam_move(size_t from, size_t to, size_t n);
 bool seam_replace(size_t from, size_t n);
+bool seam_mend(size_t from, size_t n);
 
 /* Puts fresh mappings in place of the moved ranges that begin in [from, end), none of it dirty, and end before `limit`. False: refused. */
 bool seam_heal(size_t from, size_t end, size_t limit);

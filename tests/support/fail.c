@@ -29,7 +29,11 @@ static bool shall_fail(long number)
 long __wrap_os_call(long number, long a, long b, long c, long d, long e, long f)
 {
     if (!shall_fail(number)) return __real_os_call(number, a, b, c, d, e, f);
-    /* Since Linux 6.17 one that fails may have moved a part. */
-    if (number == SYS_mremap) __real_os_call(number, a, (long)round_up((size_t)b / 2, 4096), (long)round_up((size_t)c / 2, 4096), d, e, f);
+    if (number == SYS_mremap) {
+        /* Since Linux 6.17 one that fails may have moved a part; and with any it has unmapped where the rest should go. */
+        long half = (long)round_up((size_t)b / 2, 4096);
+        __real_os_call(number, a, half, half, d, e, f);
+        __real_os_call(SYS_munmap, e + half, c - half, 0, 0, 0, 0);
+    }
     return -planned.error;
 }
