@@ -87,7 +87,7 @@ static SLOW void free_elsewhere(void *p, const char *entry)
 
 SLOW void free_slow(void *p, const char *entry)
 {
-    enum push pushed = block_push_anyones(p);
+    enum push pushed = alloc_push_others(p);
     if (LIKELY(pushed == PUSH_DONE)) return;
     if (pushed == PUSH_EVENT) alloc_event(p);
     else free_elsewhere(p, entry);

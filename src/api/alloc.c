@@ -198,12 +198,13 @@ static SLOW enum push push_anyones_medium(void *p)
 
 SLOW enum alloc_verdict alloc_free_slow(const char *entry, void *p)
 {
-    enum push pushed = UNLIKELY(thread.frees != thread.heap) ? push_anyones_medium(p) : PUSH_REFUSED;
+    bool reuses = thread.frees != thread.heap;
+    enum push pushed = UNLIKELY(reuses) ? push_anyones_medium(p) : PUSH_REFUSED;
     if (pushed != PUSH_REFUSED) return pushed == PUSH_EVENT ? alloc_event(p) : (void)0, ALLOC_OURS;
+    if (UNLIKELY(reuses) && remote_gather(p)) return ALLOC_OURS;
     struct span *large = large_of(p);
-    if (LIKELY(!large)) return LIKELY(remote_gather(p)) ? ALLOC_OURS : free_slow(entry, p);
-    life_check();
-    return large_keep(large) ? ALLOC_OURS : free_slow(entry, p);
+    if (large) life_check();
+    return large && large_keep(large) ? ALLOC_OURS : free_slow(entry, p);
 }
 
 SLOW void alloc_event(void *p)
@@ -217,7 +218,7 @@ COLD void alloc_report_foreign(const char *entry, const void *p) { tell(entry, d
 void alloc_free_as(const char *entry, void *p)
 {
     enum push pushed = block_push(p);
-    if (pushed == PUSH_REFUSED) pushed = block_push_anyones(p);
+    if (pushed == PUSH_REFUSED) pushed = alloc_push_others(p);
     if (LIKELY(pushed == PUSH_DONE)) return;
     if (pushed == PUSH_EVENT) alloc_event(p);
     else if (alloc_free_slow(entry, p) == ALLOC_FOREIGN) alloc_report_foreign(entry, p);

@@ -10,6 +10,7 @@
 #include "../guard/crime.h"
 #include "../heap/block.h"
 #include "../heap/large.h"
+#include "../heap/remote.h"
 
 /* How a pointer was taken: a foreign one is for the caller to judge, nothing was done with it. */
 enum alloc_verdict { ALLOC_OURS, ALLOC_FOREIGN };
@@ -23,7 +24,14 @@ void *alloc_memalign(size_t alignment, size_t size);
  * thread has freed; or NULL. */
 void *alloc_malloc_next(size_t size);
 
-/* The slow doors. malloc when those had nothing; free when block_push refused, by the name of the entry that was called. */
+/* free, when block_push refused: a block of another heap's, as the calling thread frees such. */
+INLINE enum push alloc_push_others(void *p)
+{
+    if (UNLIKELY(thread.frees != thread.heap)) return block_push_anyones(p);
+    return LIKELY(remote_gather(p)) ? PUSH_DONE : PUSH_REFUSED;
+}
+
+/* The slow doors. malloc when those had nothing; free when these refused, by the name of the entry that was called. */
 void *alloc_malloc_slow(size_t size);
 enum alloc_verdict alloc_free_slow(const char *entry, void *p);
 void alloc_event(void *p);

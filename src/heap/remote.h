@@ -76,6 +76,8 @@ INLINE bool remote_gather(struct block *block)
     size_t index = range_index(block);
     if (UNLIKELY(index >= range_limit() || !thread.heap)) return false;
     const struct desc *desc = range.table + index;
+    uintptr_t owner = PEEK(desc->owner) & ~(uintptr_t)OWNER_MEDIUM;
+    if (UNLIKELY(owner <= OWNER_LARGE || owner == thread.heap)) return false;
     unsigned __int128 product = (unsigned __int128)((uintptr_t)block - desc->start) * desc->reciprocal;
     uint64_t k = (uint64_t)(product >> 64), key = remote_key(desc->start, k), bits;
     struct heap *heap = heap_of_identity(thread.heap);
@@ -83,9 +85,7 @@ INLINE bool remote_gather(struct block *block)
     if (way->key != key || (uint64_t)product >= PEEK(desc->bound)) return false;
     if (UNLIKELY((desc->class >= NSMALL || PEEK(heaps_reuse)) && block_leads_within(block, 2 * GIB))) return false; /* as if it were on somebody's list */
     bits = way->bits;
-    if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || (PEEK(desc->owner) & ~(uintptr_t)OWNER_MEDIUM) == thread.heap ||
-        heap->room < desc->size)
-        return false;
+    if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || heap->room < desc->size) return false;
     if (LIKELY(desc->class < NSMALL)) block_link(block, NULL);
     heap->nothers++;
     heap->room -= desc->size;
