@@ -16,12 +16,13 @@ bool limit_charge(size_t nbytes, bool is_large)
     size_t hard = options.limit.hard;
     if (LIKELY(!hard)) return true;
     size_t reserve = max_size(hard / 64, min_size(hard / 8, 256 * KIB)), bound = hard - reserve;
-    size_t before = atomic_fetch_add(&used, nbytes);
+    size_t before = atomic_load_explicit(&used, memory_order_relaxed);
     if (before < bound - min_size(bound, reserve)) atomic_store_explicit(&is_refused, false, memory_order_relaxed);
     if (!is_large) bound = atomic_load_explicit(&is_refused, memory_order_relaxed) ? hard : hard - reserve / 2;
-    if (nbytes <= bound && before <= bound - nbytes) return true;
-    limit_refund(nbytes);
-    return false;
+    do
+        if (nbytes > bound || before > bound - nbytes) return false; /* never charged for a moment, or others would be refused meanwhile */
+    while (!atomic_compare_exchange_weak(&used, &before, before + nbytes));
+    return true;
 }
 
 void limit_refund(size_t nbytes)

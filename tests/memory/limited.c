@@ -4,9 +4,12 @@
  *     limited SIZE HARD [SOFT]     run with MSPACE_CONF=limit=HARD:SOFT; all in bytes
  * Blocks of SIZE bytes, touched, until there is none: Anonymous is then between 0.98 and 1.02 of HARD (tables, the program itself and
  * what is not worth purging come on top of the heap: 4 MiB). A hundred small blocks of all sizes can be had all the same. What is there is intact. Half of it freed,
- * as much can be had again; while all is freed no more than SOFT is kept, or what is in use; and a block of half of HARD can be had.
+ * as much can be had again; while all is freed no more than SOFT is kept, or what is in use; and a block of half of HARD can be had. Nobody is refused
+ * anything because another thread asks for more than there ever was.
  */
 #include "memory.h"
+
+#include <pthread.h>
 
 enum { NSMALL = 100, OTHER = 4 << 20 };
 
@@ -32,6 +35,28 @@ static void say_so(void)
     printf("limited: %s\n", strerror(ENOMEM)); /* stdio asks for its buffer now */
     fflush(stdout);
     for (size_t i = 0; i < NSMALL; i++) api_free(small[i]);
+}
+
+static bool is_over;
+
+static void *ask_for_too_much(void *hard)
+{
+    while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) require(api_malloc(opaque(1000 * (size_t)hard)) == NULL, "a thousand times the limit\n");
+    return NULL;
+}
+
+static void allocate_beside_it(size_t hard)
+{
+    enum { NROUNDS = 5000000 };
+    pthread_t other;
+    require(pthread_create(&other, NULL, ask_for_too_much, (void *)hard) == 0, "pthread_create\n");
+    for (long n = scaled(NROUNDS), i = 0; i < n; i++) {
+        void *block = api_malloc(hard / 64);
+        require(block != NULL, "a 64th of the limit is refused, and there is nothing else\n");
+        api_free(block);
+    }
+    __atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+    pthread_join(other, NULL);
 }
 
 int main(int argc, char **argv)
@@ -66,6 +91,8 @@ int main(int argc, char **argv)
     require(half != NULL, "no block of half the limit, though everything is free\n");
     memset(half, 1, hard / 2);
     held = anonymous_nbytes() - before;
-    require(held <= soft + OTHER, "%zu KiB held at the end\n", held >> 10);
+    require(half[opaque(hard / 4)] == 1 && held <= (soft > hard / 2 ? soft : hard / 2) + OTHER, "%zu KiB held at the end\n", held >> 10);
+    api_free(half);
+    allocate_beside_it(hard);
     return 0;
 }
