@@ -18,6 +18,8 @@
 #include "../guard/crime.h"
 #include "large.h"
 
+#include <limits.h>
+
 /* All blocks together weigh n * start + size * (0 + 1 + ... + n - 1). */
 uint64_t heap_due(const struct span *span)
 {
@@ -252,13 +254,27 @@ static void welcome(struct heap *heap, struct span *span)
     if (span_state(span) == SPAN_AVAILABLE && span->pair.due == DUE_PARKED) heap_vacate(span);
 }
 
-void heap_collect_woken(struct heap *heap)
+/* So many; the others go back. False: there are such. */
+static bool collect(struct heap *heap, unsigned most)
 {
     for (struct span *span = remote_take_woken(heap), *next; span; span = next) {
         next = span->woken_next;
-        if (heap_of_span(span) == heap) welcome(heap, span);
+        if (heap_of_span(span) == heap && most) welcome(heap, span), most--;
         else remote_post(span);
     }
+    return most > 0;
+}
+
+void heap_collect_woken(struct heap *heap) { collect(heap, UINT_MAX); }
+
+/* 20 us each, if what was freed is cold. */
+bool heap_collect_few(struct heap *heap)
+{
+    enum { FEW = 16 };
+    heap_enter(heap);
+    bool are_all = collect(heap, FEW);
+    heap_leave(heap);
+    return are_all;
 }
 
 /* Of the class, those seen go to the back; and of what the heap has gathered. */

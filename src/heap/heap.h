@@ -87,6 +87,7 @@ struct heap {
     _Atomic(uint32_t) state;     /* enum heap_state */
     _Atomic(uint32_t) pool_next; /* while pooled: index + 1 of the next, and */
     uint32_t pooled_since;       /* heap_pooled_now() when that was first seen, 0 not yet (trim.c) */
+    _Atomic(bool) is_untrimmed;  /* while pooled: blocks have come back since it was trimmed, if it was */
 
     struct pending pending[NPENDING] __attribute__((aligned(PAGE)));
 } __attribute__((aligned(PAGE)));
@@ -194,6 +195,7 @@ void heap_abandon(void);
 
 /* Heap number i of the table, NULL past the last. Records only grow in number. */
 struct heap *heap_at(size_t index);
+size_t heap_count(void);
 
 /* Whether this is the only thread there has ever been. */
 bool heap_is_alone(void);
@@ -204,6 +206,7 @@ enum heap_pool { POOL_LEFT, POOL_TRIMMED };
 void heap_pool(struct heap *heap, enum heap_pool in);
 struct heap *heap_unpool(enum heap_pool from);
 struct heap *heap_unpool_any(void);
+extern _Atomic(bool) heaps_untrimmed HIDDEN; /* whether one may be in the latter whose blocks have come back since */
 
 /* The slow rung, owner only (or the shared heap, taken). A block of the class, or a larger one; *is_zero, false so far, is set if it reads
  * zero. NULL: out of memory. */
@@ -252,8 +255,9 @@ const struct block *heap_find_listed(const struct heap *heap, const struct span 
 /* What `due` of an available span is before any of its blocks has come back. */
 uint64_t heap_due(const struct span *span);
 
-/* Spans that other threads have woken: makes them available, gives the empty ones back. */
+/* Spans that other threads have woken: makes them available, gives the empty ones back. All; or few, false if some are left. */
 void heap_collect_woken(struct heap *heap);
+bool heap_collect_few(struct heap *heap);
 
 /* Everything that can be drained at once: kept, pending, woken, remote bits of available spans; and what can be shed. */
 void heap_drain(struct heap *heap, bool sheds);
@@ -262,7 +266,7 @@ void heap_drain(struct heap *heap, bool sheds);
  * only free blocks of their spans lie; returns the bytes of such pages. And a look at how much is dirty and, if it is time for one, at some spans. */
 size_t heap_trim(struct heap *heap);
 void heap_patrol(struct heap *heap);
-size_t heap_trim_pooled(uint64_t rest); /* by any thread: of the latter, those not trimmed yet that were first seen so many ticks ago; 0: all */
+size_t heap_trim_pooled(uint64_t rest); /* by any thread: of the latter, those of which something has come back since, and that were first seen so many ticks ago, some at a time; 0: all */
 void heap_bring_back(struct span *span); /* the small blocks that are gone with their pages, before the span is current */
 struct block *heap_find_gone(const struct span *span); /* one such that is on the span's list: freed a second time; NULL */
 

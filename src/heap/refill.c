@@ -243,7 +243,7 @@ static struct span *claim(struct heap *heap, unsigned class)
     return span;
 }
 
-/* In line if it is carved whole, or nothing of it is out: then it is given back as soon as somebody looks. On the class's list are only its blocks. */
+/* In line if it is carved whole; given back if nothing of it is out. On the class's list are only its blocks. */
 static void shed_small(struct heap *heap, struct span *span, unsigned class)
 {
     struct pair *pair = heap_pair(heap, class);
@@ -253,7 +253,8 @@ static void shed_small(struct heap *heap, struct span *span, unsigned class)
         if (n == carved || !desc_is_start(span_desc(span), block) || !block_is_sound(block)) return; /* malloc will tell */
         weight += (uintptr_t)block;
     }
-    if (n == carved || carved == span->capacity) line_up(heap, span, class, n == carved ? UINT64_MAX : heap_due(span) - weight);
+    if (n == carved) line_up(heap, span, class, DUE_PARKED), heap_vacate(span);
+    else if (carved == span->capacity) line_up(heap, span, class, heap_due(span) - weight);
 }
 
 unsigned heap_end_current(struct heap *heap, struct span *span)

@@ -6,7 +6,7 @@ static const uint32_t RIPE_MAX = 16;
 
 static const uint32_t ROOM_MIN = PENDING_MAX / 16; /* bytes; larger blocks are posted at once */
 
-enum outcome { PUSHED, WAKES, RETIRES, RIPENS };
+enum outcome { PUSHED, FIRST, WAKES, RETIRES, RIPENS };
 
 static bool are_all_set(struct span *span)
 {
@@ -38,7 +38,7 @@ static enum outcome announce(struct span *span, uint64_t bits)
         if (is_known || (word & REMOTE_RETIRED)) return PUSHED;
         outcome = PUSHED;
         if (word & REMOTE_FULL) outcome = outcome_of(span, word, (unsigned)__builtin_popcountl(bits), &after);
-        else after = word | REMOTE_SOME;
+        else after = word | REMOTE_SOME, outcome = FIRST;
     } while (!atomic_compare_exchange_weak(&span->remote, &word, after));
     return outcome;
 }
@@ -103,8 +103,17 @@ COLD void remote_steal_ripe(struct heap *heap)
     }
 }
 
+/* One that has been trimmed shall be so again. */
+static void tell_pooled(struct heap *owner)
+{
+    if (LIKELY(atomic_load_explicit(&owner->state, memory_order_relaxed) != HEAP_POOLED)) return;
+    atomic_store(&owner->is_untrimmed, true);
+    atomic_store(&heaps_untrimmed, true);
+}
+
 static void settle(struct span *span, enum outcome outcome, struct heap *owner)
 {
+    if (outcome == FIRST || outcome == WAKES) tell_pooled(owner);
     uint32_t n = (uint32_t)span_nslices(span); /* as far as one can tell: it may be gone already */
     if (outcome == WAKES) remote_post(span);
     if (outcome == RETIRES) release(span);

@@ -33,6 +33,7 @@ static struct {
     size_t mapped;         /* bytes of the table that are mapped */
     uintptr_t start;       /* fixed by the first of them: the range may be drawn again later, in a child of a fork beside the first malloc */
 } table;
+_Atomic(bool) heaps_untrimmed;
 static _Atomic(uint64_t) pools[2]; /* version << 32 | index + 1 of the top, 0 empty */
 
 static struct heap *place(size_t index)
@@ -41,10 +42,8 @@ static struct heap *place(size_t index)
     return (struct heap *)(table.start + (index - NSTATIC) * sizeof(struct heap));
 }
 
-struct heap *heap_at(size_t index)
-{
-    return index < atomic_load_explicit(&table.count, memory_order_acquire) ? place(index) : NULL;
-}
+size_t heap_count(void) { return atomic_load_explicit(&table.count, memory_order_acquire); }
+struct heap *heap_at(size_t index) { return index < heap_count() ? place(index) : NULL; }
 
 /* libc's word, true until a thread starts; but pthread_cancel may have kept it from being told (glibc 2.36). musl has none. */
 extern char __libc_single_threaded __attribute__((weak));
@@ -178,7 +177,9 @@ COLD void heap_retire(void)
     heap_abandon(); /* from here every call of this thread is slow and uses the shared heap */
     if (!heap) return;
     heap_drain(heap, false); /* its next thread will want what is current */
+    heap_patrol(heap); /* short threads in turn would never come to it, nor would it ever rest */
     heap->pooled_since = 0;
+    atomic_store_explicit(&heap->is_untrimmed, true, memory_order_relaxed);
     heap_pool(heap, POOL_LEFT);
 }
 
@@ -231,6 +232,7 @@ void heaps_repair(struct heap *own, bool are_all_gone)
         heap->again = (struct again){.nslices = 0};
         if (heap == own || i == SHARED || state == HEAP_LOST) continue;
         if (state == HEAP_OWNED) heaps_have_vanished = true;
+        atomic_store_explicit(&heap->is_untrimmed, true, memory_order_relaxed);
         if (atomic_load_explicit(&heap->busy, memory_order_relaxed)) lose(heap);
         else if (are_all_gone || state == HEAP_POOLED) heap_pool(heap, POOL_LEFT);
     }

@@ -12,7 +12,7 @@
 #include "../os/map.h"
 #include "../os/options.h"
 #include "again.h"
-#include "block.h"
+#include "remote.h"
 
 /* In ticks (bits.h): 4 to 8 s, after which the 20 us of page faults that a span costs are nothing; and a quarter to half a millisecond, which
  * is as long as anybody waits. */
@@ -137,30 +137,6 @@ static size_t trim_heap(struct heap *heap)
     return nbytes;
 }
 
-/* One at a time is out of the pools, or a thread that begins might find none, and make one more. */
-size_t heap_trim_pooled(uint64_t rest)
-{
-    uint64_t now = bits_ticks();
-    uint32_t seen = heap_pooled_now();
-    size_t nbytes = 0;
-    struct heap *heap;
-    while ((!rest || bits_ticks() - now < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL) {
-        if (!heap->pooled_since) heap->pooled_since = seen;
-        bool rests = !rest || (int32_t)(seen - heap->pooled_since) >= (int32_t)(rest / POOLED_UNIT + 1);
-        if (rests) nbytes += trim_heap(heap);
-        heap_pool(heap, rests ? POOL_TRIMMED : POOL_LEFT);
-        if (!rests) break;
-    }
-    return nbytes;
-}
-
-size_t heap_trim(struct heap *heap)
-{
-    struct heap *trimmed; /* others may have freed more of its blocks */
-    while ((trimmed = heap_unpool(POOL_TRIMMED)) != NULL) heap_pool(trimmed, POOL_LEFT);
-    return (heap ? trim_heap(heap) : 0) + heap_trim_pooled(0);
-}
-
 /* One that is owned and has one of these states stays so until its owner, who calls, changes it. */
 static bool is_trimmed_by(const struct heap *heap, const struct span *span)
 {
@@ -186,21 +162,71 @@ static void look(struct heap *heap, struct span *span, uint64_t now)
     }
 }
 
+/* A turn of a round over a heap's spans: what others have freed of those in line comes back, and the pages of what rests go, or of all that is free.
+ * True: the round is over. */
+static bool walk(struct heap *heap, uint64_t start, bool at_once)
+{
+    size_t at = heap->patrol_at;
+    bool has_collected = heap_collect_few(heap);
+    for (uint64_t now = start; at < range_limit() && now - start < TURN; now = bits_ticks()) {
+        struct span *span = range.records + at;
+        at += max_size(span_nslices(span), 1);
+        if (!is_trimmed_by(heap, span)) continue;
+        if (span_state(span) == SPAN_AVAILABLE && remote_has(remote_load(span))) heap_enter(heap), heap_take_in_line(span), heap_leave(heap);
+        else if (at_once) trim(heap, span);
+        else look(heap, span, start);
+    }
+    heap->patrol_at = at < range_limit() ? (uint32_t)at : 0;
+    return heap->patrol_at == 0 && has_collected;
+}
+
+/* Of a heap that rests in the pool. */
+static bool trim_some(struct heap *heap, uint64_t start)
+{
+    atomic_store(&heap->is_untrimmed, false); /* before anything is taken in */
+    heap_enter(heap);
+    if (!heap->patrol_at) heap_shed(heap, true);
+    heap_leave(heap);
+    bool is_over = walk(heap, start, true);
+    if (!is_over) atomic_store(&heap->is_untrimmed, true);
+    return is_over;
+}
+
+/* Few at a time are out of the pools, or a thread that begins might find none, and make one more. Those on top may be in use all the time. */
+size_t heap_trim_pooled(uint64_t rest)
+{
+    enum { NOUT = 4 };
+    struct heap *heap, *out[NOUT];
+    unsigned nout = 0;
+    size_t nbytes = 0, n = heap_count();
+    uint64_t start = bits_ticks();
+    uint32_t seen = heap_pooled_now();
+    bool again = atomic_exchange(&heaps_untrimmed, false) || !rest;
+    for (size_t left = n; again && left && (heap = heap_unpool(POOL_TRIMMED)) != NULL; left--) heap_pool(heap, POOL_LEFT);
+    for (; n && nout < NOUT && (!rest || bits_ticks() - start < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL; n--) {
+        if (!heap->pooled_since) heap->pooled_since = seen;
+        bool is_over = !atomic_load(&heap->is_untrimmed), rests = (int32_t)(seen - heap->pooled_since) >= (int32_t)(rest / POOLED_UNIT + 1);
+        if (!rest) atomic_store(&heap->is_untrimmed, false), nbytes += trim_heap(heap), is_over = true;
+        else if (!is_over && rests) is_over = trim_some(heap, start);
+        if (rest && !is_over && !rests) out[nout++] = heap;
+        else heap_pool(heap, is_over ? POOL_TRIMMED : POOL_LEFT);
+    }
+    while (nout) heap_pool(out[--nout], POOL_LEFT);
+    return nbytes;
+}
+
+size_t heap_trim(struct heap *heap) { return (heap ? trim_heap(heap) : 0) + heap_trim_pooled(0); }
+
 /* A sixteenth of the time at most, and at the end of a round none for a quarter of REST. */
 void heap_patrol(struct heap *heap)
 {
-    uint64_t start = bits_ticks(), now = start;
-    size_t at = heap->patrol_at;
+    uint64_t start = bits_ticks();
     for (unsigned k = 0; k < AT_ONCE; k++) heap_look_at_list(heap, NSMALL + (heap->nslow / PATROL_ROADS * AT_ONCE + k) % (NCLASSES - NSMALL), false);
     purge_if_due();
     if (heap->patrol_due - start < REST) return;
-    for (; at < range_limit() && now - start < TURN; now = bits_ticks()) {
-        struct span *span = range.records + at;
-        if (is_trimmed_by(heap, span)) look(heap, span, start);
-        at += max_size(span_nslices(span), 1);
-    }
-    bool is_round = at >= range_limit();
-    if (is_round) heap_trim_pooled(REST), again_look(heap), purge_if_due();
-    heap->patrol_at = is_round ? 0 : at;
-    heap->patrol_due = now + (is_round ? REST / 4 : 16 * (now - start));
+    bool is_over = walk(heap, start, false);
+    uint64_t now = bits_ticks();
+    if (is_over) heap_trim_pooled(REST), is_over = bits_ticks() - now < TURN, again_look(heap), purge_if_due();
+    now = bits_ticks();
+    heap->patrol_due = now + (is_over ? REST / 4 : 16 * (now - start));
 }

@@ -183,8 +183,11 @@ bool huge_may_populate(size_t slice, bool is_sure) { return !options.limit.hard 
 void huge_forgo(size_t slice)
 {
     uint64_t *huge = huge_of(slice), bits = is_huge(slice) ? __atomic_exchange_n(huge, 0, __ATOMIC_RELAXED) : 0;
-    for (size_t at = slice & ~(64 * STEP - 1); bits; at += STEP, bits >>= 1)
-        if (bits & 1) advise(at, at + STEP, false);
+    for (size_t at = slice & ~(64 * STEP - 1), n; bits; at += n * STEP) { /* a call for each run: 64 take milliseconds */
+        for (n = 0; bits & 1; n++) bits >>= 1;
+        if (n) advise(at, at + n * STEP, false);
+        else n = bits_lowest(bits), bits >>= n;
+    }
 }
 
 void huge_advise_again(size_t from, size_t n)

@@ -142,6 +142,75 @@ static void so_it_is_after_weeks_and_years(void)
     ago = UINT32_C(9) << 28, leave_to(trim_after_long);
 }
 
+/* --- blocks of which another thread frees all but what their own has --- */
+
+enum { NBUILT = 100000, BUILT_SIZE = 100 };
+static unsigned char *built[NBUILT];
+
+static void *build(void *every)
+{
+    for (size_t i = 0; i < NBUILT; i++) require((built[i] = alloc_malloc(BUILT_SIZE)) != NULL, "out of memory\n");
+    for (size_t i = 0; i < NBUILT; i += (size_t)every) alloc_free(built[i]), built[i] = NULL;
+    return NULL;
+}
+
+static void free_what_was_built(void)
+{
+    for (size_t i = 0; i < NBUILT; i++) alloc_free(built[i]);
+}
+
+static void require_few_left(size_t before)
+{
+    enum { AT_MOST = 16 }; /* slices: current spans, and what is gathered */
+    sound();
+    require(nlive() <= before + AT_MOST, "%zu slices are kept, all of them free\n", nlive() - before);
+}
+
+static void *build_and_patrol(void *every)
+{
+    build(every);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < NBUILT * BUILT_SIZE / (1 << 20) + 2; i++) patrol(); /* 16 spans of a stack at a time */
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    return NULL;
+}
+
+/* Of a span in line, and of a full one of which its owner has freed too little to have it in line. */
+static void what_others_have_freed_comes_back_when_its_thread_is_busy_elsewhere(void)
+{
+    alloc_free(alloc_malloc(1));
+    for (uintptr_t every = 20; every <= 200; every *= 10) {
+        pthread_t one;
+        size_t before = nlive();
+        require(pthread_barrier_init(&barrier, NULL, 2) == 0 && pthread_create(&one, NULL, build_and_patrol, (void *)every) == 0, "no thread\n");
+        pthread_barrier_wait(&barrier);
+        free_what_was_built();
+        pthread_barrier_wait(&barrier);
+        pthread_barrier_wait(&barrier);
+        require_few_left(before);
+        pthread_barrier_wait(&barrier);
+        pthread_join(one, NULL);
+    }
+}
+
+static void what_others_have_freed_comes_back_when_its_thread_is_gone(void)
+{
+    alloc_free(alloc_malloc(1));
+    for (uintptr_t every = 20; every <= 200; every *= 10) {
+        pthread_t one;
+        size_t before = nlive();
+        require(pthread_create(&one, NULL, build, (void *)every) == 0, "no thread\n");
+        pthread_join(one, NULL);
+        for (int part = 0; part < 2; part++) { /* it has been trimmed before */
+            if (part) free_what_was_built();
+            for (int i = 0; i < 20; i++) patrol(), ago = 100, let_that_pass();
+        }
+        require_few_left(before);
+    }
+}
+
 static struct heap *looks;
 static uint64_t look_is_due;
 
@@ -175,5 +244,6 @@ static void a_thread_that_begins_does_not_look_at_all_spans(void)
 }
 
 UNIT_MAIN(PROMISE(a_thread_that_begins_does_not_look_at_all_spans), PROMISE(trim_gives_back_what_threads_have_left),
-          PROMISE(so_it_is_after_weeks_and_years), PROMISE(what_threads_have_left_is_given_back_when_it_rests),
+          PROMISE(so_it_is_after_weeks_and_years), PROMISE(what_others_have_freed_comes_back_when_its_thread_is_busy_elsewhere),
+          PROMISE(what_others_have_freed_comes_back_when_its_thread_is_gone), PROMISE(what_threads_have_left_is_given_back_when_it_rests),
           PROMISE(who_is_out_of_memory_gets_what_threads_have_left))
