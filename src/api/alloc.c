@@ -99,7 +99,8 @@ static SLOW void *zeroed_slow(size_t size)
 {
     bool is_zero;
     void *block = get(size, GRANULE, &is_zero);
-    return block && !is_zero ? memset(block, 0, size) : block;
+    if (block && !is_zero) size > KEPT_SLICES * SLICE_SIZE ? large_zero(block, size) : (void)memset(block, 0, size);
+    return block;
 }
 
 void *alloc_zeroed(size_t size)

@@ -19,6 +19,9 @@ INLINE struct span *large_of(const void *p)
  * size that `heap`, NULL none, keeps. *is_zero, false so far, is set if it reads zero. NULL: out of memory. */
 void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignment, bool *is_zero);
 
+/* Makes such a block, of more than KEPT_SLICES, read zero, if it may not. */
+void large_zero(void *block, size_t size);
+
 /* The last block of about that size that the calling thread, whose heap this is, has freed (again.h). NULL: there is none. */
 void *large_again(struct heap *heap, size_t size);
 

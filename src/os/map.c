@@ -62,14 +62,9 @@ bool os_replace(void *address, size_t nbytes)
     return os_call(SYS_mmap, (long)address, (long)nbytes, PROTECTION, PRIVATE | MAP_FIXED, -1, 0) == (long)address;
 }
 
-bool os_is_mapped(const void *address, size_t nbytes)
+bool os_is_mapped(void *address, size_t nbytes)
 {
-    unsigned char vec[256];
-    for (size_t at = 0, step; at < nbytes; at += step) {
-        step = min_size(nbytes - at, sizeof vec * 4096);
-        if (os_call(SYS_mincore, (long)address + (long)at, (long)step, (long)vec, 0, 0, 0) == -ENOMEM) return false;
-    }
-    return true;
+    return os_call(SYS_madvise, (long)address, (long)nbytes, MADV_NOHUGEPAGE, 0, 0, 0) != -ENOMEM;
 }
 
 /* What a limit refuses here mremap would refuse when it has unmapped the target. */

@@ -3,6 +3,9 @@
 #include "os/options.h"
 #include "slices.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 static void large_usable_size_is_whole_pages(void)
@@ -194,8 +197,41 @@ static void calloc_of_a_large_block_is_zero_after_any_history(void)
     }
 }
 
+static size_t count_resident(const unsigned char *block, size_t size)
+{
+    static unsigned char pages[(64 << 20) / PAGE];
+    size_t count = 0;
+    require(mincore((void *)(uintptr_t)block, size, pages) == 0, "mincore\n");
+    for (size_t i = 0; i < size / PAGE; i++) count += pages[i] & 1;
+    return count;
+}
+
+/* Where one lay before of which one page in a hundred was written, or all; or nothing can be given back. */
+static void calloc_of_a_sparse_array_stays_sparse(void)
+{
+    enum { SIZE = 32 << 20, NPAGES = SIZE / PAGE };
+    options.huge = (size_t)1 << 40;
+    options.dirty = (size_t)1 << 30;
+    for (int round = 0; round < 4; round++) {
+        unsigned char *p = alloc_calloc(1, SIZE);
+        for (size_t page = 0; page < NPAGES; page += round == 1 ? 1 : 100) p[page * PAGE] = 1;
+        alloc_free(p);
+        if (round == 2) os_fail(SYS_madvise, 1, ULONG_MAX, EPERM);
+        unsigned char *again = alloc_calloc(1, SIZE);
+        os_fail(SYS_madvise, 1, 0, 0);
+        require(again == p, "another place\n");
+        size_t count = count_resident(again, SIZE), most = round == 1 || round == 2 ? NPAGES : NPAGES / 50;
+        require(count <= most, "%zu pages of %d are resident, %zu were written\n", count, NPAGES, most / 2);
+        require(is_filled(again, SIZE, 0), "calloc is not zero\n");
+        alloc_free(again);
+        purge_down_to(0);
+    }
+    sound();
+}
+
 UNIT_MAIN(PROMISE(large_usable_size_is_whole_pages), PROMISE(large_is_freed_once), PROMISE(realloc_grows_in_place_into_a_free_neighbour),
           PROMISE(realloc_by_steps_moves_seldom), PROMISE(realloc_to_less_than_half_returns_the_tail), PROMISE(realloc_moves_pages_and_keeps_their_contents),
           PROMISE(realloc_of_a_big_block_is_never_twice_resident), PROMISE(the_last_block_grows_in_place),
           PROMISE(realloc_moves_within_its_budget), PROMISE(realloc_never_moves_pages_under_mremap_0),
-          PROMISE(realloc_keeps_contents_from_any_size_to_any), PROMISE(calloc_of_a_large_block_is_zero_after_any_history))
+          PROMISE(realloc_keeps_contents_from_any_size_to_any), PROMISE(calloc_of_a_large_block_is_zero_after_any_history),
+          PROMISE(calloc_of_a_sparse_array_stays_sparse))
