@@ -48,10 +48,13 @@ void *alloc_resize(const char *entry, void *p, size_t size);
  * padding of a structure) may be a link that was there before (ripgrep's realloc was refused, in one run of eight). So it only says that the remote
  * bits, what this thread has gathered and its own lists are worth asking, as they are of a medium one; and there its owner. */
 bool alloc_is_free_somewhere(const struct desc *desc, const void *p);
+INLINE bool alloc_is_surely_out(const struct desc *desc, const void *p)
+{
+    return desc->class < NSMALL ? !block_is_sound(p) : remote_is_out(desc, p);
+}
 INLINE bool alloc_is_free(const struct desc *desc, const void *p)
 {
-    if (desc->class < NSMALL && LIKELY(!block_is_sound(p))) return false;
-    return alloc_is_free_somewhere(desc, p);
+    return !LIKELY(alloc_is_surely_out(desc, p)) && alloc_is_free_somewhere(desc, p);
 }
 
 /* Usable bytes of a block that is live as far as can be told: the start of one that has been carved, and not a free one. Of anything else 0. */
@@ -60,6 +63,16 @@ INLINE size_t alloc_size_of(const void *p)
     if (!range_has(p)) return 0;
     const struct desc *desc = range.table + range_index(p);
     if (LIKELY(PEEK(desc->owner) > OWNER_LARGE)) return !desc_is_start(desc, p) || alloc_is_free(desc, p) ? 0 : desc->size;
+    const struct span *large = large_of(p);
+    return large ? large->nbytes : 0;
+}
+
+/* The same, or 0 where that takes more than a look. */
+INLINE size_t alloc_size_at_once(const void *p)
+{
+    if (UNLIKELY(!range_has(p))) return 0;
+    const struct desc *desc = range.table + range_index(p);
+    if (LIKELY(PEEK(desc->owner) > OWNER_LARGE)) return desc_is_start(desc, p) && alloc_is_surely_out(desc, p) ? desc->size : 0;
     const struct span *large = large_of(p);
     return large ? large->nbytes : 0;
 }

@@ -94,6 +94,13 @@ INLINE bool remote_gather(struct block *block)
     return true;
 }
 
+/* Of a medium block of a span that desc describes: whether it is the calling thread's, and neither looks free nor can be at another's. */
+INLINE bool remote_is_out(const struct desc *desc, const struct block *block)
+{
+    if (PEEK(desc->owner) != thread.own + OWNER_MEDIUM || block_leads_within(block, 2 * GIB)) return false;
+    return !(desc->pair->bits >> desc_index(desc, block) & 1) && !remote_has(remote_load(span_of_start(desc->start)));
+}
+
 /* Whether `heap` has gathered block k: freed it and not told its owner yet. */
 bool remote_is_gathered(struct heap *heap, const struct span *span, unsigned k);
 
