@@ -47,9 +47,9 @@ static SLOW void *resize(const char *entry, void *p, size_t size, size_t usable)
     return size > usable ? grow_large(entry, p, size, usable) : copy(entry, p, size, usable);
 }
 
-static SLOW void *resize_slow(const char *entry, void *p, size_t size)
+static SLOW void *resize_slow(const char *entry, void *p, size_t size, size_t usable)
 {
-    size_t usable = alloc_size_of(p);
+    if (UNLIKELY(!usable)) usable = alloc_size_of(p);
     if (UNLIKELY(!usable || max_size(size, usable) > MEDIUM_MAX)) return resize(entry, p, size, usable);
     return fits(size, usable) ? p : copy(entry, p, size, usable);
 }
@@ -59,5 +59,5 @@ void *alloc_resize(const char *entry, void *p, size_t size)
 {
     size_t usable = alloc_size_at_once(p);
     bool stays = usable <= MEDIUM_MAX ? fits(size, usable) : size <= usable && usable - size < PAGE;
-    return LIKELY(stays) ? p : resize_slow(entry, p, size);
+    return LIKELY(stays) ? p : resize_slow(entry, p, size, usable);
 }
