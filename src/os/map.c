@@ -62,9 +62,9 @@ bool os_replace(void *address, size_t nbytes)
     return os_call(SYS_mmap, (long)address, (long)nbytes, PROTECTION, PRIVATE | MAP_FIXED, -1, 0) == (long)address;
 }
 
-bool os_is_mapped(void *address, size_t nbytes)
+bool os_is_mapped(const void *address, size_t nbytes)
 {
-    return os_call(SYS_madvise, (long)address, (long)nbytes, MADV_NOHUGEPAGE, 0, 0, 0) != -ENOMEM;
+    return os_call(SYS_madvise, (long)address, (long)nbytes, MADV_NORMAL, 0, 0, 0) != -ENOMEM; /* changes nothing, and so has no other reason */
 }
 
 /* What a limit refuses here mremap would refuse when it has unmapped the target. */

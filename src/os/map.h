@@ -32,8 +32,8 @@ bool os_discard(void *address, size_t nbytes);
 /* Puts a fresh mapping in place of memory that is already ours (heals a range that mremap left apart). */
 bool os_replace(void *address, size_t nbytes);
 
-/* Whether all of it is mapped, by whomever, as far as the kernel tells; it is advised to have no huge pages. */
-bool os_is_mapped(void *address, size_t nbytes);
+/* Whether all of it is mapped, by whomever. */
+bool os_is_mapped(const void *address, size_t nbytes);
 
 /* Moves the pages of `from` over `to`, which is ours; `from` stays mapped and reads zero. False: nothing moved or, where it was several mappings,
  * a part of it; and where none did there may be no mapping any more, for Linux makes room first (before 6.17 also for several that it then refuses). */

@@ -2,6 +2,7 @@
 #include "os/sys.h"
 
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 long __real_os_call(long number, long a, long b, long c, long d, long e, long f);
@@ -20,6 +21,9 @@ unsigned long os_fail(long number, unsigned long k, unsigned long times, int err
     return seen;
 }
 
+/* By which the library asks what is mapped: ENOMEM is an answer. */
+static bool only_asks(long number, long advice) { return number == SYS_madvise && advice == MADV_NORMAL; }
+
 static bool shall_fail(long number)
 {
     if (number != planned.number && (planned.number != OS_ANY || number == SYS_futex)) return false;
@@ -28,7 +32,7 @@ static bool shall_fail(long number)
 
 long __wrap_os_call(long number, long a, long b, long c, long d, long e, long f)
 {
-    if (!shall_fail(number)) return __real_os_call(number, a, b, c, d, e, f);
+    if (only_asks(number, c) || !shall_fail(number)) return __real_os_call(number, a, b, c, d, e, f);
     if (number == SYS_mremap) {
         /* Since Linux 6.17 one that fails may have moved a part; and with any it has unmapped where the rest should go. */
         long half = (long)round_up((size_t)b / 2, 4096);

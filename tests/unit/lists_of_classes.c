@@ -3,6 +3,8 @@
 #include "heap/event.h"
 #include "os/options.h"
 
+#include <sys/resource.h>
+
 static size_t length_of(const struct pair *list)
 {
     size_t n = 0;
@@ -377,7 +379,30 @@ static void medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_mo
     sound();
 }
 
-UNIT_MAIN(PROMISE(medium_blocks_are_taken_as_they_were_freed_last), PROMISE(list_of_medium_blocks_is_as_long_as_it_is_used),
+static size_t count_page_faults(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (size_t)usage.ru_minflt;
+}
+
+/* Not one to read it, and then another to write it, for which all processors that run a thread of the program are interrupted. */
+static void a_block_that_was_never_written_is_one_page_fault_to_free(void)
+{
+    enum { OF_A_CLASS = 3 /* as many as a list takes at first */ };
+    void *unwritten[NCLASSES * OF_A_CLASS];
+    size_t n = 0;
+    options.huge = (size_t)1 << 40;
+    for (unsigned class = NSMALL; class < NCLASSES; class ++)
+        for (size_t i = 0, size = class_table[class].size; i < OF_A_CLASS && size > 2 * PAGE && class_of(size) == class; i++) unwritten[n++] = alloc_malloc(size);
+    size_t before = count_page_faults();
+    for (size_t i = 0; i < n; i++) alloc_free(unwritten[i]);
+    size_t nfaults = count_page_faults() - before;
+    require(nfaults >= n / 2 && nfaults <= n + n / 4, "%zu page faults to free %zu blocks\n", nfaults, n);
+}
+
+UNIT_MAIN(PROMISE(a_block_that_was_never_written_is_one_page_fault_to_free),
+          PROMISE(medium_blocks_are_taken_as_they_were_freed_last), PROMISE(list_of_medium_blocks_is_as_long_as_it_is_used),
           PROMISE(what_is_filled_and_dropped_over_and_over_waits_to_its_last_block),
           PROMISE(what_is_more_than_lists_are_for_does_not_wait),
           PROMISE(all_wide_lists_hold_no_more_than_the_heaps_share_of_what_may_be_dirty),
