@@ -33,6 +33,7 @@ INLINE void block_link(struct block *block, struct block *next)
 /* Where the next block is, from here: address ^ next. The last has next NULL. Anything, if the block is not as free left it. */
 INLINE uintptr_t block_distance(const struct block *block) { return block->link ^ heap_secret; }
 INLINE struct block *block_next(const struct block *block) { return (struct block *)((uintptr_t)block ^ block_distance(block)); }
+
 /* Before a block is looked at that is about to be written to: one that never has been, as in many a benchmark, would otherwise be two page faults, the second
  * with an interrupt to all processors that run a thread of the program: the kernel gives who reads a page of zeros that all have. */
 INLINE void block_own(struct block *block)

@@ -201,14 +201,14 @@ size_t heap_trim_pooled(uint64_t rest)
     size_t nbytes = 0, n = heap_count();
     uint64_t start = bits_ticks();
     uint32_t seen = heap_pooled_now();
-    bool again = atomic_exchange(&heaps_untrimmed, false) || !rest;
+    bool again = atomic_exchange(&heaps_untrimmed, false) || !rest, may_wait = rest < REST; /* malloc_trim's caller, and the helper */
     for (size_t left = n; again && left && (heap = heap_unpool(POOL_TRIMMED)) != NULL; left--) heap_pool(heap, POOL_LEFT);
-    for (; n && nout < NOUT && (!rest || bits_ticks() - start < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL; n--) {
+    for (; n && nout < NOUT && (may_wait || bits_ticks() - start < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL; n--) {
         if (!heap->pooled_since) heap->pooled_since = seen;
         bool is_over = !atomic_load(&heap->is_untrimmed), rests = (int32_t)(seen - heap->pooled_since) >= (int32_t)(rest / POOLED_UNIT + 1);
-        if (!rest) atomic_store(&heap->is_untrimmed, false), nbytes += trim_heap(heap), is_over = true;
+        if (!rest || (may_wait && rests && !is_over)) atomic_store(&heap->is_untrimmed, false), nbytes += trim_heap(heap), is_over = true;
         else if (!is_over && rests) is_over = trim_some(heap, start);
-        if (rest && !is_over && !rests) out[nout++] = heap;
+        if (!is_over && !rests) out[nout++] = heap;
         else heap_pool(heap, is_over ? POOL_TRIMMED : POOL_LEFT);
     }
     while (nout) heap_pool(out[--nout], POOL_LEFT);

@@ -211,6 +211,21 @@ static void what_others_have_freed_comes_back_when_its_thread_is_gone(void)
     }
 }
 
+/* As the helper does, for which nobody waits. */
+static void who_may_wait_gives_back_all_of_it_at_once(void)
+{
+    pthread_t one;
+    alloc_free(alloc_malloc(1));
+    size_t before = nlive();
+    require(pthread_create(&one, NULL, build, (void *)(uintptr_t)20) == 0, "no thread\n");
+    pthread_join(one, NULL);
+    free_what_was_built();
+    heap_trim_pooled(1); /* sees them there */
+    ago = 100, let_that_pass();
+    heap_trim_pooled(1);
+    require_few_left(before);
+}
+
 static struct heap *looks;
 static uint64_t look_is_due;
 
@@ -245,5 +260,5 @@ static void a_thread_that_begins_does_not_look_at_all_spans(void)
 
 UNIT_MAIN(PROMISE(a_thread_that_begins_does_not_look_at_all_spans), PROMISE(trim_gives_back_what_threads_have_left),
           PROMISE(so_it_is_after_weeks_and_years), PROMISE(what_others_have_freed_comes_back_when_its_thread_is_busy_elsewhere),
-          PROMISE(what_others_have_freed_comes_back_when_its_thread_is_gone), PROMISE(what_threads_have_left_is_given_back_when_it_rests),
+          PROMISE(what_others_have_freed_comes_back_when_its_thread_is_gone), PROMISE(who_may_wait_gives_back_all_of_it_at_once), PROMISE(what_threads_have_left_is_given_back_when_it_rests),
           PROMISE(who_is_out_of_memory_gets_what_threads_have_left))
