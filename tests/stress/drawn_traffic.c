@@ -14,7 +14,7 @@
 #include <sched.h>
 
 enum { NTHREADS = 6, NRINGS = 4, NWAYS = 3, NPLACES = 128, NKEPT = 200, NSHARED = 500, NMOMENTS = 12, NSIZES = 6, NLOOKS = 30 };
-enum { NPROGRAMS = 200, NROUNDS = HAS_SHADOW ? 50000 : 1000000, SLACK = 1 << 20 };
+enum { NPROGRAMS = 100, NROUNDS = HAS_SHADOW ? 50000 : 1000000, SLACK = 1 << 20 };
 
 static struct program {
     unsigned nthreads, nrings, nsizes;
