@@ -57,17 +57,8 @@ INLINE bool alloc_is_free(const struct desc *desc, const void *p)
     return !LIKELY(alloc_is_surely_out(desc, p)) && alloc_is_free_somewhere(desc, p);
 }
 
-/* Usable bytes of a block that is live as far as can be told: the start of one that has been carved, and not a free one. Of anything else 0. */
-INLINE size_t alloc_size_of(const void *p)
-{
-    if (!range_has(p)) return 0;
-    const struct desc *desc = range.table + range_index(p);
-    if (LIKELY(PEEK(desc->owner) > OWNER_LARGE)) return !desc_is_start(desc, p) || alloc_is_free(desc, p) ? 0 : desc->size;
-    const struct span *large = large_of(p);
-    return large ? large->nbytes : 0;
-}
-
-/* The same, or 0 where that takes more than a look. */
+/* Usable bytes of a block that is live as far as can be told: the start of one that has been carved, and not a free one. Of anything else 0, and
+ * at once also where that takes more than a look. */
 INLINE size_t alloc_size_at_once(const void *p)
 {
     if (UNLIKELY(!range_has(p))) return 0;
@@ -75,6 +66,14 @@ INLINE size_t alloc_size_at_once(const void *p)
     if (LIKELY(PEEK(desc->owner) > OWNER_LARGE)) return desc_is_start(desc, p) && alloc_is_surely_out(desc, p) ? desc->size : 0;
     const struct span *large = large_of(p);
     return large ? large->nbytes : 0;
+}
+INLINE size_t alloc_size_of(const void *p)
+{
+    size_t size = alloc_size_at_once(p);
+    if (LIKELY(size) || !range_has(p)) return size;
+    const struct desc *desc = range.table + range_index(p);
+    bool is_block = PEEK(desc->owner) > OWNER_LARGE && desc_is_start(desc, p);
+    return is_block && !alloc_is_free_somewhere(desc, p) ? desc->size : 0;
 }
 
 /* NULL and ENOMEM. */

@@ -266,7 +266,8 @@ void heap_drain(struct heap *heap, bool sheds);
  * only free blocks of their spans lie; returns the bytes of such pages. And a look at how much is dirty and, if it is time for one, at some spans. */
 size_t heap_trim(struct heap *heap);
 void heap_patrol(struct heap *heap);
-size_t heap_trim_pooled(uint64_t rest); /* by any thread: of the latter, those of which something has come back since, and that were first seen so many ticks ago, some at a time; 0: all */
+/* By any thread: of the latter, those of which something has come back since, and that were first seen so many ticks ago, some at a time; 0: all. */
+size_t heap_trim_pooled(uint64_t rest);
 void heap_bring_back(struct span *span); /* the small blocks that are gone with their pages, before the span is current */
 struct block *heap_find_gone(const struct span *span); /* one such that is on the span's list: freed a second time; NULL */
 

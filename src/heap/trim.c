@@ -129,6 +129,7 @@ static size_t trim(struct heap *heap, struct span *span) { return span_is_small(
 static size_t trim_heap(struct heap *heap)
 {
     size_t nbytes = 0;
+    atomic_store(&heap->is_untrimmed, false); /* before anything is taken in, as below */
     heap_drain(heap, true);
     for (unsigned class = 0; class < NCLASSES; class ++) {
         if (class >= NSMALL && heap->current[class]) nbytes += trim_medium(heap, heap->current[class]);
@@ -171,10 +172,9 @@ static bool walk(struct heap *heap, uint64_t start, bool at_once)
     for (uint64_t now = start; at < range_limit() && now - start < TURN; now = bits_ticks()) {
         struct span *span = range.records + at;
         at += max_size(span_nslices(span), 1);
-        if (!is_trimmed_by(heap, span)) continue;
-        if (span_state(span) == SPAN_AVAILABLE && remote_has(remote_load(span))) heap_enter(heap), heap_take_in_line(span), heap_leave(heap);
-        else if (at_once) trim(heap, span);
-        else look(heap, span, start);
+        bool has_come = is_trimmed_by(heap, span) && span_state(span) == SPAN_AVAILABLE && remote_has(remote_load(span));
+        if (has_come) heap_enter(heap), heap_take_in_line(span), heap_leave(heap); /* and perhaps it goes */
+        if (is_trimmed_by(heap, span)) at_once ? (void)trim(heap, span) : look(heap, span, start);
     }
     heap->patrol_at = at < range_limit() ? (uint32_t)at : 0;
     return heap->patrol_at == 0 && has_collected;
@@ -183,7 +183,7 @@ static bool walk(struct heap *heap, uint64_t start, bool at_once)
 /* Of a heap that rests in the pool. */
 static bool trim_some(struct heap *heap, uint64_t start)
 {
-    atomic_store(&heap->is_untrimmed, false); /* before anything is taken in */
+    atomic_store(&heap->is_untrimmed, false);
     heap_enter(heap);
     if (!heap->patrol_at) heap_shed(heap, true);
     heap_leave(heap);
@@ -205,11 +205,11 @@ size_t heap_trim_pooled(uint64_t rest)
     for (size_t left = n; again && left && (heap = heap_unpool(POOL_TRIMMED)) != NULL; left--) heap_pool(heap, POOL_LEFT);
     for (; n && nout < NOUT && (may_wait || bits_ticks() - start < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL; n--) {
         if (!heap->pooled_since) heap->pooled_since = seen;
-        bool is_over = !atomic_load(&heap->is_untrimmed), rests = (int32_t)(seen - heap->pooled_since) >= (int32_t)(rest / POOLED_UNIT + 1);
-        if (!rest || (may_wait && rests && !is_over)) atomic_store(&heap->is_untrimmed, false), nbytes += trim_heap(heap), is_over = true;
+        bool rests = !rest || (int32_t)(seen - heap->pooled_since) >= (int32_t)(rest / POOLED_UNIT + 1), is_over = rest && !atomic_load(&heap->is_untrimmed);
+        if (!is_over && rests && may_wait) nbytes += trim_heap(heap), is_over = true;
         else if (!is_over && rests) is_over = trim_some(heap, start);
-        if (!is_over && !rests) out[nout++] = heap;
-        else heap_pool(heap, is_over ? POOL_TRIMMED : POOL_LEFT);
+        if (is_over || rests) heap_pool(heap, is_over ? POOL_TRIMMED : POOL_LEFT);
+        else out[nout++] = heap;
     }
     while (nout) heap_pool(out[--nout], POOL_LEFT);
     return nbytes;
