@@ -92,13 +92,15 @@ void span_put_free(struct span *span)
     publish_free(left ? join(bin_remove(left), span) : span);
 }
 
-/* Cuts [nslices, end) off a span that is in no bin. */
+/* Cuts [nslices, end) off a span that is in no bin. What is dirty is counted in the shorter half: of a gigabyte that a block leaves free, and beside
+ * which somebody has freed a little, each small take would read all records. */
 static struct span *split(struct span *span, size_t nslices)
 {
     struct span *right = span + nslices;
-    size_t nright = span_nslices(span) - nslices;
-    bool is_mixed = span->ndirty && span->ndirty < span_nslices(span);
-    right->ndirty = is_mixed ? dirty_count(span_index(right), nright) : min_size(span->ndirty, nright);
+    size_t nright = span_nslices(span) - nslices, ndirty = span->ndirty;
+    bool is_mixed = ndirty && ndirty < span_nslices(span);
+    if (is_mixed) ndirty = nslices < nright ? ndirty - dirty_count(span_index(span), nslices) : dirty_count(span_index(right), nright);
+    right->ndirty = min_size(ndirty, nright);
     span_set(right, span_state(span), nright);
     span->ndirty -= right->ndirty;
     list_init(&right->node);
@@ -106,14 +108,13 @@ static struct span *split(struct span *span, size_t nslices)
     return right;
 }
 
-/* A free span of this kind of at least nslices, off its bin: one of the first few of its own bin, else the first of
+/* A free span of this kind of at least nslices, off its bin: one of the first `left` of its own bin, else the first of
  * the next bin in use, where everything fits. */
-static struct span *find(enum kind kind, size_t nslices)
+static struct span *find(enum kind kind, size_t nslices, size_t left)
 {
     struct bins *of = &bins[kind];
     unsigned bin = bin_of(nslices);
     if (of->used[bin / 64] >> bin % 64 & 1) {
-        int left = CANDIDATES;
         list_for_each (node, &of->list[bin]) {
             struct span *span = container_of(node, struct span, node);
             if (span_nslices(span) >= nslices) return bin_remove(span);
@@ -143,16 +144,22 @@ static bool grow(size_t nslices)
     return true;
 }
 
+static struct span *find_any(size_t nslices, enum span_want want, size_t left)
+{
+    struct span *span = want == WANT_CLEAN ? find(CLEAN, nslices, left) : NULL;
+    if (!span) span = find(DIRTY, nslices, left);
+    if (!span && wait_join()) span = find(DIRTY, nslices, left);
+    if (!span && want == WANT_DIRTY) span = find(CLEAN, nslices, left);
+    return span;
+}
+
+/* Where the range cannot grow whoever fits is found. */
 static struct span *find_or_grow(size_t nslices, enum span_want want)
 {
-    do {
-        struct span *span = want == WANT_CLEAN ? find(CLEAN, nslices) : NULL;
-        if (!span) span = find(DIRTY, nslices);
-        if (!span && wait_join()) span = find(DIRTY, nslices);
-        if (!span && want == WANT_DIRTY) span = find(CLEAN, nslices);
-        if (span || want == ONLY_DIRTY) return span;
-    } while (grow(nslices));
-    return NULL;
+    struct span *span;
+    do span = find_any(nslices, want, CANDIDATES);
+    while (!span && want != ONLY_DIRTY && grow(nslices));
+    return span || want == ONLY_DIRTY ? span : find_any(nslices, WANT_DIRTY, SIZE_MAX);
 }
 
 /* Trims a free span that is in no bin to [skip, skip + nslices) and returns the rest to the bins. */

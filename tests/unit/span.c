@@ -2,8 +2,12 @@
  * at too: each test writes into the first bytes of slices, and remembers where. */
 #include "span/dirty.h"
 #include "api/life.h"
+#include "fail.h"
 #include "guard/diagnose.h"
 #include "unit.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
 
 enum { MODEL_SLICES = 1 << 16 };
 
@@ -427,7 +431,51 @@ static void span_dirty_in_part_gives_large_blocks_what_is_dirty(void)
     span_give(blocks, 0);
 }
 
-UNIT_MAIN(PROMISE(span_take_splits_and_gives_join), PROMISE(span_take_prefers_dirty_memory),
+/* Resident pages of what is told of so many free slices. */
+static size_t nrecord_pages(const struct span *free, size_t nslices)
+{
+    static unsigned char is_resident[1 << 12];
+    uintptr_t from = round_up((uintptr_t)(free + 1), PAGE), end = (uintptr_t)(free + nslices) & ~(PAGE - 1);
+    size_t n = 0, npages = (end - from) / PAGE;
+    require(npages <= sizeof is_resident && mincore((void *)from, end - from, is_resident) == 0, "mincore: errno %d\n", errno);
+    for (size_t i = 0; i < npages; i++) n += is_resident[i] & 1;
+    return n;
+}
+
+/* The free place of a large block that nobody touched, with something dirty beside it. */
+static void little_is_taken_of_much_without_reading_all_records(void)
+{
+    enum { MUCH = 4 * GIB / SLICE_SIZE };
+    struct span *little = take(3, 1, false), *much = span_take(MUCH, 1, SPAN_LARGE, true), *fence = take(1, 1, false);
+    require(much == little + 3 && fence == much + MUCH, "not beside each other\n");
+    span_give(much, 0);
+    give(little, 3);
+    uintptr_t from = round_up((uintptr_t)(much + 1), PAGE), end = (uintptr_t)(much + MUCH) & ~(PAGE - 1);
+    require(madvise((void *)from, end - from, MADV_DONTNEED) == 0, "madvise: errno %d\n", errno); /* they say nothing, as zeros do */
+    for (int i = 0; i < 10; i++) span_give(span_take(5, 1, SPAN_LARGE, false), 5);
+    size_t n = nrecord_pages(much, MUCH);
+    require(n <= 16, "%zu pages of records were read\n", n);
+    verify();
+}
+
+/* Of which the first few on the list of about their size do not. */
+static void what_fits_is_found_where_the_range_cannot_grow(void)
+{
+    enum { N = 50, NSMALLER = 8, SIZE = 35, SMALLER = 33 };
+    struct span *fits[N], *smaller[NSMALLER];
+    for (int i = 0; i < N; i++) fits[i] = take(SIZE, 1, false), take(1, 1, false);
+    for (int i = 0; i < NSMALLER; i++) smaller[i] = take(SMALLER, 1, false), take(1, 1, false);
+    take(spans.totals.clean, 1, true);
+    for (int i = 0; i < N; i++) give(fits[i], SIZE);
+    for (int i = 0; i < NSMALLER; i++) give(smaller[i], SMALLER);
+    os_fail(SYS_mmap, 1, (unsigned long)-1, ENOMEM);
+    for (int i = 0; i < N; i++) take(SIZE, 1, false);
+    require(!span_take(SIZE, 1, SPAN_LARGE, false), "there were more\n");
+    os_fail(0, 0, 0, 0);
+}
+
+UNIT_MAIN(PROMISE(little_is_taken_of_much_without_reading_all_records), PROMISE(what_fits_is_found_where_the_range_cannot_grow),
+          PROMISE(span_take_splits_and_gives_join), PROMISE(span_take_prefers_dirty_memory),
           PROMISE(span_dirty_in_part_gives_large_blocks_what_is_dirty), PROMISE(span_remembers_what_was_touched),
           PROMISE(span_extends_into_a_free_neighbour_only), PROMISE(span_cut_returns_the_tail), PROMISE(span_containing_finds_the_first_record),
           PROMISE(a_pointer_into_a_span_that_is_being_made_is_told), PROMISE(spans_given_in_a_row_wait_for_the_next_of_their_size),
