@@ -10,10 +10,11 @@
  * on borrows (refill.c), 480 are. With as little as half less 32 bytes python-objects holds 1.11 of this. */
 static bool fits(size_t size, size_t usable) { return size <= usable && (size >= usable / 32 * 15 || usable <= 2 * GRANULE); }
 
+/* One that shrinks stays if there is no memory: nobody expects that to fail. */
 static void *copy(const char *entry, void *p, size_t size, size_t usable)
 {
     void *block = alloc_malloc(size);
-    if (!block) return NULL;
+    if (!block) return size <= usable ? p : NULL;
     memcpy(block, p, min_size(size, usable));
     alloc_free_as(entry, p);
     return block;
@@ -41,7 +42,7 @@ static SLOW void *resize(const char *entry, void *p, size_t size, size_t usable)
     struct span *large = min_size(size, usable) > MEDIUM_MAX ? large_of(p) : NULL;
     if (large) {
         void *moved = large_resize(large, size) ? p : large_move(large, size);
-        purge_if_due();
+        purge_now_and_then(max_size(size, usable) >> SLICE_SHIFT);
         if (moved) return moved;
     }
     return size > usable ? grow_large(entry, p, size, usable) : copy(entry, p, size, usable);

@@ -211,7 +211,8 @@ bool large_resize(struct span *span, size_t size)
     if (want > have) large_give_kept(heap_own());
     if (more && !limit_charge(more, true)) return false;
     if (want > have && !span_extend(span, want)) return limit_refund(more), false;
-    if (want < have && want <= have / 2) span_cut(span, want); /* less keeps its tail: growing again is common */
+    size_t tail = nbytes < span->nbytes ? have - want : 0; /* a little is kept: growing again is common */
+    if (tail && (tail >= have / 4 || tail >= MIB / SLICE_SIZE || options.limit.hard)) span_cut(span, want);
     limit_refund(span->nbytes - min_size(span->nbytes, nbytes));
     __atomic_store_n(&span->nbytes, nbytes, __ATOMIC_RELAXED);
     return true;

@@ -109,6 +109,23 @@ static void let_go(void)
     }
 }
 
+/* Nobody looks whether it has failed. */
+static void realloc_to_less_needs_no_memory(void)
+{
+    static const size_t from[] = {3 << 20, 30000, 3000}, to[] = {20000, 5000, 40};
+    unsigned char *p[3];
+    for (int i = 0; i < 3; i++) p[i] = memset(alloc_malloc(from[i]), i + 1, from[i]);
+    os_fail(SYS_mmap, 1, FOR_EVER, ENOMEM);
+    for (int i = 0; i < 3; i++)
+        while (alloc_malloc(to[i])) continue;
+    for (int i = 0; i < 3; i++) {
+        p[i] = alloc_realloc(p[i], to[i]);
+        require(p[i] && is_filled(p[i], to[i], i + 1), "from %zu to %zu bytes\n", from[i], to[i]);
+    }
+    works();
+    sound();
+}
+
 /* --- one failure in a fresh process --- */
 
 /* The argument: "K TIMES"; K mmaps succeed before. */
@@ -269,7 +286,7 @@ static void fork_without_wipe(int error)
 static void refused_wipe_on_fork_is_made_good_by_the_handler(void) { fork_without_wipe(EINVAL); }
 static void pretended_wipe_on_fork_is_made_good_by_the_handler(void) { fork_without_wipe(0); }
 
-UNIT_MAIN(PROMISE(kth_mmap_fails_once), PROMISE(kth_mmap_and_all_after_it_fail), PROMISE(one_refusal_is_made_good_by_a_smaller_step),
+UNIT_MAIN(PROMISE(kth_mmap_fails_once), PROMISE(realloc_to_less_needs_no_memory), PROMISE(kth_mmap_and_all_after_it_fail), PROMISE(one_refusal_is_made_good_by_a_smaller_step),
           PROMISE(what_is_free_is_found_before_enomem), PROMISE(thread_born_without_memory_gets_null), PROMISE(refused_mremap_becomes_a_copy),
           PROMISE(refused_mremap_and_mmap_leave_the_block), PROMISE(refused_wipe_on_fork_is_made_good_by_the_handler),
           PROMISE(pretended_wipe_on_fork_is_made_good_by_the_handler))
