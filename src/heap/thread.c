@@ -33,6 +33,7 @@ static struct {
     size_t mapped;         /* bytes of the table that are mapped */
     uintptr_t start;       /* fixed by the first of them: the range may be drawn again later, in a child of a fork beside the first malloc */
 } table;
+static _Atomic(uint32_t) nowned; /* heaps that threads have now */
 _Atomic(bool) heaps_untrimmed;
 static _Atomic(uint64_t) pools[2]; /* version << 32 | index + 1 of the top, 0 empty */
 
@@ -53,12 +54,7 @@ bool heap_is_alone(void)
            atomic_load_explicit(&table.count, memory_order_relaxed) <= NSTATIC;
 }
 
-/* The shared heap keeps nothing. */
-static void set_count(size_t count)
-{
-    __atomic_store_n(&heap_share, (options.dirty >> SLICE_SHIFT) / (count - 1), __ATOMIC_RELAXED);
-    atomic_store_explicit(&table.count, count, memory_order_release);
-}
+static void share(uint32_t nheaps) { __atomic_store_n(&heap_share, (options.dirty >> SLICE_SHIFT) / max_size(nheaps, 1), __ATOMIC_RELAXED); }
 
 static void init(struct heap *heap, size_t index, enum heap_state state)
 {
@@ -76,7 +72,8 @@ void heap_start(uint64_t secret)
 {
     heap_secret = secret | SECRET_BITS;
     init(place(0), 0, HEAP_POOLED);
-    set_count(NSTATIC);
+    share(0);
+    atomic_store_explicit(&table.count, NSTATIC, memory_order_release);
     for (int i = 0; i < 2; i++) atomic_store_explicit(&pools[i], 0, memory_order_relaxed); /* a fork may have photographed it with the heap in it */
     heap_pool(place(0), POOL_LEFT);
 }
@@ -155,7 +152,7 @@ static struct heap *add(void)
     lock_take(&table.lock);
     size_t index = atomic_load_explicit(&table.count, memory_order_relaxed);
     bool fits = index < HEAPS_MAX && map_place(index);
-    if (fits) init(place(index), index, HEAP_OWNED), set_count(index + 1);
+    if (fits) init(place(index), index, HEAP_OWNED), atomic_store_explicit(&table.count, index + 1, memory_order_release);
     lock_drop(&table.lock);
     return fits ? place(index) : NULL;
 }
@@ -165,6 +162,7 @@ COLD struct heap *heap_acquire(void)
     struct heap *heap = heap_unpool_any();
     if (!heap && !(heap = add())) return NULL;
     atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_relaxed); /* not while a span is adopted out of it: nothing is kept there */
+    share(atomic_fetch_add_explicit(&nowned, 1, memory_order_relaxed) + 1);
     thread.state = THREAD_LIVE;
     thread.own = heap_identity(heap);
     heap->reuses = false; /* as it was when a fork left it */
@@ -176,6 +174,7 @@ COLD void heap_retire(void)
     struct heap *heap = heap_own();
     heap_abandon(); /* from here every call of this thread is slow and uses the shared heap */
     if (!heap) return;
+    share(atomic_fetch_sub_explicit(&nowned, 1, memory_order_relaxed) - 1);
     heap_drain(heap, false); /* its next thread will want what is current */
     heap_patrol(heap); /* short threads in turn would never come to it, nor would it ever rest */
     heap->pooled_since = 0;
@@ -224,6 +223,7 @@ void heaps_repair(struct heap *own, bool are_all_gone)
     lock_break(&table.lock);
     repair_shared();
     again_granted = 0;
+    atomic_store_explicit(&nowned, own != NULL, memory_order_relaxed), share(own != NULL);
     for (int i = 0; i < 2; i++) atomic_store_explicit(&pools[i], 0, memory_order_relaxed);
     for (size_t i = 0; heap_at(i); i++) {
         struct heap *heap = place(i);

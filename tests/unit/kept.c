@@ -271,6 +271,15 @@ static void each_thread_has_room_for_its_share(void)
     sound();
 }
 
+static void those_who_are_gone_have_no_share(void)
+{
+    size_t alone = (alloc_free(get(S, 1)), heap_share);
+    hire_all();
+    require(heap_share == alone / (SHARERS + 1), "%zu slices each of %zu\n", heap_share, alone);
+    dismiss_all();
+    require(heap_share == alone, "%zu slices of %zu\n", heap_share, alone);
+}
+
 static void what_nobody_wants_any_more_goes(void)
 {
     enum { N = 100 };
@@ -363,5 +372,5 @@ UNIT_MAIN(PROMISE(a_block_that_is_freed_is_kept_for_the_next_of_its_size), PROMI
           PROMISE(what_is_kept_and_in_use_is_little_more_than_was_in_use),
           PROMISE(little_that_is_kept_stays_when_another_size_is_wanted), PROMISE(room_gets_less_when_other_threads_come),
           PROMISE(threads_that_come_one_after_another_keep_little), PROMISE(threads_that_are_woken_once_more_keep_little),
-          PROMISE(each_thread_has_room_for_its_share), PROMISE(what_nobody_wants_any_more_goes),
+          PROMISE(each_thread_has_room_for_its_share), PROMISE(those_who_are_gone_have_no_share), PROMISE(what_nobody_wants_any_more_goes),
           PROMISE(who_takes_such_blocks_keeps_those_of_others), PROMISE(a_buffer_that_is_made_small_is_kept_for_the_next))
