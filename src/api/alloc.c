@@ -4,6 +4,7 @@
 #include "../guard/fill.h"
 #include "../heap/large.h"
 #include "../heap/remote.h"
+#include "../os/lock.h"
 #include "../os/options.h"
 #include "life.h"
 
@@ -52,23 +53,36 @@ static void *once(size_t size, size_t alignment, bool *is_zero)
     return block;
 }
 
+/* As long as another thread has had a free span out of everybody's reach meanwhile, to purge 2 MiB of it. */
+static COLD void *once_purged(size_t size, size_t alignment, bool *is_zero)
+{
+    for (int left_ms = 100;; left_ms--) {
+        uint32_t npurged = PEEK(spans.npurged);
+        void *block = once(size, alignment, is_zero);
+        if (block || !left_ms || (npurged == PEEK(spans.npurged) && !PEEK(spans.npurging))) return block;
+        lock_pause(1);
+    }
+}
+
 /* Out of memory: what is free but out of reach is fetched, and the request tried once more. */
 static COLD void *once_more(size_t size, size_t alignment, bool *is_zero)
 {
     if (heap_own()) heap_drain(heap_own(), true);
-    heap_trim_pooled(0);
+    heap_trim_pooled(0, false);
     large_give_all_kept();
-    void *block = once(size, alignment, is_zero);
+    void *block = once_purged(size, alignment, is_zero);
     if (block) return block;
     if (size <= MEDIUM_MAX) limit_open_reserve();
     return alloc_refuse();
 }
 
+static const size_t BYTES_MAX = (size_t)SLICES_MAX << SLICE_SHIFT; /* more than the range can be */
+
 /* alignment: at most GRANULE for any; at most PAGE where a class has it; else a large block's. */
 static void *get(size_t size, size_t alignment, bool *is_zero)
 {
     life_check();
-    if (UNLIKELY(size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size)) return alloc_refuse();
+    if (UNLIKELY(size > BYTES_MAX || alignment > BYTES_MAX - size)) return alloc_refuse();
     void *block = once(size, alignment, is_zero);
     return LIKELY(block != NULL) ? block : once_more(size, alignment, is_zero);
 }

@@ -23,7 +23,7 @@ static void *help(void *nothing)
         struct span_totals now = {.live = PEEK(spans.totals.live), .dirty = PEEK(spans.totals.dirty)};
         bool is_idle = now.live == last.live && now.dirty == last.dirty;
         for (size_t i = 0; heap_at(i); i++) remote_steal_ripe(heap_at(i));
-        if (is_idle) heap_trim_pooled(1 /* seen a look ago */), large_give_all_kept();
+        if (is_idle) heap_trim_pooled(1 /* seen a look ago */, false), large_give_all_kept();
         if (is_idle) purge_down_to(0);
         else purge_at_leisure();
         last = now;

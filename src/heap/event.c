@@ -254,27 +254,16 @@ static void welcome(struct heap *heap, struct span *span)
     if (span_state(span) == SPAN_AVAILABLE && span->pair.due == DUE_PARKED) heap_vacate(span);
 }
 
-/* So many; the others go back. False: there are such. */
-static bool collect(struct heap *heap, unsigned most)
+bool heap_collect_woken(struct heap *heap, unsigned most)
 {
-    for (struct span *span = remote_take_woken(heap), *next; span; span = next) {
+    struct span *span = remote_take_woken(heap);
+    for (struct span *next; span && most; span = next, most--) {
         next = span->woken_next;
-        if (heap_of_span(span) == heap && most) welcome(heap, span), most--;
+        if (LIKELY(heap_of_span(span) == heap)) welcome(heap, span);
         else remote_post(span);
     }
-    return most > 0;
-}
-
-void heap_collect_woken(struct heap *heap) { collect(heap, UINT_MAX); }
-
-/* 20 us each, if what was freed is cold. */
-bool heap_collect_few(struct heap *heap)
-{
-    enum { FEW = 16 };
-    heap_enter(heap);
-    bool are_all = collect(heap, FEW);
-    heap_leave(heap);
-    return are_all;
+    remote_put_back(heap, span);
+    return !span;
 }
 
 /* Of the class, those seen go to the back; and of what the heap has gathered. */
@@ -297,7 +286,7 @@ void heap_drain(struct heap *heap, bool sheds)
     heap_enter(heap);
     large_give_kept(heap);
     again_end(heap);
-    heap_collect_woken(heap);
+    heap_collect_woken(heap, UINT_MAX);
     listed_send_all_home(heap);
     if (sheds) heap_shed(heap, true);
     remote_flush(heap, NPENDING);

@@ -87,6 +87,7 @@ struct heap {
     _Atomic(uint32_t) state;     /* enum heap_state */
     _Atomic(uint32_t) pool_next; /* while pooled: index + 1 of the next, and */
     uint32_t pooled_since;       /* heap_pooled_now() when that was first seen, 0 not yet (trim.c) */
+    _Atomic(uint32_t) nunripe;   /* woken spans that whoever looked for ripe ones has left */
     _Atomic(bool) is_untrimmed;  /* while pooled: blocks have come back since it was trimmed, if it was */
 
     struct pending pending[NPENDING] __attribute__((aligned(PAGE)));
@@ -255,9 +256,10 @@ const struct block *heap_find_listed(const struct heap *heap, const struct span 
 /* What `due` of an available span is before any of its blocks has come back. */
 uint64_t heap_due(const struct span *span);
 
-/* Spans that other threads have woken: makes them available, gives the empty ones back. All; or few, false if some are left. */
-void heap_collect_woken(struct heap *heap);
-bool heap_collect_few(struct heap *heap);
+/* Spans that other threads have woken: makes them available, gives the empty ones back. So many; false if some are left. Few are as many as
+ * malloc may wait for: 7 to 20 us each, if what was freed is cold. */
+enum { WOKEN_FEW = 16 };
+bool heap_collect_woken(struct heap *heap, unsigned most);
 
 /* Everything that can be drained at once: kept, pending, woken, remote bits of available spans; and what can be shed. */
 void heap_drain(struct heap *heap, bool sheds);
@@ -266,8 +268,8 @@ void heap_drain(struct heap *heap, bool sheds);
  * only free blocks of their spans lie; returns the bytes of such pages. And a look at how much is dirty and, if it is time for one, at some spans. */
 size_t heap_trim(struct heap *heap);
 void heap_patrol(struct heap *heap);
-/* By any thread: of the latter, those of which something has come back since, and that were first seen so many ticks ago, some at a time; 0: all. */
-size_t heap_trim_pooled(uint64_t rest);
+/* By any thread: of the latter, those of which something has come back since, or all; and that were first seen so many ticks ago, some at a time. */
+size_t heap_trim_pooled(uint64_t rest, bool all);
 void heap_bring_back(struct span *span); /* the small blocks that are gone with their pages, before the span is current */
 struct block *heap_find_gone(const struct span *span); /* one such that is on the span's list: freed a second time; NULL */
 

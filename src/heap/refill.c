@@ -213,7 +213,7 @@ static bool attach(struct heap *heap, unsigned class)
  * the wrong one posts it on (heap_collect_woken). */
 static struct span *take_over(struct heap *from, struct heap *heap, unsigned class, bool also_current)
 {
-    heap_collect_woken(from);
+    heap_collect_woken(from, WOKEN_FEW);
     if (class >= NSMALL) heap_send_home(from, class);
     struct span *span = pick_available(from, class);
     if (!span && also_current && (span = from->current[class])) set_aside(from, span, class, DUE_PARKED);
@@ -307,7 +307,7 @@ static struct span *next_span(struct heap *heap, unsigned class)
 {
     struct span *span = pick_available(heap, class);
     if (span) return span;
-    heap_collect_woken(heap);
+    heap_collect_woken(heap, WOKEN_FEW);
     if ((span = pick_available(heap, class)) || (span = adopt(heap, class)) || (span = claim(heap, class))) return span;
     return fresh(heap, class);
 }

@@ -1,7 +1,8 @@
 #include "remote.h"
 #include "../guard/crime.h"
 
-/* Slices of ripe spans on a sleeping owner's stack before somebody else fetches them: the walk over the stack is shared by as many. */
+/* Slices of ripe spans on a sleeping owner's stack before somebody else fetches them, and an eighth of what has been left there: the walk over the
+ * stack is shared by as many. */
 static const uint32_t RIPE_MAX = 16;
 
 static const uint32_t ROOM_MIN = PENDING_MAX / 16; /* bytes; larger blocks are posted at once */
@@ -54,7 +55,17 @@ void remote_post(struct span *span)
 struct span *remote_take_woken(struct heap *heap)
 {
     if (!atomic_load_explicit(&heap->woken, memory_order_relaxed)) return NULL;
+    atomic_store_explicit(&heap->nunripe, 0, memory_order_relaxed);
     return atomic_exchange_explicit(&heap->woken, NULL, memory_order_acquire);
+}
+
+void remote_put_back(struct heap *heap, struct span *rest)
+{
+    struct span *none = NULL;
+    while (rest && !atomic_compare_exchange_strong_explicit(&heap->woken, &none, rest, memory_order_release, memory_order_relaxed)) {
+        for (struct span *span = remote_take_woken(heap), *next; span; span = next) next = span->woken_next, span->woken_next = rest, rest = span;
+        none = NULL;
+    }
 }
 
 static void clear_bits(struct span *span)
@@ -96,11 +107,16 @@ static bool retire_ripe(struct span *span)
 COLD void remote_steal_ripe(struct heap *heap)
 {
     if (!atomic_exchange_explicit(&heap->nripe, 0, memory_order_relaxed)) return;
+    struct span *rest = NULL;
+    uint32_t nunripe = 0;
     for (struct span *span = remote_take_woken(heap), *next; span; span = next) {
         next = span->woken_next;
         if (retire_ripe(span)) release(span);
-        else remote_post(span);
+        else if (heap_of_span(span) != heap) remote_post(span);
+        else span->woken_next = rest, rest = span, nunripe++;
     }
+    remote_put_back(heap, rest);
+    atomic_store_explicit(&heap->nunripe, nunripe, memory_order_relaxed);
 }
 
 /* One that has been trimmed shall be so again. */
@@ -117,8 +133,9 @@ static void settle(struct span *span, enum outcome outcome, struct heap *owner)
     uint32_t n = (uint32_t)span_nslices(span); /* as far as one can tell: it may be gone already */
     if (outcome == WAKES) remote_post(span);
     if (outcome == RETIRES) release(span);
-    if (outcome == RIPENS && atomic_fetch_add_explicit(&owner->nripe, n, memory_order_relaxed) + n >= RIPE_MAX)
-        remote_steal_ripe(owner);
+    if (outcome != RIPENS) return;
+    uint32_t nripe = atomic_fetch_add_explicit(&owner->nripe, n, memory_order_relaxed) + n;
+    if (nripe >= RIPE_MAX + atomic_load_explicit(&owner->nunripe, memory_order_relaxed) / 8) remote_steal_ripe(owner);
 }
 
 /* Sets bits of a word. Returns those that were set before: blocks that are free already. */

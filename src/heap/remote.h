@@ -124,8 +124,9 @@ uint64_t remote_take(struct span *span, bool off_stack);
 /* Makes an owned span FULL, unless there are bits: then false. Owner only; the span must be ready to vanish. */
 bool remote_let_go(struct span *span);
 
-/* Takes a heap's woken stack, linked by woken_next. Any thread. */
+/* Takes a heap's woken stack, linked by woken_next; and puts back what is left of it, without a walk. Any thread. */
 struct span *remote_take_woken(struct heap *heap);
+void remote_put_back(struct heap *heap, struct span *rest);
 
 /* Gives back the spans on a heap's stack that are all free by now, if there are any. Any thread. */
 void remote_steal_ripe(struct heap *heap);

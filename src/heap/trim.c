@@ -168,7 +168,9 @@ static void look(struct heap *heap, struct span *span, uint64_t now)
 static bool walk(struct heap *heap, uint64_t start, bool at_once)
 {
     size_t at = heap->patrol_at;
-    bool has_collected = heap_collect_few(heap);
+    heap_enter(heap);
+    bool has_collected = heap_collect_woken(heap, WOKEN_FEW);
+    heap_leave(heap);
     for (uint64_t now = start; at < range_limit() && now - start < TURN; now = bits_ticks()) {
         struct span *span = range.records + at;
         at += max_size(span_nslices(span), 1);
@@ -193,7 +195,7 @@ static bool trim_some(struct heap *heap, uint64_t start)
 }
 
 /* Few at a time are out of the pools, or a thread that begins might find none, and make one more. Those on top may be in use all the time. */
-size_t heap_trim_pooled(uint64_t rest)
+size_t heap_trim_pooled(uint64_t rest, bool all)
 {
     enum { NOUT = 4 };
     struct heap *heap, *out[NOUT];
@@ -201,11 +203,11 @@ size_t heap_trim_pooled(uint64_t rest)
     size_t nbytes = 0, n = heap_count();
     uint64_t start = bits_ticks();
     uint32_t seen = heap_pooled_now();
-    bool again = atomic_exchange(&heaps_untrimmed, false) || !rest, may_wait = rest < REST; /* malloc_trim's caller, and the helper */
+    bool again = atomic_exchange(&heaps_untrimmed, false) || all, may_wait = rest < REST; /* malloc_trim's caller, and the helper */
     for (size_t left = n; again && left && (heap = heap_unpool(POOL_TRIMMED)) != NULL; left--) heap_pool(heap, POOL_LEFT);
     for (; n && nout < NOUT && (may_wait || bits_ticks() - start < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL; n--) {
         if (!heap->pooled_since) heap->pooled_since = seen;
-        bool rests = !rest || (int32_t)(seen - heap->pooled_since) >= (int32_t)(rest / POOLED_UNIT + 1), is_over = rest && !atomic_load(&heap->is_untrimmed);
+        bool rests = !rest || (int32_t)(seen - heap->pooled_since) >= (int32_t)(rest / POOLED_UNIT + 1), is_over = !all && !atomic_load(&heap->is_untrimmed);
         if (!is_over && rests && may_wait) nbytes += trim_heap(heap), is_over = true;
         else if (!is_over && rests) is_over = trim_some(heap, start);
         if (is_over || rests) heap_pool(heap, is_over ? POOL_TRIMMED : POOL_LEFT);
@@ -215,7 +217,7 @@ size_t heap_trim_pooled(uint64_t rest)
     return nbytes;
 }
 
-size_t heap_trim(struct heap *heap) { return (heap ? trim_heap(heap) : 0) + heap_trim_pooled(0); }
+size_t heap_trim(struct heap *heap) { return (heap ? trim_heap(heap) : 0) + heap_trim_pooled(0, true); }
 
 /* A sixteenth of the time at most, and at the end of a round none for a quarter of REST. */
 void heap_patrol(struct heap *heap)
@@ -226,7 +228,7 @@ void heap_patrol(struct heap *heap)
     if (heap->patrol_due - start < REST) return;
     bool is_over = walk(heap, start, false);
     uint64_t now = bits_ticks();
-    if (is_over) heap_trim_pooled(REST), is_over = bits_ticks() - now < TURN, again_look(heap), purge_if_due();
+    if (is_over) heap_trim_pooled(REST, false), is_over = bits_ticks() - now < TURN, again_look(heap), purge_if_due();
     now = bits_ticks();
     heap->patrol_due = now + (is_over ? REST / 4 : 16 * (now - start));
 }

@@ -23,15 +23,16 @@
  * An exchange in vain puts off exchanges alone, and for sixteen times as long: who wants back what it has just given churns.
  *
  * Purging waits half a millisecond, unless there is far too much: frees come in bursts, and their maker should not wait. For the same
- * reason nobody purges for longer than that at a time, unless there is far too much, as after the free of a huge block, or in exchange. */
+ * reason nobody purges for longer than that at a time; or 4 ms, if there is far too much, as after CALM; or however long it takes, who has freed that much
+ * himself, a huge block, or in exchange. */
 #include "dirty.h"
 #include "../os/map.h"
 #include "../os/options.h"
 #include "../base/bits.h"
 
 static const size_t STEP = 2 * MIB / SLICE_SIZE, BURST = 64 * MIB;
-/* In ticks: half a millisecond; 4 ms for a slice, 8 s, a minute; 1 to 2 s. */
-static const uint64_t GRACE = (uint64_t)1 << 20, CALM = (uint64_t)1 << 23, CALM_LONG = (uint64_t)1 << 34,
+/* In ticks: half a millisecond, 4; 4 for a slice, 8 s, a minute; 1 to 2 s. */
+static const uint64_t GRACE = (uint64_t)1 << 20, PATIENCE = (uint64_t)1 << 23, CALM = (uint64_t)1 << 23, CALM_LONG = (uint64_t)1 << 34,
                       CALM_MAX = (uint64_t)1 << 37, SECOND = (uint64_t)1 << 32;
 
 static struct span_totals *const totals = &spans.totals;
@@ -114,6 +115,12 @@ struct aside {
     bool is_exchange; /* what is purged meanwhile is */
 };
 
+static void come_back(unsigned n)
+{
+    __atomic_store_n(&spans.npurged, spans.npurged + n, __ATOMIC_RELAXED);
+    __atomic_store_n(&spans.npurging, spans.npurging - n, __ATOMIC_RELAXED);
+}
+
 /* Purges the last dirty run of a span, or 2 MiB of it, with the span out of reach and the lock free meanwhile: blocks are
  * taken from the other end. Adds the slices purged to *done. False: there are none, or the kernel refuses. */
 static bool purge_one(struct aside *aside, size_t *done)
@@ -125,7 +132,7 @@ static bool purge_one(struct aside *aside, size_t *done)
            from = end - 1;
     while (from > index && from % STEP && dirty_count(from - 1, 1)) from--; /* to the start of a huge page, not further */
     span_set_state(span, SPAN_PURGING);
-    spans.npurging++;
+    __atomic_store_n(&spans.npurging, spans.npurging + 1, __ATOMIC_RELAXED);
     lock_drop(&spans.lock);
 
     bool is_done = os_discard((void *)(range.base + (from << SLICE_SHIFT)), (end - from) << SLICE_SHIFT);
@@ -134,7 +141,7 @@ static bool purge_one(struct aside *aside, size_t *done)
     if (!is_done || !seam_heal(from, end, span_end)) return aside->spans[aside->n++] = span, aside->n < ASIDE_MAX;
 
     lock_take(&spans.lock);
-    spans.npurging--;
+    come_back(1);
     dirty_purge(from, end - from);
     totals->purged += aside->is_exchange ? 0 : end - from;
     set(&totals->stale, less(totals->stale, end - from)), totals->least = less(totals->least, end - from);
@@ -145,21 +152,22 @@ static bool purge_one(struct aside *aside, size_t *done)
     return true;
 }
 
-/* Until there is no more than `keep`, or from `start` GRACE has passed; 0: however long it takes. */
-static size_t purge_since(size_t keep, uint64_t start, bool is_exchange)
+/* Until there is no more than `keep`, or so many ticks have passed; 0: however long it takes. */
+static size_t purge_for(uint64_t ticks, size_t keep, bool is_exchange)
 {
     struct aside aside = {.is_exchange = is_exchange};
     size_t done = 0;
-    while (dirty_now() > keep && (!start || bits_ticks() - start < GRACE) && purge_one(&aside, &done)) continue;
+    uint64_t start = bits_ticks();
+    while (dirty_now() > keep && (!ticks || bits_ticks() - start < ticks) && purge_one(&aside, &done)) continue;
     if (!aside.n) return done << SLICE_SHIFT;
     lock_take(&spans.lock);
-    spans.npurging -= aside.n;
+    come_back(aside.n);
     while (aside.n) span_put_free(aside.spans[--aside.n]);
     lock_drop(&spans.lock);
     return done << SLICE_SHIFT;
 }
 
-size_t purge_down_to(size_t keep) { return purge_since(keep, 0, false); }
+size_t purge_down_to(size_t keep) { return purge_for(0, keep, false); }
 
 /* Whether there has been too much for half a millisecond, or there is far too much. Once it is time it stays so until there is clearly less. */
 static bool is_time(size_t dirty, size_t allowed)
@@ -189,23 +197,23 @@ static void grow_old(void)
     lock_drop(&spans.lock);
 }
 
-/* Down to `keep`, of the last `burst` bytes as much as goes in half a millisecond; without such it is an exchange. Nothing if the kernel
+/* Down to `keep`, of the last `burst` bytes as much as goes in half a millisecond, of what is more as goes in `ticks`; without a burst it is an exchange. Nothing if the kernel
  * has refused when there was about as much: it is asked again an eighth later. */
-static void purge_unless_refused(size_t keep, size_t burst)
+static void purge_unless_refused(size_t keep, size_t burst, uint64_t ticks)
 {
     static _Atomic(size_t) refused;
     size_t before = dirty_now(), last = atomic_load_explicit(&refused, memory_order_relaxed);
     if (last && before > last / 8 * 7 && before < last + last / 8) return;
-    size_t done = purge_since(keep + burst, 0, !burst) + purge_since(keep, bits_ticks() | 1, !burst);
+    size_t done = purge_for(ticks, keep + burst, !burst) + purge_for(GRACE, keep, !burst);
     atomic_store_explicit(&refused, !done && dirty_now() > keep ? before : 0, memory_order_relaxed);
 }
 
-COLD void purge_slowly(void)
+COLD void purge_slowly(bool is_patient)
 {
     grow_old();
     size_t allowed = dirty_allowed();
     if (dirty_now() > limit_leaves()) purge_down_to(limit_leaves());
-    if (is_time(dirty_now(), allowed)) purge_unless_refused(allowed, BURST);
+    if (is_time(dirty_now(), allowed)) purge_unless_refused(allowed, BURST, is_patient ? 0 : PATIENCE);
 }
 
 enum { LOOKS = 8 };
@@ -214,7 +222,8 @@ void purge_now_and_then(size_t nslices)
     uint32_t nlooks = PEEK(spans.nlooks) + 1;
     bool is_sparing = options.limit.hard || options.dirty < 4 * MIB; /* less than the default */
     __atomic_store_n(&spans.nlooks, nlooks, __ATOMIC_RELAXED);
-    if (nslices >= PURGE_FLOOR || is_sparing || nlooks % LOOKS == 0) purge_if_due();
+    bool looks = nslices >= PURGE_FLOOR || is_sparing || nlooks % LOOKS == 0;
+    if (looks && PEEK(totals->dirty) > PURGE_FLOOR) purge_slowly(nslices >= BURST >> SLICE_SHIFT);
 }
 
 COLD void purge_at_leisure(void) { purge_down_to(min_size(dirty_allowed(), limit_leaves())); }
@@ -224,7 +233,7 @@ static uint32_t purge_instead(size_t nslices, const struct calm *calm)
 {
     size_t dirty = PEEK(totals->dirty), keep = max_size(PURGE_FLOOR, less(dirty, nslices));
     if (dirty <= keep || calm_left(calm)) return 0;
-    purge_unless_refused(keep << SLICE_SHIFT, 0);
+    purge_unless_refused(keep << SLICE_SHIFT, 0, 0);
     return (uint32_t)(dirty - keep);
 }
 

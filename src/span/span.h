@@ -172,7 +172,8 @@ struct span_totals {
 
 struct spans {
     struct lock lock;
-    uint32_t npurging; /* spans that are out being purged */
+    uint32_t npurging; /* spans that are out being purged, and */
+    uint32_t npurged;  /* how many have been */
     uint32_t nlooks;   /* at what is dirty, that were due; anybody's */
     struct span_totals totals;
 } __attribute__((aligned(CACHE_LINE)));
@@ -304,14 +305,14 @@ struct span *span_containing(size_t index);
  * may be held. Returns the bytes given back. */
 size_t purge_down_to(size_t keep);
 
-/* The same, if there has been more than is allowed for a while. Cheap when there is little. */
-void purge_slowly(void);
+/* The same, if there has been more than is allowed for a while: by somebody who waits some milliseconds at most, or is patient. Cheap when there is little. */
+void purge_slowly(bool is_patient);
 void purge_at_leisure(void);           /* by somebody who may take long over it */
 void purge_in_exchange(size_t nclean); /* as much as a large block has just taken that is not dirty, in slices */
 void purge_outgrown(size_t nslices);   /* as much as one has given back, if the last one has taken as much that was not, and nothing was purged for it */
 INLINE void purge_if_due(void)
 {
-    if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly();
+    if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly(false);
 }
 
 /* The same by who has taken or given so many slices: of less than a megabyte one in eight looks, for that takes as long as all else; unless options say

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 long __real_os_call(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_os_call(long number, long a, long b, long c, long d, long e, long f);
@@ -21,6 +22,9 @@ unsigned long os_fail(long number, unsigned long k, unsigned long times, int err
     return seen;
 }
 
+static struct { long number; unsigned microseconds; } slow;
+void os_delay(long number, unsigned microseconds) { slow.number = number, slow.microseconds = microseconds; }
+
 /* By which the library asks what is mapped: ENOMEM is an answer. */
 static bool only_asks(long number, long advice) { return number == SYS_madvise && advice == MADV_NORMAL; }
 
@@ -32,6 +36,7 @@ static bool shall_fail(long number)
 
 long __wrap_os_call(long number, long a, long b, long c, long d, long e, long f)
 {
+    if (number == slow.number && slow.microseconds) usleep(slow.microseconds);
     if (only_asks(number, c) || !shall_fail(number)) return __real_os_call(number, a, b, c, d, e, f);
     if (number == SYS_mremap) {
         /* Since Linux 6.17 one that fails may have moved a part; and with any it has unmapped where the rest should go. */

@@ -7,4 +7,7 @@
 enum { OS_ANY = -1 };
 unsigned long os_fail(long number, unsigned long k, unsigned long times, int error);
 
+/* Calls of `number` take so long more. */
+void os_delay(long number, unsigned microseconds);
+
 #endif

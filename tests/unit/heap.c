@@ -113,6 +113,48 @@ static void spans_of_a_sleeping_owner_go_back(void)
     sound();
 }
 
+static size_t nwoken(const struct heap *heap)
+{
+    size_t n = 0;
+    for (const struct span *span = atomic_load(&heap->woken); span; span = span->woken_next) n++;
+    return n;
+}
+
+/* Much that is woken and in use in part lies beside what ripens. */
+static void what_ripens_is_looked_for_in_proportion_to_what_does_not(void)
+{
+    enum { SIZE = 960, NSPANS = 1000, NRIPE = 100 };
+    size_t capacity = class_table[class_of(SIZE)].capacity, n = NSPANS * capacity;
+    struct heap *heap = (fill(n, SIZE), heap_own());
+    in_thread(free_some, &(struct range_of_blocks){n, 2, 0});
+    require(nwoken(heap) > NSPANS / 2, "%zu are woken\n", nwoken(heap));
+    in_thread(free_some, &(struct range_of_blocks){NRIPE * capacity, 2, 1});
+    uint32_t nripe = atomic_load(&heap->nripe), nunripe = atomic_load(&heap->nunripe);
+    require(nunripe > NSPANS / 2 && nripe > nunripe / 16, "%u of %u were ripe when somebody looked at all\n", nripe, nunripe);
+    in_thread(free_some, &(struct range_of_blocks){n, 2, NRIPE * capacity + 1});
+    require(spans.totals.live <= NSPANS / 4, "%zu of %d spans stay\n", spans.totals.live, NSPANS);
+    sound();
+}
+
+/* 7 us each, and there may be thousands. */
+static void malloc_takes_in_few_of_what_is_woken(void)
+{
+    enum { SIZE = 64, NSPANS = 100 };
+    size_t n = NSPANS * (size_t)class_table[class_of(SIZE)].capacity, most = 0;
+    fill(n, SIZE);
+    in_thread(free_some, &(struct range_of_blocks){n, 4, 0});
+    size_t before = nwoken(heap_own());
+    require(before > NSPANS / 2, "%zu are woken\n", before);
+    for (size_t now; before; before = now) {
+        require(alloc_malloc(SIZE) != NULL, "out of memory\n");
+        now = nwoken(heap_own());
+        most = max_size(most, before - now);
+    }
+    require(most <= WOKEN_FEW, "%zu at once\n", most);
+    require(spans.totals.live <= NSPANS + NSPANS / 4, "%zu spans for what was in %d\n", spans.totals.live, NSPANS);
+    sound();
+}
+
 static void memory_freed_by_others_is_used_again(void)
 {
     for (int i = 0; i < NSIZES; i++) {
@@ -313,7 +355,7 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_all_classes_leaves_few_spans_behind),
           PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone), PROMISE(medium_span_used_up_waits_in_line_for_a_free),
           PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
-          PROMISE(memory_freed_by_others_is_used_again), PROMISE(interleaved_frees_by_owner_and_others_agree),
+          PROMISE(memory_freed_by_others_is_used_again), PROMISE(what_ripens_is_looked_for_in_proportion_to_what_does_not), PROMISE(malloc_takes_in_few_of_what_is_woken), PROMISE(interleaved_frees_by_owner_and_others_agree),
           PROMISE(blocks_outlive_their_thread), PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),
           PROMISE(destructors_that_run_last_may_allocate), PROMISE(live_block_that_holds_a_link_is_not_taken_for_free),
           PROMISE(fork_among_threads_leaves_a_sound_heap))

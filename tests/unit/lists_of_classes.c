@@ -3,6 +3,7 @@
 #include "heap/event.h"
 #include "os/options.h"
 
+#include <limits.h>
 #include <sys/resource.h>
 
 static size_t length_of(const struct pair *list)
@@ -300,7 +301,7 @@ static void attached_spans_take_in_what_others_free(void)
     require(range.table[range_index(blocks[capacity])].owner == OWNER_NONE, "all is free, and the span is kept\n");
     alloc_free(blocks[2 * capacity]);
     in_thread(free_some, &(struct range_of_blocks){2 * capacity + 11, 1, 2 * capacity + 1});
-    heap_collect_woken(heap_own());
+    heap_collect_woken(heap_own(), UINT_MAX);
     sound();
     require(alloc_malloc(LISTED_SIZE) == blocks[2 * capacity], "what is on the list is not taken first\n");
     sound();

@@ -106,7 +106,7 @@ static void what_is_wanted_again_stays(void)
 static void pass_a_second(void)
 {
     spans.totals.aged -= (uint64_t)1 << 33;
-    for (int i = 0; i < 3; i++) purge_slowly(), usleep(1000); /* it waits half a millisecond */
+    for (int i = 0; i < 3; i++) purge_slowly(false), usleep(1000); /* it waits half a millisecond */
 }
 
 /* 3 MB are fewer than may stay, and go when two seconds have shown that nobody wants them; not while they are taken and given back. */
@@ -278,6 +278,43 @@ static void fork_in_the_middle_of_a_purge_loses_nothing(void)
     sound();
 }
 
+/* What is free is out of reach while another thread purges a part of it. */
+static void what_another_thread_purges_is_waited_for(void)
+{
+    enum { SIZE = 48 << 20, WRITTEN = 8 << 20 };
+    pthread_t purger;
+    alloc_free(alloc_malloc(SIZE + (SIZE >> 2)));
+    os_fail(SYS_mmap, 1, (unsigned long)-1, ENOMEM);
+    require(pthread_create(&purger, NULL, purge_always, NULL) == 0, "no thread\n");
+    for (long i = scaled(3000); i > 0; i--) {
+        char *p = alloc_malloc(SIZE);
+        require(p != NULL, "no memory, %ld to go\n", i);
+        memset(p, 0xff, WRITTEN);
+        alloc_free(p);
+    }
+    os_fail(0, 0, 0, 0);
+}
+
+/* Far too much is dirty, which was wanted until a moment ago. */
+static void who_comes_by_purges_for_some_milliseconds(void)
+{
+    enum { SIZE = 2 << 20, DELAY_US = 2000 };
+    fill(SIZE);
+    pass_a_second();
+    options.dirty = (size_t)1 << 40;
+    empty();
+    options.dirty = 0;
+    size_t before = dirty_nbytes();
+    os_delay(SYS_madvise, DELAY_US);
+    purge_slowly(false);
+    size_t some = before - dirty_nbytes();
+    require(some && some <= before / 4, "%zu of %zu bytes at once\n", some, before);
+    os_delay(SYS_madvise, 0);
+    purge_slowly(true);
+    require(dirty_nbytes() <= 64 << 20, "%zu bytes stay\n", dirty_nbytes());
+    sound();
+}
+
 /* But for a megabyte, which is never worth a look; by blocks so small that without a limit not each is. */
 static void what_is_freed_over_the_soft_limit_is_purged_at_once(void)
 {
@@ -293,7 +330,7 @@ static void what_is_freed_over_the_soft_limit_is_purged_at_once(void)
     options.limit = (struct option_limit){0, 0};
 }
 
-UNIT_MAIN(PROMISE(what_is_freed_over_the_soft_limit_is_purged_at_once),
+UNIT_MAIN(PROMISE(what_another_thread_purges_is_waited_for), PROMISE(who_comes_by_purges_for_some_milliseconds), PROMISE(what_is_freed_over_the_soft_limit_is_purged_at_once),
           PROMISE(purge_bounds_what_is_kept), PROMISE(purge_bound_follows_the_option), PROMISE(what_is_wanted_again_stays),
           PROMISE(what_nobody_wants_grows_old), PROMISE(what_grows_is_exchanged_for_what_is_free),
           PROMISE(a_large_block_that_nobody_touches_costs_no_page_faults), PROMISE(purge_makes_memory_read_zero),

@@ -220,9 +220,9 @@ static void who_may_wait_gives_back_all_of_it_at_once(void)
     require(pthread_create(&one, NULL, build, (void *)(uintptr_t)20) == 0, "no thread\n");
     pthread_join(one, NULL);
     free_what_was_built();
-    heap_trim_pooled(1); /* sees them there */
+    heap_trim_pooled(1, false); /* sees them there */
     ago = 100, let_that_pass();
-    heap_trim_pooled(1);
+    heap_trim_pooled(1, false);
     require_few_left(before);
 }
 
