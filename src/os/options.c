@@ -25,12 +25,13 @@ static const struct option {
 };
 #undef OPTION
 
-/* The first complaint is kept for options_tell: at the time of reading the program has not begun. */
-static struct word rejected;
+/* The first complaints are kept for options_tell: at the time of reading the program has not begun. */
+static struct word rejected[8] __attribute__((aligned(4096))); /* before the small data (CMakeLists.txt) */
+static unsigned nrejected;
 
 static void reject(struct word word)
 {
-    if (!rejected.start) rejected = word;
+    if (nrejected < sizeof rejected / sizeof *rejected) rejected[nrejected++] = word;
 }
 
 static struct word word_of(const char *string) { return (struct word){string, strlen(string)}; }
@@ -135,7 +136,8 @@ static struct word look_up(const struct os_process *process, const char *name)
 static void read_shorthand(const struct os_process *process, const char *name, const char *key)
 {
     struct word value = look_up(process, name);
-    if (value.length && !assign(word_of(key), value)) reject(word_of(name));
+    size_t before = strlen(name) + 1; /* and the '=' */
+    if (value.length && !assign(word_of(key), value)) reject((struct word){value.start - before, before + value.length});
 }
 
 /* --- the file of defaults --- */
@@ -201,7 +203,8 @@ void options_read(const struct os_process *process)
 {
     options = AT_START;
     if (process->is_secure) return;
-    read_conf(process); /* for file=; and again, to win */
+    read_conf(process); /* for file=; and again, to win, and to be complained of */
+    nrejected = 0;
     read_defaults(process);
     read_conf(process);
     read_shorthand(process, "MSPACE_DISABLE", "disable");
@@ -210,12 +213,12 @@ void options_read(const struct os_process *process)
     read_shorthand(process, "MSPACE_VERBOSE", "verbose");
 }
 
-static void tell_rejected(void)
+static void tell_rejected(struct word word)
 {
     struct text text;
     report_begin(&text);
     text_string(&text, "ignored '");
-    for (size_t i = 0; i < min_size(rejected.length, 80); i++) text_string(&text, (char[]){rejected.start[i], 0});
+    for (size_t i = 0; i < min_size(word.length, 80); i++) text_string(&text, (char[]){word.start[i], 0});
     text_string(&text, "': no such option, value or file; MSPACE_CONF=help=1 lists them");
     report_line(&text);
 }
@@ -233,7 +236,7 @@ static void tell_table(void)
 
 COLD void options_tell(void)
 {
-    if (options.verbose && rejected.start) tell_rejected();
+    for (size_t i = 0; options.verbose && i < nrejected; i++) tell_rejected(rejected[i]);
     if (options.help) tell_table();
 }
 

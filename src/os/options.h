@@ -3,8 +3,8 @@
  * Read once, at start, from the initial environment; ignored in AT_SECURE programs. A value may be quoted: '...'. The file,
  * /etc/mspace.conf or that of file=, has pairs on lines of their own, `#` comments, and sections: what follows a line [NAME+NAME] is for
  * programs of these names. It is opened when file= asks for it, or when LD_PRELOAD does not name this library (/etc/ld.so.preload does,
- * or the program is linked with it): a run by hand opens nothing. Less than 4 KiB. Unknown keys and bad values change nothing, and are
- * told in a line each under verbose=1 only. Zero before start (so fast, abort and auto are 0), constant after; looked at in slow rungs alone. The table is options.def. */
+ * or the program is linked with it): a run by hand opens nothing. Less than 4 KiB. Unknown keys and bad values change nothing, and
+ * the first eight are told in a line each under verbose=1 only. Zero before start (so fast, abort and auto are 0), constant after; looked at in slow rungs alone. The table is options.def. */
 #ifndef MSPACE_OPTIONS_H
 #define MSPACE_OPTIONS_H
 

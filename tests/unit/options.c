@@ -195,8 +195,18 @@ static void complaints_are_heard_under_verbose_only(void)
     expect_said("MSPACE_CONF", "mode=slow,verbose=1", NULL,
                 "mspace[%d]: ignored 'mode=slow': no such option, value or file; MSPACE_CONF=help=1 lists them\n");
     expect_said("MSPACE_MODE", "slow", "MSPACE_VERBOSE",
-                "mspace[%d]: ignored 'MSPACE_MODE': no such option, value or file; MSPACE_CONF=help=1 lists them\n");
+                "mspace[%d]: ignored 'MSPACE_MODE=slow': no such option, value or file; MSPACE_CONF=help=1 lists them\n");
     expect_said("MSPACE_CONF", "dirty=1M", "MSPACE_VERBOSE", "");
+}
+
+/* Each once, though MSPACE_CONF is read twice; of very many some. */
+static void every_complaint_is_heard(void)
+{
+    static const char LINE[] = "': no such option, value or file; MSPACE_CONF=help=1 lists them\n";
+    char wanted[1024];
+    snprintf(wanted, sizeof wanted, "mspace[%%1$d]: ignored 'foo=1%smspace[%%1$d]: ignored 'bar=2%smspace[%%1$d]: ignored 'mode=hard%s", LINE, LINE, LINE);
+    expect_said("MSPACE_CONF", "foo=1,bar=2,mode=hard", "MSPACE_VERBOSE", wanted);
+    expect_said("MSPACE_CONF", "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z", "MSPACE_VERBOSE", "mspace[%d]: ignored 'h'");
 }
 
 static void help_lists_the_options(void)
@@ -300,6 +310,6 @@ static void preload_is_known_and_forgotten(void)
 UNIT_MAIN(PROMISE(options_are_read), PROMISE(sizes_take_units), PROMISE(limits_are_one_size_or_two), PROMISE(garbage_changes_nothing), PROMISE(an_empty_list_leaves_the_one_before),
           PROMISE(a_huge_environment_is_no_harm),
           PROMISE(the_last_of_a_key_wins), PROMISE(quotes_hold_commas), PROMISE(lists_hold_words), PROMISE(shorthands_win),
-          PROMISE(privileged_programs_hear_nothing), PROMISE(complaints_are_heard_under_verbose_only), PROMISE(help_lists_the_options), PROMISE(nothing),
+          PROMISE(privileged_programs_hear_nothing), PROMISE(complaints_are_heard_under_verbose_only), PROMISE(every_complaint_is_heard), PROMISE(help_lists_the_options), PROMISE(nothing),
           PROMISE(file_holds_defaults_for_all_and_for_some), PROMISE(environment_wins_over_the_file), PROMISE(bad_files_change_nothing),
           PROMISE(setuid_programs_read_no_file), PROMISE(preload_is_known_and_forgotten))
