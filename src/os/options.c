@@ -242,8 +242,12 @@ COLD void options_tell(void)
 
 bool option_list_has(const struct word *list, const char *word)
 {
-    struct word rest = *list;
-    while (rest.length)
-        if (word_is(cut(&rest, '+'), word)) return true;
+    size_t length = strlen(word);
+    for (size_t from = 0; length && from + length <= list->length; from++) {
+        struct word here = {list->start + from, length}, rest = {here.start + length, list->length - length - from};
+        bool begins = from == 0 || here.start[-1] == '+' || is_blank(here.start[-1]);
+        bool ends = !rest.length || is_blank(rest.start[0]) || (rest.length > 1 && rest.start[0] == '+' && rest.start[1] != '+');
+        if (begins && ends && word_is(here, word)) return true;
+    }
     return false;
 }

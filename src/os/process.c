@@ -35,6 +35,7 @@ void os_process_read(struct os_process *process)
     process->stack = (uintptr_t)__builtin_frame_address(0);
     process->environment = argv ? argv + *argc + 1 : environ;
     process->name = text_base_name(argv ? argv[0] : program_invocation_name);
+    if (process->name && *process->name == '-') process->name++; /* a login shell's */
     process->entry = getauxval(AT_ENTRY);
     process->is_secure = getauxval(AT_SECURE) != 0; /* both libcs know it, whatever the kernel told them */
     read_random(process, (const void *)getauxval(AT_RANDOM));

@@ -10,7 +10,7 @@
 
 struct os_process {
     char **environment; /* as at exec, the program's own; NULL where it could not be found */
-    const char *name;   /* the last part of argv[0] as at exec, or NULL */
+    const char *name;   /* the last part of argv[0] as at exec, without the '-' of a login shell, or NULL */
     uintptr_t entry;    /* AT_ENTRY: lies in the program */
     uintptr_t stack;    /* some address of the initial stack */
     uint64_t random[2]; /* a keyed hash of AT_RANDOM and of our addresses: never the stack protector's own bytes */

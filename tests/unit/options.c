@@ -134,9 +134,24 @@ static void lists_hold_words(void)
 {
     CONF("skip=git+ssh+g");
     require(option_list_has(&options.skip, "git") && option_list_has(&options.skip, "ssh") && option_list_has(&options.skip, "g"), "its words\n");
-    require(!option_list_has(&options.skip, "gi") && !option_list_has(&options.skip, "gitx") && !option_list_has(&options.skip, "git+ssh"), "nothing else\n");
+    require(!option_list_has(&options.skip, "gi") && !option_list_has(&options.skip, "gitx") && !option_list_has(&options.skip, "it+ssh"), "nothing else\n");
     CONF("stats=1");
     require(!option_list_has(&options.skip, "git") && !option_list_has(&options.skip, ""), "an empty list\n");
+}
+
+static void words_of_lists_may_have_a_plus(void)
+{
+    static const struct {
+        const char *list, *word;
+        bool is_there;
+    } cases[] = {{"g++", "g++", true}, {"g++", "g", false}, {"g++", "g+", false}, {"clang+++ssh", "clang++", true}, {"clang+++ssh", "clang", false},
+                 {"clang+++ssh", "ssh", true}, {"git+c++", "c++", true}, {"git+c++", "git", true}, {"git+c++", "c", false}, {"g++-12+c++filt", "g++-12", true},
+                 {"g++-12+c++filt", "c++filt", true}, {"g++-12+c++filt", "c++", false}, {" git + c++ ", "git", true}, {" git + c++ ", "c++", true},
+                 {" git + c++ ", "c", false}, {"+", "", false}, {"a++b", "b", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct word list = {cases[i].list, strlen(cases[i].list)};
+        require(option_list_has(&list, cases[i].word) == cases[i].is_there, "'%s' in '%s'\n", cases[i].word, cases[i].list);
+    }
 }
 
 static void shorthands_win(void)
@@ -309,7 +324,7 @@ static void preload_is_known_and_forgotten(void)
 
 UNIT_MAIN(PROMISE(options_are_read), PROMISE(sizes_take_units), PROMISE(limits_are_one_size_or_two), PROMISE(garbage_changes_nothing), PROMISE(an_empty_list_leaves_the_one_before),
           PROMISE(a_huge_environment_is_no_harm),
-          PROMISE(the_last_of_a_key_wins), PROMISE(quotes_hold_commas), PROMISE(lists_hold_words), PROMISE(shorthands_win),
+          PROMISE(the_last_of_a_key_wins), PROMISE(quotes_hold_commas), PROMISE(lists_hold_words), PROMISE(words_of_lists_may_have_a_plus), PROMISE(shorthands_win),
           PROMISE(privileged_programs_hear_nothing), PROMISE(complaints_are_heard_under_verbose_only), PROMISE(every_complaint_is_heard), PROMISE(help_lists_the_options), PROMISE(nothing),
           PROMISE(file_holds_defaults_for_all_and_for_some), PROMISE(environment_wins_over_the_file), PROMISE(bad_files_change_nothing),
           PROMISE(setuid_programs_read_no_file), PROMISE(preload_is_known_and_forgotten))

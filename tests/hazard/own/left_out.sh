@@ -37,6 +37,7 @@ expect ours under ./git
 expect "libc's" under MSPACE_CONF=skip=ssh+git ./git
 expect ours under MSPACE_CONF=skip=ssh+git ./gitx
 expect "libc's" under MSPACE_CONF=disable=1 ./git
+expect "libc's" under MSPACE_CONF=skip=git bash -c 'exec -a -git ./git' # as a login shell
 
 expect "libc's" under MSPACE_CONF=inherit=0 bash -c './git; exit'
 expect ours under MSPACE_CONF=inherit=0 ./git
@@ -49,6 +50,9 @@ printf '# for the whole system\n[git+ssh]\nskip=git\n' >etc/mspace.conf
 expect "libc's" under MSPACE_CONF=file=etc/mspace.conf ./git
 expect ours under MSPACE_CONF=file=etc/mspace.conf ./gitx
 expect ours under MSPACE_CONF=file=etc/mspace.conf,skip=none ./git
+
+printf '[ ssh + git ]\ndisable=1\n' >blanks.conf
+expect "libc's" under MSPACE_CONF=file=blanks.conf ./git
 
 # A private /etc, with the library loaded by its ld.so.preload.
 echo "$library" >etc/ld.so.preload
