@@ -5,6 +5,7 @@
 #include "../os/report.h"
 #include "../os/sys.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -45,18 +46,31 @@ static void tell(const char *entry, const struct evidence *evidence)
     report_line(&text);
 }
 
+/* Whether the calling thread is in a handler of SIGABRT, or may be: there the signal is held back, unless the handler wants to be interrupted by another. */
+static bool may_be_in_handler(void)
+{
+    uint64_t held_back = 0, action[4] = {0}; /* the kernel's: handler, flags, restorer, mask */
+    os_call(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&held_back, sizeof held_back, 0, 0);
+    os_call(SYS_rt_sigaction, SIGABRT, 0, (long)action, sizeof held_back, 0, 0);
+    return held_back >> (SIGABRT - 1) & 1 || action[1] & SA_NODEFER;
+}
+
+static void end_without_handler(void)
+{
+    const uint64_t by_default[4] = {(uintptr_t)SIG_DFL};
+    os_call(SYS_rt_sigaction, SIGABRT, (long)by_default, 0, sizeof by_default[3], 0, 0);
+}
+
 COLD void crime_report(const char *entry, const struct evidence *evidence)
 {
     static _Atomic(uintptr_t) dying; /* a thread */
     uintptr_t first = 0, own = bits_thread_pointer();
     if (options.on_error == ON_ERROR_IGNORE) return;
     if (options.on_error == ON_ERROR_REPORT) return tell(entry, evidence);
-    /* A second report inside the first ends the process: a handler of SIGABRT met the same corruption. Another thread's waits for the first
-     * to be told, and for the signal. */
-    if (!atomic_compare_exchange_strong(&dying, &first, own)) {
-        if (first != own) lock_pause(5000);
-        os_call(SYS_exit_group, 134, 0, 0, 0, 0, 0);
-    }
+    /* Another thread's waits for the first to be told, and for the signal; after which there is nobody, unless the program does not die of it. */
+    while (!atomic_compare_exchange_strong(&dying, &first, own) && first != own) lock_pause(5000);
+    /* The same thread again: its handler of SIGABRT has met the same corruption, and would for ever. Or has jumped out of it; or that was a child of vfork. */
+    if (first == own && may_be_in_handler()) end_without_handler();
     tell(entry, evidence);
     if (crime_before_abort) crime_before_abort();
     abort();
