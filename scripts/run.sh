@@ -13,7 +13,8 @@ first use and when its sources changed. PROGRAM keeps its exit status, its signa
 its standard streams: nothing is printed that it does not print itself.
 
 options, before PROGRAM:
-  --mode fast|hardened    fast is the default; hardened adds checks and guards
+  --mode fast|hardened    fast is the default; hardened checks more, and
+                          fills freed blocks of up to 32 KiB
   --stats                 statistics on stderr when the program ends
   --conf KEY=VALUE[,...]  any other option (MSPACE_CONF); may be given more than once
   --help                  this text
