@@ -58,7 +58,8 @@ struct mspace_item {
     size_t size; /* bytes: of the span; of the block, all of them usable */
 };
 
-/* Gets an item; anything but 0 ends the walk. It may allocate and free; what that changes may or may not be seen. */
+/* Gets an item; anything but 0 ends the walk. It may allocate and free; what that changes may or may not be seen. It must
+ * return: after a longjmp or an exception out of it nobody can walk or verify any more. */
 typedef int mspace_visitor(const struct mspace_item *item, void *argument);
 
 /* Visits every span in address order and, after each live one, its blocks in address order. Returns 0, or what the
