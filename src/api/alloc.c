@@ -134,12 +134,15 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
     bool is_small = desc->class < NSMALL;
     struct span *span = span_of_start(desc->start);
     unsigned k = desc_index(desc, p);
-    struct heap *own = heap_own();
+    struct heap *own = heap_own(), *owner = heap_of_owner(PEEK(desc->owner));
     if (remote_has(remote_load(span)) && remote_is_posted(span, k)) return true;
     if (own && is_small && block_is_with(own, desc->class, p)) return true;
-    if (own && heap_of_owner(PEEK(desc->owner)) == own)
-        return is_small ? block_is_on(span->pair.head, p) : block_is_listed(span, k) || desc->pair->bits >> k & 1;
-    return (own && remote_is_gathered(own, span, k)) || (!is_small && remote_is_free_at_owner(span, k));
+    if (own && owner == own) return is_small ? block_is_on(span->pair.head, p) : block_is_listed(span, k) || desc->pair->bits >> k & 1;
+    if (own && remote_is_gathered(own, span, k)) return true;
+    if (!is_small) return remote_is_free_at_owner(span, k);
+    if (LIKELY(options.mode == MODE_FAST) || !owner) return false;
+    /* Its owner may change the list meanwhile. What it takes off shows no link, then or later (heap_give): the way ends there, and leads to no block that is out. */
+    return block_is_with(owner, desc->class, p) || block_is_on(PEEK(span->pair.head), p);
 }
 
 /* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it is free already. */

@@ -11,11 +11,11 @@
  *                                      underflows to anything else, one of them came twice
  *
  * Law: AVAILABLE: due == weight of the blocks out - 1, or parked if none is.
- *
  * What becomes of frees onto the lists of classes, those of attached spans and of medium blocks, is in listed.c. */
 #include "event.h"
 #include "again.h"
 #include "../guard/crime.h"
+#include "../os/options.h"
 #include "large.h"
 
 #include <limits.h>
@@ -92,6 +92,7 @@ void heap_give(struct span *span)
     size_t carved = limit_charge_of(span), end = (size_t)(span_blocks(span) - span_address(span)) + carved;
     limit_refund(carved);
     class_count(span_desc(span)->class, -1);
+    if (UNLIKELY(options.mode == MODE_HARDENED) && span_is_small(span)) __builtin_memset(span_blocks(span), 0, carved); /* no link in what malloc gives */
     span_blank(span);
     span_give(span, span->is_clean ? (end + SLICE_SIZE - 1) >> SLICE_SHIFT : span_nslices(span));
 }

@@ -1,5 +1,4 @@
-/* event.h - between event.c, what becomes of spans as their blocks are freed, and listed.c, what becomes of blocks on the lists of classes. All of it
- * owner only. */
+/* event.h - between event.c, what becomes of spans as their blocks are freed, and listed.c, what becomes of blocks on the lists of classes. Owner only. */
 #ifndef MSPACE_EVENT_H
 #define MSPACE_EVENT_H
 

@@ -39,8 +39,7 @@ extern struct options options;
 /* Reads the file, MSPACE_CONF and the shorthands of `process`; the later of these win. */
 void options_read(const struct os_process *process);
 
-/* Prints what was rejected under verbose=1, and the list of options under help=1. After start, so that a line
- * never comes before the program could run. */
+/* Prints what was rejected under verbose=1, and the list of options under help=1. After start: never a line before the program could run. */
 void options_tell(void);
 
 /* Whether `word` stands in the list, whose words are joined by '+' or blanks. A '+' before another, or at the end, joins nothing but is a word's own: c++. */

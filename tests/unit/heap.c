@@ -308,6 +308,21 @@ static void live_block_that_holds_a_link_is_not_taken_for_free(void)
     options.mode = MODE_FAST;
 }
 
+/* Or who walks a list that its owner changes meanwhile could come from a block that was on it to one that is out. */
+static void hardened_mode_gives_nothing_that_holds_a_link(void)
+{
+    size_t n = many(48), nbytes = 10 * SLICE_SIZE;
+    alloc_malloc(1);
+    options.mode = MODE_HARDENED;
+    fill(n, 48);
+    uintptr_t from = (uintptr_t)blocks[0], end = (uintptr_t)blocks[n - 1];
+    free_some(&(struct range_of_blocks){n, 1, 0});
+    char *large = alloc_malloc(nbytes);
+    require((uintptr_t)large + nbytes > from && (uintptr_t)large < end, "not where small blocks were\n");
+    for (size_t i = 0; i < nbytes; i += GRANULE)
+        require(!block_is_sound((struct block *)(void *)(large + i)), "what was a free block's link is %zu bytes into a large block\n", i);
+}
+
 static int status_of_child(void)
 {
     pid_t child = fork();
@@ -358,4 +373,5 @@ UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_al
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(what_ripens_is_looked_for_in_proportion_to_what_does_not), PROMISE(malloc_takes_in_few_of_what_is_woken), PROMISE(interleaved_frees_by_owner_and_others_agree),
           PROMISE(blocks_outlive_their_thread), PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),
           PROMISE(destructors_that_run_last_may_allocate), PROMISE(live_block_that_holds_a_link_is_not_taken_for_free),
+          PROMISE(hardened_mode_gives_nothing_that_holds_a_link),
           PROMISE(fork_among_threads_leaves_a_sound_heap))
