@@ -157,7 +157,7 @@ static size_t purge_for(uint64_t ticks, size_t keep, bool is_exchange)
 {
     struct aside aside = {.is_exchange = is_exchange};
     size_t done = 0;
-    uint64_t start = bits_ticks();
+    uint64_t start = ticks ? bits_ticks() : 0;
     while (dirty_now() > keep && (!ticks || bits_ticks() - start < ticks) && purge_one(&aside, &done)) continue;
     if (!aside.n) return done << SLICE_SHIFT;
     lock_take(&spans.lock);
