@@ -2,6 +2,7 @@
 #include "../src/base/text.h"
 #include "deepbind.h"
 #include "guard.h"
+#include "lookup.h"
 #include "next.h"
 
 #include <dlfcn.h>
@@ -53,7 +54,7 @@ static bool is_runtime(const char *path)
 /* The first definition in the process is not ours. */
 static bool is_interposed(const char *name)
 {
-    void *first = dlsym(RTLD_DEFAULT, name);
+    void *first = lookup(RTLD_DEFAULT, name);
     return first && !next_is_own(first) && !next_is_stub(first);
 }
 
@@ -91,7 +92,7 @@ static void look_behind_us(struct search *search)
 {
     for (int i = 0; i < NCXX; i++) {
         search->is_replaced |= is_interposed(NAME[i]);
-        search->found[i] = dlsym(RTLD_NEXT, NAME[i]);
+        search->found[i] = lookup_next(NAME[i]);
     }
     dl_iterate_phdr(judge, search);
 }
@@ -99,13 +100,13 @@ static void look_behind_us(struct search *search)
 /* All forward: a missing operator is what a run-time would make of it. */
 static void fill_gaps(struct search *search)
 {
-    void *first_free = dlsym(RTLD_DEFAULT, "free");
+    void *first_free = lookup(RTLD_DEFAULT, "free");
     for (int i = CXX_DELETE; i < NCXX; i++) {
         if (!search->found[i] && i < CXX_DELETE_ALIGNED) search->found[i] = search->found[CXX_DELETE];
         if (!search->found[i]) search->found[i] = first_free;
     }
-    atomic_store_explicit(&elsewhere.malloc, dlsym(RTLD_DEFAULT, "malloc"), memory_order_relaxed);
-    atomic_store_explicit(&elsewhere.aligned_alloc, dlsym(RTLD_DEFAULT, "aligned_alloc"), memory_order_relaxed);
+    atomic_store_explicit(&elsewhere.malloc, lookup(RTLD_DEFAULT, "malloc"), memory_order_relaxed);
+    atomic_store_explicit(&elsewhere.aligned_alloc, lookup(RTLD_DEFAULT, "aligned_alloc"), memory_order_relaxed);
 }
 
 /* Several threads may decide at once: they find, and store, the same. */
@@ -114,7 +115,7 @@ static bool decide(bool has_malloc)
     struct search search = {.is_replaced = false};
     guard_enter();
     if (__cxa_throw) {
-        if (has_malloc) search.malloc = dlsym(RTLD_NEXT, "malloc");
+        if (has_malloc) search.malloc = lookup_next("malloc");
         look_behind_us(&search);
     }
     bool serves = has_malloc && !search.is_replaced;
@@ -159,7 +160,7 @@ static void *look_up(const char *object, const char *name)
 {
     guard_enter();
     void *handle = object ? next_dlopen(object, RTLD_NOLOAD | RTLD_LAZY) : NULL;
-    void *found = handle ? dlsym(handle, name) : NULL;
+    void *found = handle ? lookup(handle, name) : NULL;
     if (handle) dlclose(handle); /* our count of it, not the last: it is in use */
     guard_leave();
     return next_is_own(found) ? NULL : found;

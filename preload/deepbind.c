@@ -17,6 +17,7 @@
 #include "../src/os/map.h"
 #include "../src/os/options.h"
 #include "../src/os/sys.h"
+#include "lookup.h"
 #include "next.h"
 #include "rebind.h"
 
@@ -38,7 +39,7 @@ bool deepbind_is_kept(void) { return atomic_load_explicit(&is_kept, memory_order
 void *next_dlopen(const char *path, int flags)
 {
     static void *(*next)(const char *path, int flags); /* set more than once by threads, to the same */
-    if (!next) *(void **)&next = dlsym(RTLD_NEXT, "dlopen");
+    if (!next) *(void **)&next = lookup_next("dlopen");
     return next(path, flags);
 }
 
@@ -102,7 +103,7 @@ static bool read_object(struct object *object)
 static bool clashes(const char *name)
 {
     Dl_info found, libc;
-    const void *address = dlsym(RTLD_DEFAULT, name);
+    const void *address = lookup(RTLD_DEFAULT, name);
     return address && !next_is_own(address) && dladdr(address, &found) && dladdr((const void *)(uintptr_t)strlen, &libc) &&
            found.dli_fbase != libc.dli_fbase;
 }

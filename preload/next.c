@@ -5,6 +5,7 @@
 #include "deepbind.h"
 #include "exports.h"
 #include "guard.h"
+#include "lookup.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -84,12 +85,12 @@ COLD const struct next *next_get(void)
     if (guard_is_inside()) return NULL;
     guard_enter();
     /* Several threads may look up at once: they find, and store, the same. */
-    *(void **)&next.malloc = dlsym(RTLD_NEXT, "malloc");
-    *(void **)&next.free = dlsym(RTLD_NEXT, "free");
-    *(void **)&next.calloc = dlsym(RTLD_NEXT, "calloc");
-    *(void **)&next.realloc = dlsym(RTLD_NEXT, "realloc");
-    *(void **)&next.memalign = dlsym(RTLD_NEXT, "memalign");
-    *(void **)&next.malloc_usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
+    *(void **)&next.malloc = lookup_next("malloc");
+    *(void **)&next.free = lookup_next("free");
+    *(void **)&next.calloc = lookup_next("calloc");
+    *(void **)&next.realloc = lookup_next("realloc");
+    *(void **)&next.memalign = lookup_next("memalign");
+    *(void **)&next.malloc_usable_size = lookup_next("malloc_usable_size");
     guard_leave();
     if (!next.malloc || !next.free || !next.calloc || !next.realloc || !next.memalign || !next.malloc_usable_size) return NULL;
     atomic_store_explicit(&is_known, true, memory_order_release);

@@ -7,6 +7,7 @@
 #include "../src/base/text.h"
 #include "../src/os/sys.h"
 #include "../src/span/class.h"
+#include "lookup.h"
 
 #include <dlfcn.h>
 #include <sys/mman.h>
@@ -20,7 +21,7 @@ static void *ours_for(const char *name)
                                          "cfree"};
     for (size_t i = 0; i < sizeof FAMILY / sizeof *FAMILY; i++) {
         const char *rest = text_behind(FAMILY[i], name);
-        if (rest && !*rest) return dlsym(RTLD_DEFAULT, name);
+        if (rest && !*rest) return lookup(RTLD_DEFAULT, name);
     }
     return NULL;
 }
@@ -51,7 +52,7 @@ static void rebind(const struct dynamic *dynamic, uintptr_t shift, void *scope)
             if (symbol->st_name == 0 || symbol->st_shndx != SHN_UNDEF || entry[i].r_addend != 0) continue;
             const char *name = (const char *)dynamic->strings + symbol->st_name;
             void *ours = ours_for(name);
-            if (!ours || dlsym(scope, name) != dlsym(RTLD_NEXT, name)) continue; /* another allocator's, that it brings */
+            if (!ours || lookup(scope, name) != lookup_next(name)) continue; /* another allocator's, that it brings */
             __atomic_store_n((void **)(shift + entry[i].r_offset), ours, __ATOMIC_RELAXED);
         }
     }

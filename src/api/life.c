@@ -15,7 +15,8 @@ struct os_process process;
 bool life_came_late;
 
 static bool has_started; /* not wiped: tells a new process from a first start */
-static bool is_ready;    /* our constructor has run: ld.so copies no thread-local image any more over what is written there */
+/* Our constructor has run: ld.so copies no thread-local image any more over what is written there. On the small data's page (CMakeLists.txt). */
+static _Alignas(void *) bool is_ready;
 static pthread_key_t exit_key;
 static bool has_exit_key;
 

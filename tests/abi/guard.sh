@@ -1,6 +1,6 @@
 #!/bin/sh
-# The recursion guard survives the compiler: in the code of every function that calls dlsym, or of those that call it, a store to
-# thread.guard stands before the first of these calls and another behind the last. gcc 12 -O2 removes a plain one (libc calls dlsym `leaf`).
+# The recursion guard survives the compiler: in the code of every function that calls lookup, which is libc's dlsym, or of those that call it, a store to
+# thread.guard stands before the first of these calls and another behind the last. gcc 12 -O2 removed a plain one (libc calls dlsym `leaf`).
 set -eu
 
 usage() {
@@ -44,19 +44,19 @@ printf '#include "src/heap/heap.h"\n#include <stdio.h>\nint main(void) { return 
 "$1" -D_GNU_SOURCE offset.c -o offset
 offset=$(./offset)
 
-# AT&T syntax: a store has its memory operand last. A function that calls dlsym unguarded is as dlsym itself to its callers, who must
+# AT&T syntax: a store has its memory operand last. A function that calls lookup unguarded is as lookup itself to its callers, who must
 # guard it; it may not be without callers that are seen, nor be called from outside. But dlopen and what it passes to dl_iterate_phdr
-# are called by programs, not on the way into malloc: there dlsym may allocate as it likes.
+# are called by programs, not on the way into malloc: there it may allocate as it likes.
 nm -D --defined-only lib.so | awk '{ print $3 }' >exported
 objdump -d --no-show-raw-insn lib.so >code
 awk -v store="(%fs:)?$offset\\\\(%[a-z0-9]+\\\\)\$" '
     FILENAME == "exported" { is_exported[$1] = 1; next }
     /^[0-9a-f]+ <.*>:$/ { name = $2; gsub(/[<>:]/, "", name); from_register = ""; next }
     /[ \t](mov|inc|dec|add|sub)l? / && $NF ~ store && !/\(%rsp\)$/ { what[++n] = "store"; who[n] = name; next }
-    /mov .*<dlsym@/ { from_register = "dlsym" }                 # its address into a register, to be called through that
+    /mov .*<lookup>/ || /lea .*<lookup>/ { from_register = "lookup" }     # its address into a register, to be called through that
     /(call|jmp) .*<[^+>]*>/ || (/call .*\*%/ && from_register) {
         callee = /</ ? $NF : from_register
-        sub(/^</, "", callee); sub(/[@>].*/, "", callee)
+        sub(/^</, "", callee); sub(/[@>].*/, "", callee); sub(/^lookup\..*/, "lookup", callee)
         what[++n] = callee; who[n] = name
     }
     # Whether each call of `of` and of the like in function f has a store before and one behind.
@@ -70,7 +70,7 @@ awk -v store="(%fs:)?$offset\\\\(%[a-z0-9]+\\\\)\$" '
     }
     function is_outside(f) { return f ~ /^(dlopen|rebind_newcomer)(\.|$)/ }
     END {
-        bare["dlsym"] = 1
+        bare["lookup"] = 1
         do {
             more = 0
             for (i = 1; i <= n; i++) {
@@ -83,10 +83,10 @@ awk -v store="(%fs:)?$offset\\\\(%[a-z0-9]+\\\\)\$" '
         for (i = 1; i <= n; i++)
             if (what[i] in bare && !(who[i] in bare) && !is_outside(who[i]) && !(who[i] in told)) { told[who[i]] = 1; nguarded++; printf "guarded in %s\n", who[i] }
         for (f in bare) {
-            if (f == "dlsym") continue
+            if (f ~ /^lookup(\.|$)/) continue
             printf "%s calls it unguarded%s\n", f, f in has_caller && !(f in is_exported) ? " and leaves the guard to its callers" : ": BROKEN"
             if (f in is_exported || !(f in has_caller)) nbroken++
         }
-        if (!nguarded && !nbroken) { print "nobody calls dlsym: what is looked at here?"; exit 1 }
+        if (!nguarded && !nbroken) { print "nobody calls lookup: what is looked at here?"; exit 1 }
         exit nbroken != 0
     }' exported code

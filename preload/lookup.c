@@ -1,0 +1,76 @@
+/* lookup.c - how this library looks names up.
+ *
+ * It asks libc's dlsym. A library that takes dlsym over, and calls the real one, is told what stands behind itself: as the next dlopen
+ * we would find our own. So libc's is read out of the tables of what is loaded, where nobody can answer for it. They are walked
+ * without a lock, but only as far as libc: what was loaded at start stays. */
+#include "lookup.h"
+#include "../src/base/text.h"
+#include "next.h"
+
+#include <dlfcn.h>
+#include <link.h>
+
+typedef void *finder(void *scope, const char *name);
+
+/* The loader's list for debuggers: of glibc's, and of musl's. */
+#pragma weak _r_debug
+extern struct r_debug *_dl_debug_addr __attribute__((weak));
+
+/* Of its dynamic section. glibc has turned places into addresses there, musl has not. */
+static const void *place_of(const struct link_map *object, ElfW(Sxword) tag)
+{
+    const ElfW(Dyn) *entry = object->l_ld;
+    while (entry->d_tag != tag && entry->d_tag != DT_NULL) entry++;
+    if (entry->d_tag == DT_NULL) return NULL;
+    return (const void *)(entry->d_un.d_ptr + (entry->d_un.d_ptr < object->l_addr ? object->l_addr : 0));
+}
+
+static bool is_same(const char *name, const char *other)
+{
+    const char *rest = text_behind(name, other);
+    return rest && !*rest;
+}
+
+/* GNU's hash table: 4 words, of which the first three count buckets, symbols that it leaves out, and words of a filter; the filter; the
+ * buckets, each the first symbol of a chain; a hash for each symbol that is not left out, odd for the last of a chain. */
+static void *defined_by(const struct link_map *object, const char *name)
+{
+    const uint32_t *table = place_of(object, DT_GNU_HASH);
+    const ElfW(Sym) *symbols = place_of(object, DT_SYMTAB);
+    const char *strings = place_of(object, DT_STRTAB);
+    if (!table || !symbols || !strings || !table[0]) return NULL;
+    uint32_t hash = 5381;
+    for (const char *letter = name; *letter; letter++) hash = hash * 33 + (unsigned char)*letter;
+    const uint32_t *buckets = table + 4 + table[2] * sizeof(ElfW(Addr)) / sizeof *table, *hashes = buckets + table[0] - table[1];
+    uint32_t i = buckets[hash % table[0]];
+    if (i < table[1]) return NULL;
+    do {
+        if ((hashes[i] | 1) == (hash | 1) && symbols[i].st_shndx != SHN_UNDEF && is_same(strings + symbols[i].st_name, name))
+            return (void *)(object->l_addr + symbols[i].st_value);
+    } while (!(hashes[i++] & 1));
+    return NULL;
+}
+
+/* libc's own: of the first object that defines `mark` as well, which nobody takes over. */
+static void *libcs(const char *name, const char *mark)
+{
+    const struct r_debug *loaded = &_r_debug ? &_r_debug : &_dl_debug_addr ? _dl_debug_addr : NULL;
+    for (const struct link_map *object = loaded ? loaded->r_map : NULL; object; object = object->l_next) {
+        void *found = defined_by(object, mark) ? defined_by(object, name) : NULL;
+        if (found) return found;
+    }
+    return NULL;
+}
+
+SLOW void *lookup(void *scope, const char *name)
+{
+    static finder *real; /* set more than once by threads, to the same */
+    if (!real) *(void **)&real = libcs("dlsym", "dlinfo");
+    return real ? real(scope, name) : NULL;
+}
+
+SLOW void *lookup_next(const char *name)
+{
+    void *found = lookup(RTLD_NEXT, name);
+    return next_is_own(found) ? NULL : found;
+}
