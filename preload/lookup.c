@@ -1,7 +1,14 @@
-/* lookup.c - how this library looks names up.
+/* lookup.c - dlsym: how this library looks names up, and what others find by a handle.
  *
- * It asks libc's dlsym. A library that takes dlsym over, and calls the real one, is told what stands behind itself: as the next dlopen
- * we would find our own. So libc's is read out of the tables of what is loaded, where nobody can answer for it. They are walked
+ * Who asks a handle of libc for free (python's ctypes, ruby's Fiddle, java) would get libc's own, which dies of the first block of ours,
+ * be it one that libc's strdup made. It gets what its references are bound to, ours. What another object defines stays, and so does what
+ * libc defines in another namespace.
+ *
+ * All other questions go on to the next dlsym, which may be that of a library that takes it over. They are jumped on, not called: by its
+ * return address the real one knows whose next definition is meant.
+ *
+ * We ourselves ask libc's. A library that takes dlsym over, and calls the real one, is told what stands behind itself: as the next dlopen
+ * we would find our own. So libc's dlsym is read out of the tables of what is loaded, where nobody can answer for it. They are walked
  * without a lock, but only as far as libc: what was loaded at start stays. */
 #include "lookup.h"
 #include "../src/base/text.h"
@@ -9,6 +16,9 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <string.h>
+
+void *dlsym(void *restrict handle, const char *restrict name) __attribute__((visibility("default")));
 
 typedef void *finder(void *scope, const char *name);
 
@@ -73,4 +83,27 @@ SLOW void *lookup_next(const char *name)
 {
     void *found = lookup(RTLD_NEXT, name);
     return next_is_own(found) ? NULL : found;
+}
+
+bool lookup_is_family(const char *name)
+{
+    static const char FAMILY[] =
+        "malloc\0free\0calloc\0realloc\0reallocarray\0memalign\0aligned_alloc\0posix_memalign\0valloc\0pvalloc\0cfree\0"
+        "malloc_usable_size\0malloc_trim\0malloc_info\0malloc_stats\0mallinfo\0mallinfo2\0mallopt\0";
+    const char *plain = text_behind("__libc_", name);
+    for (const char *known = FAMILY; *known; known += strlen(known) + 1)
+        if (is_same(known, plain ? plain : name)) return true;
+    return false;
+}
+
+/* --- the door --- */
+
+void *dlsym(void *restrict handle, const char *restrict name)
+{
+    static finder *next; /* as above */
+    if (UNLIKELY(!next)) *(void **)&next = lookup_next("dlsym");
+    if (LIKELY(handle == RTLD_DEFAULT || handle == RTLD_NEXT || !lookup_is_family(name)) || next_has_all())
+        return next(handle, name);
+    void *found = next(handle, name);
+    return found && found == libcs(name, "getauxval") ? lookup(RTLD_DEFAULT, name) : found;
 }

@@ -1,4 +1,4 @@
-/* lookup.h - dlsym, past whoever takes it over. */
+/* lookup.h - dlsym behind whoever takes it over: what this library asks, and what others are told. */
 #ifndef MSPACE_LOOKUP_H
 #define MSPACE_LOOKUP_H
 
@@ -9,5 +9,8 @@ void *lookup(void *scope, const char *name);
 
 /* The next definition behind ours, or NULL. */
 void *lookup_next(const char *name);
+
+/* Whether it is a function of libc's malloc that this library takes over. Such a one of ours is found in RTLD_DEFAULT. */
+bool lookup_is_family(const char *name);
 
 #endif

@@ -4,7 +4,6 @@
  * libc's malloc, or with the stub that would look it up at the first call, is overwritten, also where it has been made read-only since. An
  * object that brings an allocator of its own keeps that. */
 #include "rebind.h"
-#include "../src/base/text.h"
 #include "../src/os/sys.h"
 #include "../src/span/class.h"
 #include "lookup.h"
@@ -12,19 +11,6 @@
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-
-/* The exported function that takes the place of libc's, or NULL. */
-static void *ours_for(const char *name)
-{
-    static const char *const FAMILY[] = {"malloc",   "free",           "calloc", "realloc", "aligned_alloc",
-                                         "memalign", "posix_memalign", "valloc", "pvalloc", "malloc_usable_size",
-                                         "cfree"};
-    for (size_t i = 0; i < sizeof FAMILY / sizeof *FAMILY; i++) {
-        const char *rest = text_behind(FAMILY[i], name);
-        if (rest && !*rest) return lookup(RTLD_DEFAULT, name);
-    }
-    return NULL;
-}
 
 void rebind_read_dynamic(struct dynamic *dynamic, const ElfW(Dyn) * entry, size_t n)
 {
@@ -51,9 +37,8 @@ static void rebind(const struct dynamic *dynamic, uintptr_t shift, void *scope)
             const ElfW(Sym) *symbol = &symbols[ELF64_R_SYM(entry[i].r_info)];
             if (symbol->st_name == 0 || symbol->st_shndx != SHN_UNDEF || entry[i].r_addend != 0) continue;
             const char *name = (const char *)dynamic->strings + symbol->st_name;
-            void *ours = ours_for(name);
-            if (!ours || lookup(scope, name) != lookup_next(name)) continue; /* another allocator's, that it brings */
-            __atomic_store_n((void **)(shift + entry[i].r_offset), ours, __ATOMIC_RELAXED);
+            if (!lookup_is_family(name) || lookup(scope, name) != lookup_next(name)) continue; /* another allocator's, that it brings */
+            __atomic_store_n((void **)(shift + entry[i].r_offset), lookup(RTLD_DEFAULT, name), __ATOMIC_RELAXED);
         }
     }
 }

@@ -45,7 +45,7 @@ printf '#include "src/heap/heap.h"\n#include <stdio.h>\nint main(void) { return 
 offset=$(./offset)
 
 # AT&T syntax: a store has its memory operand last. A function that calls lookup unguarded is as lookup itself to its callers, who must
-# guard it; it may not be without callers that are seen, nor be called from outside. But dlopen and what it passes to dl_iterate_phdr
+# guard it; it may not be without callers that are seen, nor be called from outside. But dlopen, what it passes to dl_iterate_phdr, and dlsym
 # are called by programs, not on the way into malloc: there it may allocate as it likes.
 nm -D --defined-only lib.so | awk '{ print $3 }' >exported
 objdump -d --no-show-raw-insn lib.so >code
@@ -68,7 +68,7 @@ awk -v store="(%fs:)?$offset\\\\(%[a-z0-9]+\\\\)\$" '
         }
         return before && after
     }
-    function is_outside(f) { return f ~ /^(dlopen|rebind_newcomer)(\.|$)/ }
+    function is_outside(f) { return f ~ /^(dlopen|dlsym|rebind_newcomer)(\.|$)/ }
     END {
         bare["lookup"] = 1
         do {
