@@ -209,15 +209,20 @@ EXPORT size_t malloc_usable_size(void *p)
     return next ? next->malloc_usable_size(p) : 0;
 }
 
+/* Whom to ask about the heap as a whole: the next definition, when it has every block, or NULL, us. */
+static COLD const struct next *whole_next(void) { return next_has_all() ? next_get() : NULL; }
+
 /* mallopt(3): every parameter is accepted, none has an equivalent; programs take 0 for a failure. */
 EXPORT int mallopt(int parameter, int value)
 {
-    (void)parameter, (void)value;
-    return 1;
+    const struct next *next = whole_next();
+    return next && next->mallopt ? next->mallopt(parameter, value) : 1;
 }
 
 EXPORT int malloc_trim(size_t pad)
 {
+    const struct next *next = whole_next();
+    if (next && next->malloc_trim) return next->malloc_trim(pad);
     life_check();
     size_t inside = heap_trim(heap_own());
     large_give_all_kept();
@@ -226,6 +231,8 @@ EXPORT int malloc_trim(size_t pad)
 
 EXPORT struct mallinfo2 mallinfo2(void)
 {
+    const struct next *next = whole_next();
+    if (next && next->mallinfo2) return next->mallinfo2();
     struct watch_totals totals;
     life_check();
     watch_count(&totals);
@@ -235,6 +242,8 @@ EXPORT struct mallinfo2 mallinfo2(void)
 
 EXPORT struct mallinfo mallinfo(void)
 {
+    const struct next *next = whole_next();
+    if (next && next->mallinfo) return next->mallinfo();
     struct mallinfo2 info = mallinfo2(); /* wraps past 2 GiB, as glibc's does */
     return (struct mallinfo){
         .arena = (int)info.arena, .uordblks = (int)info.uordblks, .fordblks = (int)info.fordblks, .keepcost = (int)info.keepcost};
@@ -242,6 +251,11 @@ EXPORT struct mallinfo mallinfo(void)
 
 EXPORT void malloc_stats(void)
 {
+    const struct next *next = whole_next();
+    if (next && next->malloc_stats) {
+        next->malloc_stats();
+        return;
+    }
     life_check();
     watch_print();
 }
@@ -249,6 +263,8 @@ EXPORT void malloc_stats(void)
 /* malloc_info(3): glibc's outermost elements, so that what reads them finds totals. */
 EXPORT int malloc_info(int options_unused, FILE *stream)
 {
+    const struct next *next = whole_next();
+    if (next && next->malloc_info) return next->malloc_info(options_unused, stream);
     if (options_unused != 0) return EINVAL; /* what glibc does; its manual says -1 and errno */
     struct watch_totals totals;
     life_check();

@@ -91,6 +91,13 @@ COLD const struct next *next_get(void)
     *(void **)&next.realloc = lookup_next("realloc");
     *(void **)&next.memalign = lookup_next("memalign");
     *(void **)&next.malloc_usable_size = lookup_next("malloc_usable_size");
+    *(void **)&next.mallopt = lookup_next("mallopt");
+    *(void **)&next.malloc_trim = lookup_next("malloc_trim");
+    *(void **)&next.mallinfo = lookup_next("mallinfo");
+    *(void **)&next.mallinfo2 = lookup_next("mallinfo2");
+    *(void **)&next.malloc_stats = lookup_next("malloc_stats");
+    *(void **)&next.malloc_info = lookup_next("malloc_info");
+    if (!next.mallinfo2 || !next.malloc_info) dlerror(); /* what was looked for in vain is nobody's error */
     guard_leave();
     if (!next.malloc || !next.free || !next.calloc || !next.realloc || !next.memalign || !next.malloc_usable_size) return NULL;
     atomic_store_explicit(&is_known, true, memory_order_release);

@@ -8,6 +8,8 @@
 
 #include "../src/base/base.h"
 
+#include <malloc.h>
+
 struct next {
     void *(*malloc)(size_t);
     void (*free)(void *);
@@ -15,6 +17,13 @@ struct next {
     void *(*realloc)(void *, size_t);
     void *(*memalign)(size_t, size_t);
     size_t (*malloc_usable_size)(void *);
+    /* NULL where a C library has none: */
+    int (*mallopt)(int, int);
+    int (*malloc_trim)(size_t);
+    struct mallinfo (*mallinfo)(void);
+    struct mallinfo2 (*mallinfo2)(void);
+    void (*malloc_stats)(void);
+    int (*malloc_info)(int, FILE *);
 };
 
 /* Whether an address lies in this library. */
