@@ -17,6 +17,7 @@
 #include "../src/os/map.h"
 #include "../src/os/options.h"
 #include "../src/os/sys.h"
+#include "cxx.h"
 #include "lookup.h"
 #include "next.h"
 #include "rebind.h"
@@ -200,6 +201,8 @@ static COLD enum binding choose(const char *path)
 
 void *dlopen(const char *path, int flags)
 {
+    /* Not by the plugin's operators, which would wait for the loader's lock: its constructor, which has that, may wait for their thread. */
+    if (next_has_all()) cxx_decide();
     if (UNLIKELY(flags & RTLD_DEEPBIND) && path && !next_has_all()) {
         enum binding binding = choose(path);
         if (binding == REBIND) return rebind_newcomers(next_dlopen(path, flags));
