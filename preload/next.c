@@ -2,6 +2,7 @@
 #include "../src/api/life.h"
 #include "../src/os/options.h"
 #include "../src/os/sys.h"
+#include "../src/span/class.h"
 #include "deepbind.h"
 #include "exports.h"
 #include "guard.h"
@@ -73,9 +74,19 @@ static bool is_in_break(const void *pointer)
     return p >= shift + end && p < (uintptr_t)os_call(SYS_brk, 0, 0, 0, 0, 0, 0);
 }
 
+/* A mapping that libc's malloc made for one block: in front of that, at the start of a page, nothing and its length, marked as mapped. To read what a
+ * program says is a block may be a crime too many; the system is asked first to read the page (Linux 5.14; where it cannot, it is no mapping). */
+static bool is_mapped_by_libc(const void *p)
+{
+    enum { IS_MAPPED = 2, POPULATE_READ = 22 };
+    const size_t *header = (const size_t *)p - 2;
+    if ((uintptr_t)header % PAGE || os_call(SYS_madvise, (long)header, PAGE, POPULATE_READ, 0, 0, 0) != 0) return false;
+    return header[0] == 0 && header[1] > PAGE && header[1] % PAGE == IS_MAPPED;
+}
+
 /* Blocks of libc's malloc reach us from code that bound to it directly, and from before we were there: from its break
- * area, and from anywhere if this library came late or an object was opened so as to bind to libc. */
-bool next_may_own(const void *p) { return life_came_late || deepbind_is_kept() || is_in_break(p); }
+ * area, as mappings of their own, and from anywhere if this library came late or an object was opened so as to bind to libc. */
+bool next_may_own(const void *p) { return life_came_late || deepbind_is_kept() || is_in_break(p) || is_mapped_by_libc(p); }
 
 COLD const struct next *next_get(void)
 {
