@@ -62,16 +62,16 @@ bool next_has_all(void)
 }
 
 /* The break area, where libc's own malloc begins: from the end of the program's data to the break as it is now. Where its last segment ends, its
- * headers tell: PT_PHDR how far it was loaded from where it was linked. */
+ * headers tell: PT_PHDR how far it was loaded from where it was linked. A program that was named to ld.so lies above all of the break. */
 static bool is_in_break(const void *pointer)
 {
     const ElfW(Phdr) *header = (const void *)getauxval(AT_PHDR);
-    uintptr_t p = (uintptr_t)pointer, shift = 0, end = 0;
+    uintptr_t p = (uintptr_t)pointer, shift = 0, end = 0, now = (uintptr_t)os_call(SYS_brk, 0, 0, 0, 0, 0, 0);
     for (size_t i = 0, n = getauxval(AT_PHNUM); i < n; i++) {
         if (header[i].p_type == PT_PHDR) shift = (uintptr_t)header - header[i].p_vaddr;
         if (header[i].p_type == PT_LOAD) end = max_size(end, header[i].p_vaddr + header[i].p_memsz);
     }
-    return p >= shift + end && p < (uintptr_t)os_call(SYS_brk, 0, 0, 0, 0, 0, 0);
+    return p < now && (p >= shift + end || shift + end > now);
 }
 
 /* A mapping that libc's malloc made for one block: in front of that, at the start of a page, nothing and its length, marked as mapped. To read what a
