@@ -41,6 +41,15 @@ static bool is_same(const char *name, const char *other)
     return rest && !*rest;
 }
 
+/* The old hash table's second word counts the symbols. */
+static void *defined_by_plainly(const struct link_map *object, const ElfW(Sym) *symbols, const char *strings, const char *name)
+{
+    const uint32_t *table = place_of(object, DT_HASH);
+    for (uint32_t i = 0; table && i < table[1]; i++)
+        if (symbols[i].st_shndx != SHN_UNDEF && is_same(strings + symbols[i].st_name, name)) return (void *)(object->l_addr + symbols[i].st_value);
+    return NULL;
+}
+
 /* GNU's hash table: 4 words, of which the first three count buckets, symbols that it leaves out, and words of a filter; the filter; the
  * buckets, each the first symbol of a chain; a hash for each symbol that is not left out, odd for the last of a chain. */
 static void *defined_by(const struct link_map *object, const char *name)
@@ -48,7 +57,8 @@ static void *defined_by(const struct link_map *object, const char *name)
     const uint32_t *table = place_of(object, DT_GNU_HASH);
     const ElfW(Sym) *symbols = place_of(object, DT_SYMTAB);
     const char *strings = place_of(object, DT_STRTAB);
-    if (!table || !symbols || !strings || !table[0]) return NULL;
+    if (!symbols || !strings || (table && !table[0])) return NULL;
+    if (!table) return defined_by_plainly(object, symbols, strings, name);
     uint32_t hash = 5381;
     for (const char *letter = name; *letter; letter++) hash = hash * 33 + (unsigned char)*letter;
     const uint32_t *buckets = table + 4 + table[2] * sizeof(ElfW(Addr)) / sizeof *table, *hashes = buckets + table[0] - table[1];
@@ -61,11 +71,16 @@ static void *defined_by(const struct link_map *object, const char *name)
     return NULL;
 }
 
+static const struct link_map *first_loaded(void)
+{
+    const struct r_debug *loaded = &_r_debug ? &_r_debug : &_dl_debug_addr ? _dl_debug_addr : NULL;
+    return loaded ? loaded->r_map : NULL;
+}
+
 /* libc's own: of the first object that defines `mark` as well, which nobody takes over. */
 static void *libcs(const char *name, const char *mark)
 {
-    const struct r_debug *loaded = &_r_debug ? &_r_debug : &_dl_debug_addr ? _dl_debug_addr : NULL;
-    for (const struct link_map *object = loaded ? loaded->r_map : NULL; object; object = object->l_next) {
+    for (const struct link_map *object = first_loaded(); object; object = object->l_next) {
         void *found = defined_by(object, mark) ? defined_by(object, name) : NULL;
         if (found) return found;
     }
@@ -98,12 +113,24 @@ bool lookup_is_family(const char *name)
 
 /* --- the door --- */
 
+/* Whether the caller is a library, loaded before libc, that takes the name over itself: it wants what it asks for, or might call itself through us. */
+static bool takes_over(const void *caller, const char *name)
+{
+    Dl_info info;
+    if (!dladdr(caller, &info)) return false;
+    for (const struct link_map *object = first_loaded(); object && !defined_by(object, "getauxval"); object = object->l_next)
+        if (object->l_addr == (uintptr_t)info.dli_fbase) return defined_by(object, name) != NULL;
+    return false;
+}
+
 void *dlsym(void *restrict handle, const char *restrict name)
 {
     static finder *next; /* as above */
     if (UNLIKELY(!next)) *(void **)&next = lookup_next("dlsym");
+    if (UNLIKELY(!next)) return NULL;
     if (LIKELY(handle == RTLD_DEFAULT || handle == RTLD_NEXT || !lookup_is_family(name)) || next_has_all())
         return next(handle, name);
     void *found = next(handle, name);
-    return found && found == libcs(name, "getauxval") ? lookup(RTLD_DEFAULT, name) : found;
+    bool is_ours = found && found == libcs(name, "getauxval") && !takes_over(__builtin_return_address(0), name);
+    return is_ours ? lookup(RTLD_DEFAULT, name) : found;
 }

@@ -1,5 +1,6 @@
 /* by_handle.c: who opens libc and looks malloc's family up in it, as python's ctypes, ruby's Fiddle and java do, finds what everybody else calls, so
  * that blocks can be exchanged; with a handle of another object, what that defines. A missing name is an error as ever.
+ *     by_handle foreign       frees a block of libc's own
  *     by_handle same|apart PLUGIN     same: as the program's own references. apart: libc's own, since the library steps aside or is not there
  * PLUGIN is chain.c's: of RTLD_NEXT below. */
 #include "api.h"
@@ -41,8 +42,17 @@ static void exchange(void *libc)
     }
 }
 
+/* Which dlsym no longer gives. */
+static void free_libcs_own(void *libc)
+{
+    void *(*libcs_malloc)(size_t);
+    *(void **)&libcs_malloc = dlvsym(libc, "malloc", "GLIBC_2.2.5");
+    if (libcs_malloc) free(libcs_malloc(100));
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "foreign") == 0) return free_libcs_own(dlopen("libc.so.6", RTLD_LAZY)), 0;
     require(argc == 3, "usage: by_handle same|apart PLUGIN\n");
     watchdog(60);
     bool is_same = strcmp(argv[1], "same") == 0;
