@@ -28,6 +28,7 @@ enum {
     PICK = 4,              /* available small spans looked at for the best */
     FEW = 10,              /* free blocks of a small span, at most a quarter of it, for which it is not worth being current (figures: ../README.md) */
     OF_LATE = 1 << 16,     /* blocks after which it is seen anew whether the thread shares them: some milliseconds */
+    THRIFTY = 4,           /* the number of the first heap that begins a small class in clean memory: a fourth thread's (figures: ../README.md) */
     NET_EVERY = 16,        /* spans looked for, small ones twice, after which the net is drawn: remote frees that crossed no threshold */
 };
 
@@ -279,11 +280,11 @@ void heap_shed(struct heap *heap, bool all)
     }
 }
 
-/* For the first blocks of a medium class clean memory: dirty memory would be held by a span that may need little of it. Small ones would fault
- * inside malloc. (bench_zeroed -7 % of its memory.) */
+/* For the first blocks of a medium class clean memory: dirty memory would be held by a span that may need little of it. (bench_zeroed -7 % of its
+ * memory.) Small ones would fault inside malloc: only where there are many heaps, and each may need little of most classes. */
 static struct span *fresh(struct heap *heap, unsigned class)
 {
-    bool want_clean = class >= NSMALL && heap->nfirst[class] < heap_nfirst(class);
+    bool is_small = class < NSMALL, want_clean = heap->nfirst[class] < heap_nfirst(class) + is_small && (!is_small || heap->index >= THRIFTY);
     size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak), nslices = class_table[class].nslices;
     struct span *span = heap->again.nslices && !want_clean ? span_take(nslices, 1, SPAN_AVAILABLE, ONLY_DIRTY) : NULL;
     if (!span) { /* nothing that is free already: then what is kept */

@@ -254,6 +254,34 @@ static void idle_threads_share_spans(void)
     sound();
 }
 
+static void *begin_a_class(void *is_clean)
+{
+    enum { SIZE = 500 };
+    for (unsigned i = 0; i <= heap_nfirst(class_of(SIZE)); i++) alloc_malloc(SIZE);
+    const struct span *current = heap_own()->current[class_of(SIZE)];
+    *(bool *)is_clean = current && current->is_clean;
+    pthread_barrier_wait(&meeting);
+    return is_clean;
+}
+
+/* What is dirty would be held whole, in 64 KiB of each class for each thread. */
+static void many_threads_begin_in_clean_memory(void)
+{
+    enum { NTHREADS = 8, FIRST = 4 };
+    pthread_t threads[NTHREADS];
+    bool is_clean[NTHREADS];
+    char *clean = alloc_malloc(4 << 20), *fence = alloc_malloc(200000), *dirty = alloc_malloc(2 << 20);
+    memset(dirty, 1, 2 << 20);
+    alloc_free(dirty);
+    span_give_clean(large_of(clean));
+    pthread_barrier_init(&meeting, NULL, NTHREADS);
+    for (int i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, begin_a_class, &is_clean[i]) == 0, "no thread\n");
+    int nclean = 0;
+    for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL), nclean += is_clean[i];
+    require(nclean >= NTHREADS - FIRST, "%d of %d\n", nclean, NTHREADS);
+    alloc_free(fence);
+}
+
 static pthread_key_t late_key;
 
 static void late(void *round)
@@ -371,7 +399,7 @@ UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_al
           PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone), PROMISE(medium_span_used_up_waits_in_line_for_a_free),
           PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
           PROMISE(memory_freed_by_others_is_used_again), PROMISE(what_ripens_is_looked_for_in_proportion_to_what_does_not), PROMISE(malloc_takes_in_few_of_what_is_woken), PROMISE(interleaved_frees_by_owner_and_others_agree),
-          PROMISE(blocks_outlive_their_thread), PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),
+          PROMISE(blocks_outlive_their_thread), PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans), PROMISE(many_threads_begin_in_clean_memory),
           PROMISE(destructors_that_run_last_may_allocate), PROMISE(live_block_that_holds_a_link_is_not_taken_for_free),
           PROMISE(hardened_mode_gives_nothing_that_holds_a_link),
           PROMISE(fork_among_threads_leaves_a_sound_heap))
