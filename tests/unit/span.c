@@ -2,12 +2,14 @@
  * at too: each test writes into the first bytes of slices, and remembers where. */
 #include "span/dirty.h"
 #include "api/life.h"
+#include "base/bits.h"
 #include "fail.h"
 #include "guard/diagnose.h"
 #include "unit.h"
 
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 
 enum { MODEL_SLICES = 1 << 16 };
 
@@ -420,6 +422,31 @@ static void a_pointer_into_a_span_that_is_being_made_is_told(void)
     give(span, 0);
 }
 
+static ucontext_t thread_context, coroutine_context;
+static char *above;
+
+static void look_above(void)
+{
+    bool is_certain;
+    char local[16] = {0};
+    require(diagnose_outside(&process, local, &is_certain).crime == CRIME_STACK && is_certain, "its own stack\n");
+    require(diagnose_outside(&process, above, &is_certain).crime == CRIME_STACK && !is_certain, "what lies between it and the thread's\n");
+}
+
+/* Libc's block, perhaps. */
+static void a_coroutines_stack_does_not_reach_up_to_the_threads(void)
+{
+    enum { STACK = 256 << 10, BETWEEN = 32 << 20 };
+    life_check();
+    above = (char *)mmap(NULL, BETWEEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + BETWEEN - STACK;
+    char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    require(stack != MAP_FAILED && stack < above && (uintptr_t)above < bits_thread_pointer(), "mappings are not made from above\n");
+    getcontext(&coroutine_context);
+    coroutine_context.uc_stack.ss_sp = stack, coroutine_context.uc_stack.ss_size = STACK, coroutine_context.uc_link = &thread_context;
+    makecontext(&coroutine_context, look_above, 0);
+    swapcontext(&thread_context, &coroutine_context);
+}
+
 /* And what is clean behind it is for blocks, when their heap wants little. */
 static void span_dirty_in_part_gives_large_blocks_what_is_dirty(void)
 {
@@ -478,7 +505,7 @@ UNIT_MAIN(PROMISE(little_is_taken_of_much_without_reading_all_records), PROMISE(
           PROMISE(span_take_splits_and_gives_join), PROMISE(span_take_prefers_dirty_memory),
           PROMISE(span_dirty_in_part_gives_large_blocks_what_is_dirty), PROMISE(span_remembers_what_was_touched),
           PROMISE(span_extends_into_a_free_neighbour_only), PROMISE(span_cut_returns_the_tail), PROMISE(span_containing_finds_the_first_record),
-          PROMISE(a_pointer_into_a_span_that_is_being_made_is_told), PROMISE(spans_given_in_a_row_wait_for_the_next_of_their_size),
+          PROMISE(a_coroutines_stack_does_not_reach_up_to_the_threads), PROMISE(a_pointer_into_a_span_that_is_being_made_is_told), PROMISE(spans_given_in_a_row_wait_for_the_next_of_their_size),
           PROMISE(spans_that_wait_are_joined_before_anything_clean_is_taken), PROMISE(spans_that_wait_are_purged_and_grown_into),
           PROMISE(spans_that_come_and_go_in_turn_do_not_wait),
           PROMISE(span_take_aligns), PROMISE(span_too_large_is_refused), PROMISE(spans_repair_rebuilds_everything_from_the_records),
