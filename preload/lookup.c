@@ -26,13 +26,13 @@ typedef void *finder(void *scope, const char *name);
 #pragma weak _r_debug
 extern struct r_debug *_dl_debug_addr __attribute__((weak));
 
-/* Of its dynamic section. glibc has turned places into addresses there, musl has not. */
+/* Of its dynamic section. glibc has turned places into addresses there, musl has not; of an object that lies below where it was linked they are lower. */
 static const void *place_of(const struct link_map *object, ElfW(Sxword) tag)
 {
     const ElfW(Dyn) *entry = object->l_ld;
     while (entry->d_tag != tag && entry->d_tag != DT_NULL) entry++;
     if (entry->d_tag == DT_NULL) return NULL;
-    return (const void *)(entry->d_un.d_ptr + (entry->d_un.d_ptr < object->l_addr ? object->l_addr : 0));
+    return (const void *)(entry->d_un.d_ptr + (entry->d_un.d_ptr < object->l_addr && object->l_addr >> 47 == 0 ? object->l_addr : 0));
 }
 
 static bool is_same(const char *name, const char *other)
@@ -77,20 +77,20 @@ static const struct link_map *first_loaded(void)
     return loaded ? loaded->r_map : NULL;
 }
 
-/* libc's own: of the first object that defines `mark` as well, which nobody takes over. */
-static void *libcs(const char *name, const char *mark)
+/* Nobody takes that over. */
+static bool is_libc(const struct link_map *object) { return defined_by(object, "getauxval") != NULL; }
+
+static void *libcs(const char *name)
 {
-    for (const struct link_map *object = first_loaded(); object; object = object->l_next) {
-        void *found = defined_by(object, mark) ? defined_by(object, name) : NULL;
-        if (found) return found;
-    }
-    return NULL;
+    const struct link_map *object = first_loaded();
+    while (object && !is_libc(object)) object = object->l_next;
+    return object ? defined_by(object, name) : NULL;
 }
 
 SLOW void *lookup(void *scope, const char *name)
 {
     static finder *real; /* set more than once by threads, to the same */
-    if (!real) *(void **)&real = libcs("dlsym", "dlinfo");
+    if (!real) *(void **)&real = libcs("dlsym");
     return real ? real(scope, name) : NULL;
 }
 
@@ -113,13 +113,13 @@ bool lookup_is_family(const char *name)
 
 /* --- the door --- */
 
-/* Whether the caller is a library, loaded before libc, that takes the name over itself: it wants what it asks for, or might call itself through us. */
-static bool takes_over(const void *caller, const char *name)
+/* Whether another library before libc takes the name over: it, or whoever asks for it, wants what it stands before, and might call itself through us. */
+static bool is_taken_over(const char *name)
 {
-    Dl_info info;
-    if (!dladdr(caller, &info)) return false;
-    for (const struct link_map *object = first_loaded(); object && !defined_by(object, "getauxval"); object = object->l_next)
-        if (object->l_addr == (uintptr_t)info.dli_fbase) return defined_by(object, name) != NULL;
+    for (const struct link_map *object = first_loaded(); object && !is_libc(object); object = object->l_next) {
+        const void *other = defined_by(object, name);
+        if (other && !next_is_own(other)) return true;
+    }
     return false;
 }
 
@@ -131,6 +131,6 @@ void *dlsym(void *restrict handle, const char *restrict name)
     if (LIKELY(handle == RTLD_DEFAULT || handle == RTLD_NEXT || !lookup_is_family(name)) || next_has_all())
         return next(handle, name);
     void *found = next(handle, name);
-    bool is_ours = found && found == libcs(name, "getauxval") && !takes_over(__builtin_return_address(0), name);
+    bool is_ours = found && found == libcs(name) && !is_taken_over(name);
     return is_ours ? lookup(RTLD_DEFAULT, name) : found;
 }

@@ -47,7 +47,7 @@ static void free_libcs_own(void *libc)
 {
     void *(*libcs_malloc)(size_t);
     *(void **)&libcs_malloc = dlvsym(libc, "malloc", "GLIBC_2.2.5");
-    if (libcs_malloc) free(libcs_malloc(100));
+    if (libcs_malloc) free(libcs_malloc(100)), free(calloc(1, 100));
 }
 
 int main(int argc, char **argv)
