@@ -61,16 +61,30 @@ static void end_without_handler(void)
     os_call(SYS_rt_sigaction, SIGABRT, (long)by_default, 0, sizeof by_default[3], 0, 0);
 }
 
+static struct {
+    _Atomic(uintptr_t) thread, frame; /* of the last crime */
+    _Atomic(unsigned) ndeeper, nwaits;
+} dying;
+
+/* The first wait is for the first crime to be told, and for its signal; after which there is nobody, unless the program does not die of it. */
+static void wait_for_first(uintptr_t frame)
+{
+    enum { WAIT_MS = 5000, DEEP = 8 };
+    uintptr_t first = 0, own = bits_thread_pointer();
+    bool has_waited = false;
+    while (!atomic_compare_exchange_strong(&dying.thread, &first, own) && first != own) lock_pause(WAIT_MS), has_waited = true;
+    bool is_last = has_waited && atomic_fetch_add(&dying.nwaits, 1) != 0, is_again = first == own; /* a handler may hang, in one thread after the other */
+    dying.ndeeper = is_again && frame < dying.frame ? dying.ndeeper + 1 : 0;
+    dying.frame = frame;
+    /* The same thread again: its handler of SIGABRT has met the same corruption, and would for ever. Or has jumped out of it; or that was a child of vfork. */
+    if (is_last || dying.ndeeper >= DEEP || (is_again && may_be_in_handler())) end_without_handler();
+}
+
 COLD void crime_report(const char *entry, const struct evidence *evidence)
 {
-    static _Atomic(uintptr_t) dying; /* a thread */
-    uintptr_t first = 0, own = bits_thread_pointer();
     if (options.on_error == ON_ERROR_IGNORE) return;
     if (options.on_error == ON_ERROR_REPORT) return tell(entry, evidence);
-    /* Another thread's waits for the first to be told, and for the signal; after which there is nobody, unless the program does not die of it. */
-    while (!atomic_compare_exchange_strong(&dying, &first, own) && first != own) lock_pause(5000);
-    /* The same thread again: its handler of SIGABRT has met the same corruption, and would for ever. Or has jumped out of it; or that was a child of vfork. */
-    if (first == own && may_be_in_handler()) end_without_handler();
+    wait_for_first((uintptr_t)__builtin_frame_address(0));
     tell(entry, evidence);
     if (crime_before_abort) crime_before_abort();
     abort();

@@ -76,6 +76,36 @@ static void again_undeferred(void)
     free_twice();
 }
 
+static void commit_it_unblocked(int number)
+{
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    sigprocmask(SIG_UNBLOCK, &one, NULL);
+    free_twice();
+}
+
+static void again_unblocked(void)
+{
+    signal(SIGABRT, commit_it_unblocked);
+    free_twice();
+}
+
+static void hang(int signal)
+{
+    (void)signal;
+    for (;;) pause();
+}
+
+/* As one that waits for a reporter of crashes. */
+static void hangs(void)
+{
+    pthread_t thread;
+    signal(SIGABRT, hang);
+    for (int i = 0; i < 2; i++) pthread_create(&thread, NULL, commit_one, NULL);
+    free_twice();
+}
+
 /* A child that does this says so many lines and ends with this wait status. */
 static void expect(const char *what, void (*act)(void), int nlines, int wanted)
 {
@@ -105,5 +135,7 @@ int main(void)
     expect("its parent's after a vfork child's", vforks, 2, SIGABRT);
     expect("one in the handler", again, 2, SIGABRT);
     expect("in one that may be interrupted", again_undeferred, 2, SIGABRT);
+    expect("in one that lets itself be interrupted", again_unblocked, 9, SIGABRT);
+    expect("others' while a handler hangs", hangs, 3, SIGABRT);
     return 0;
 }
