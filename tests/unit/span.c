@@ -2,11 +2,11 @@
  * at too: each test writes into the first bytes of slices, and remembers where. */
 #include "span/dirty.h"
 #include "api/life.h"
-#include "base/bits.h"
 #include "fail.h"
 #include "guard/diagnose.h"
 #include "unit.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -433,18 +433,26 @@ static void look_above(void)
     require(diagnose_outside(&process, above, &is_certain).crime == CRIME_STACK && !is_certain, "what lies between it and the thread's\n");
 }
 
-/* Libc's block, perhaps. */
-static void a_coroutines_stack_does_not_reach_up_to_the_threads(void)
+enum { STACK = 1 << 20, BELOW = 32 << 20 };
+static void *run_coroutine(void *stack)
 {
-    enum { STACK = 256 << 10, BETWEEN = 32 << 20 };
-    life_check();
-    above = (char *)mmap(NULL, BETWEEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + BETWEEN - STACK;
-    char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    require(stack != MAP_FAILED && stack < above && (uintptr_t)above < bits_thread_pointer(), "mappings are not made from above\n");
     getcontext(&coroutine_context);
     coroutine_context.uc_stack.ss_sp = stack, coroutine_context.uc_stack.ss_size = STACK, coroutine_context.uc_link = &thread_context;
     makecontext(&coroutine_context, look_above, 0);
     swapcontext(&thread_context, &coroutine_context);
+    return stack;
+}
+
+/* In between there may be a block of libc's. */
+static void a_coroutines_stack_does_not_reach_up_to_the_threads(void)
+{
+    pthread_t thread;
+    pthread_attr_t attributes;
+    char *stack = mmap(NULL, BELOW + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    life_check();
+    require(stack != MAP_FAILED && pthread_attr_init(&attributes) == 0 && pthread_attr_setstack(&attributes, stack + BELOW, STACK) == 0, "no stack\n");
+    above = stack + BELOW / 2;
+    require(pthread_create(&thread, &attributes, run_coroutine, stack) == 0 && pthread_join(thread, NULL) == 0, "no thread\n");
 }
 
 /* And what is clean behind it is for blocks, when their heap wants little. */
