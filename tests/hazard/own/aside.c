@@ -1,21 +1,9 @@
-/* Who does not use the library's malloc is told of libc's by mallinfo and the like, and sets libc's by mallopt. HAS_MALLOC: it brings a malloc that is
- * libc's by another name. */
+/* Who does not use the library's malloc is told of libc's by mallinfo and the like, and sets libc's by mallopt. */
 #include "support.h"
 
 #include <malloc.h>
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-
-#ifdef HAS_MALLOC
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *p, size_t size);
-extern void __libc_free(void *p);
-void *malloc(size_t size) { return __libc_malloc(size); }
-void *calloc(size_t count, size_t size) { return __libc_calloc(count, size); }
-void *realloc(void *p, size_t size) { return __libc_realloc(p, size); }
-void free(void *p) { __libc_free(p); }
-#endif
 
 enum { NBLOCKS = 10000, NBYTES = 5000 };
 static void *blocks[NBLOCKS];
