@@ -11,10 +11,11 @@
 #include "base.h"
 
 struct list {
-    struct list *prev, *next;
+    struct list *prev, *next; /* next: PEEK, so that who does not own the list may see that it is empty */
 };
 
-INLINE void list_init(struct list *head) { head->prev = head->next = head; }
+INLINE void list_set_next(struct list *node, struct list *next) { __atomic_store_n(&node->next, next, __ATOMIC_RELAXED); }
+INLINE void list_init(struct list *head) { list_set_next(head->prev = head, head); }
 INLINE bool list_is_empty(const struct list *head) { return head->next == head; }
 INLINE bool list_is_sound(const struct list *node) { return node->next->prev == node && node->prev->next == node; }
 
@@ -22,7 +23,8 @@ INLINE void list_insert(struct list *node, struct list *prev, struct list *next)
 {
     node->prev = prev;
     node->next = next;
-    prev->next = next->prev = node;
+    next->prev = node;
+    list_set_next(prev, node);
 }
 
 INLINE void list_push_front(struct list *head, struct list *node) { list_insert(node, head, head->next); }
@@ -33,7 +35,7 @@ INLINE void list_push_back(struct list *head, struct list *node) { list_insert(n
 INLINE void list_remove(struct list *node)
 {
     if (UNLIKELY(!list_is_sound(node))) __builtin_trap();
-    node->prev->next = node->next;
+    list_set_next(node->prev, node->next);
     node->next->prev = node->prev;
     node->prev = node->next = node;
 }

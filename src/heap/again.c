@@ -35,17 +35,6 @@ static void grant(struct heap *heap)
     heap->again.refused = 0;
 }
 
-bool again_has_room(struct heap *heap, size_t nslices)
-{
-    struct again *again = &heap->again;
-    if (nslices - 1 >= AGAIN_SLICES || options.limit.hard) return false; /* a limit does not charge what is free */
-    size_t all = again->nslices + nslices;
-    bool is_well_within = all <= heap_kept_most() || (all <= again->room && again->room <= share_of_room());
-    if (LIKELY(is_well_within) || all <= room_of(heap)) return true;
-    again->refused |= (uint8_t)(1U << nslices);
-    return false;
-}
-
 void again_put(struct heap *heap, struct span *span, size_t nslices)
 {
     uint32_t *list = &heap->again.last[nslices - 1], last;
@@ -75,26 +64,66 @@ static struct span *pop(struct heap *heap, size_t nslices)
     return LIKELY(span_nslices(span) == nslices) ? span : NULL;
 }
 
-struct span *again_take(struct heap *heap, size_t nslices)
+/* Whether all has been granted that may be, it is a good deal, and there is somebody who would wait for the lock. */
+static bool is_at_most(const struct heap *heap) { return !heap_is_alone() && heap->again.room >= max_size(2 * FLOCK, share_of_room()); }
+
+/* Adds `left` slices in spans of so many to what is given, or as much as there is. Returns what is left. */
+static size_t give_up(struct heap *heap, size_t nslices, size_t left, struct span **given)
 {
-    struct span *span = nslices - 1 < AGAIN_SLICES ? pop(heap, nslices) : NULL; /* 0: of a size that is out of range */
-    if (!span) return NULL;
-    heap->again.is_used = true;
-    return span_set_state(span, SPAN_LARGE), span;
+    for (struct span *span; left && (span = pop(heap, nslices)) != NULL; left -= min_size(left, nslices)) span->woken_next = *given, *given = span;
+    return left;
 }
 
-bool again_instead(struct heap *heap, size_t nslices, struct span **given)
+/* There is none for so many. */
+static bool make_room(struct heap *heap, size_t nslices)
+{
+    struct span *given = NULL;
+    heap->again.refused |= (uint8_t)(1U << nslices);
+    if (is_at_most(heap)) give_up(heap, nslices, FLOCK, &given);
+    span_give_all(given);
+    return heap->again.nslices + nslices <= room_of(heap);
+}
+
+/* A limit does not charge what is free. */
+static bool may_be_kept(size_t nslices) { return nslices - 1 < AGAIN_SLICES && !options.limit.hard; }
+
+bool again_has_room(struct heap *heap, size_t nslices)
 {
     struct again *again = &heap->again;
-    if (nslices > AGAIN_SLICES) return false;
-    again->is_used = true;
+    if (!may_be_kept(nslices)) return false;
+    size_t all = again->nslices + nslices;
+    bool is_well_within = all <= heap_kept_most() || (all <= again->room && again->room <= share_of_room());
+    return LIKELY(is_well_within) || all <= room_of(heap) || make_room(heap, nslices);
+}
+
+bool again_has_room_for_blocks(struct heap *heap, size_t nslices)
+{
+    if (!may_be_kept(nslices)) return false;
+    size_t all = heap->again.nslices + nslices, room = room_of(heap);
+    if (all > room) heap->again.refused |= (uint8_t)(1U << nslices);
+    return all <= min_size(room, max_size(KEPT_SLICES, PEEK(heap_share)));
+}
+
+struct span *again_take(struct heap *heap, size_t nslices, enum span_state state)
+{
+    struct span *span = nslices - 1 < AGAIN_SLICES ? pop(heap, nslices) : NULL; /* 0: of a size that is out of range */
+    if (span) span_set_state(span, state);
+    return span;
+}
+
+struct span *again_instead(struct heap *heap, size_t nslices, enum span_state state, struct span **given)
+{
+    struct again *again = &heap->again;
+    if (nslices - 1 >= AGAIN_SLICES) return NULL;
     if (again->refused >> nslices & 1) grant(heap);
-    if (!again->nslices) return false;
+    if (!again->nslices && !is_at_most(heap)) return NULL;
     size_t left = again->nslices > PEEK(spans.totals.live) / AGAIN_LITTLE ? nslices : 0;
-    for (size_t k = 0; k < AGAIN_SLICES; k++) /* larger ones first */
-        for (struct span *span; left && (span = pop(heap, (nslices + k) % AGAIN_SLICES + 1)) != NULL; left -= min_size(left, span_nslices(span)))
-            span->woken_next = *given, *given = span;
-    return true;
+    for (size_t k = 0; k < AGAIN_SLICES; k++) left = give_up(heap, (nslices + k) % AGAIN_SLICES + 1, left, given); /* larger ones first */
+    size_t room = is_at_most(heap) ? heap->again.room - min_size(heap->again.room, again->nslices) : 0;
+    struct span *span = span_give_and_take_some(*given, nslices, state, min_size(FLOCK, room) / nslices), *more = span ? span->woken_next : NULL;
+    *given = NULL;
+    for (struct span *next; more; more = next) next = more->woken_next, more->nbytes = 0, again_put(heap, more, nslices);
+    return span;
 }
 
 struct span *again_take_all(struct heap *heap, struct span *rest)
@@ -110,7 +139,7 @@ void again_look(struct heap *heap)
     struct again *again = &heap->again;
     size_t unwanted = min_size(again->least, again->nslices);
     again->is_used = false;
-    if (unwanted > heap_kept_most()) set_room(heap, again->nslices - unwanted), span_give_all(again_take_all(heap, NULL));
+    if (unwanted > min_size(heap_kept_most(), again->nslices - (size_t)1)) set_room(heap, again->nslices - unwanted), span_give_all(again_take_all(heap, NULL));
     again->least = again->nslices;
 }
 

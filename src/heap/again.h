@@ -1,4 +1,5 @@
-/* again.h - large blocks that a thread has freed and may have again: lists of its heap's own, where no other thread looks, with no locked instruction.
+/* again.h - spans that a thread has freed and may have again: large blocks, and those of its blocks that are all free. Lists of its heap's own, where no
+ * other thread looks, with no locked instruction.
  *
  * By slices, and what came last goes first: the same sizes come and go in most programs that use such blocks at all, and what has been touched of one is
  * touched of the next. (Figures: ../README.md.) Of AGAIN_SLICES at most: larger ones left in place spoil the free spans between them for the next.
@@ -10,7 +11,12 @@
  * it has not been wanted between two looks of its thread, some seconds.
  *
  * For signal handlers, which may come in between any two instructions: a list is cut off whole, and put back without its last. All of this is its
- * thread's, or a test's. */
+ * thread's, or a test's.
+ *
+ * Who has been granted all there is to grant, and wants more, takes and gives FLOCK slices at a time if there are other threads: two that fill and drop
+ * 1,000 buffers each 0.6 of the time, for each went to the page level for each buffer, and waited for its lock. (Figures: ../README.md.)
+ *
+ * Spans of blocks are kept up to one share: what small blocks leave is wanted by all classes, and by all threads. */
 #ifndef MSPACE_AGAIN_H
 #define MSPACE_AGAIN_H
 
@@ -19,16 +25,18 @@
 /* PEEK. Slices that all heaps together have been granted. */
 extern uint32_t again_granted HIDDEN;
 
-/* Whether one of so many slices finds room; and then, one that has so many, is free, and the caller's. */
+/* Whether one of so many slices finds room, a large block's, or one of blocks; and then, one that has so many, is free, and the caller's. */
 bool again_has_room(struct heap *heap, size_t nslices);
+bool again_has_room_for_blocks(struct heap *heap, size_t nslices);
 void again_put(struct heap *heap, struct span *span, size_t nslices);
 
-/* The last one of just as many slices; NULL: there is none. */
-struct span *again_take(struct heap *heap, size_t nslices);
+/* The last one of just as many slices, in that state; NULL: there is none. */
+struct span *again_take(struct heap *heap, size_t nslices, enum span_state state);
 
-/* Malloc, which has found none, takes another from the page level: adds to what is given back, linked by woken_next, what is to go of these. False: there
- * are none, of whatever size, or it is too large: all that is kept is in the way. */
-bool again_instead(struct heap *heap, size_t nslices, struct span **given);
+/* For malloc, which has found none: another that is dirty, from the page level. What is to go of these instead is given back, before it all that is
+ * `*given`, linked by woken_next, which is NULL then. NULL, and nothing done: there are none, of whatever size, or it is too large, and all that is kept is in
+ * the way; or, all done, nothing is dirty. */
+struct span *again_instead(struct heap *heap, size_t nslices, enum span_state state, struct span **given);
 
 /* All, linked before `rest`. */
 struct span *again_take_all(struct heap *heap, struct span *rest);

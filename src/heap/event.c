@@ -93,8 +93,13 @@ void heap_give(struct span *span)
     limit_refund(carved);
     class_count(span_desc(span)->class, -1);
     if (UNLIKELY(options.mode == MODE_HARDENED) && span_is_small(span)) __builtin_memset(span_blocks(span), 0, carved); /* no link in what malloc gives */
+    struct heap *heap = heap_of_span(span);
+    size_t nslices = span_nslices(span), ntouched = span->is_clean ? (end + SLICE_SIZE - 1) >> SLICE_SHIFT : nslices;
+    bool may_be_kept = ntouched == nslices && heap && heap == heap_own() && options.mode == MODE_FAST;
     span_blank(span);
-    span_give(span, span->is_clean ? (end + SLICE_SIZE - 1) >> SLICE_SHIFT : span_nslices(span));
+    if (!may_be_kept || !again_has_room_for_blocks(heap, nslices)) return span_give(span, ntouched);
+    span->nbytes = 0; /* no large block's */
+    again_put(heap, span, nslices);
 }
 
 /* Whether every block of a small span is as free left it: what was written into freed blocks meanwhile is told before they are
@@ -285,8 +290,6 @@ void heap_draw_net(struct heap *heap, unsigned class)
 void heap_drain(struct heap *heap, bool sheds)
 {
     heap_enter(heap);
-    large_give_kept(heap);
-    again_end(heap);
     heap_collect_woken(heap, UINT_MAX);
     listed_send_all_home(heap);
     if (sheds) heap_shed(heap, true);
@@ -301,5 +304,7 @@ void heap_drain(struct heap *heap, bool sheds)
             heap_take_in_line(container_of(node, struct span, node));
         }
     }
+    large_give_kept(heap);
+    again_end(heap);
     heap_leave(heap);
 }

@@ -37,6 +37,7 @@ enum {
     KEPT_SLICES = 8, /* half a megabyte at most, and at first as much that its thread may have again: */
     AGAIN_SLICES = 4, AGAIN_MOST = 256, AGAIN_SHARES = 6, /* (again.h) of one; all together, and as many times a heap's share; and */
     AGAIN_LITTLE = 16, /* what part of what is in use is little */
+    FLOCK = 16, /* slices that are taken or given at once by who has twice as many, and no more are granted */
     NPENDING = 256, /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
@@ -49,12 +50,12 @@ INLINE uint64_t heap_bit(unsigned class) { return class < NSMALL ? 0 : (uint64_t
 INLINE unsigned heap_nyoung(unsigned class) { return class < NSMALL ? YOUNG : YOUNG_MEDIUM; }
 INLINE unsigned heap_nfirst(unsigned class) { return heap_nyoung(class) + BORROWED; }
 
-/* Large blocks that its thread has freed and may have again, by slices (again.h). */
+/* Spans that its thread has freed and may have again, by slices (again.h). */
 struct again {
     uint32_t last[AGAIN_SLICES];   /* by slices: the index of the one that came last, and 1; 0 none */
     uint16_t nslices, room, least; /* of all: how many there are, may be, and have been at least since the last look */
     uint8_t refused;               /* bit n: one of n slices found no room, since malloc found none of them */
-    bool is_used;                  /* whether malloc has looked here since the last look */
+    bool is_used;                  /* whether malloc of a large block has looked here since the last look */
 };
 
 /* Two pages: the second is touched by those only that free what others have allocated. */

@@ -92,9 +92,16 @@ static struct span *taken(struct span *span, size_t nslices)
     return NULL;
 }
 
+static struct span *take_again(struct heap *heap, size_t nslices)
+{
+    struct span *span = again_take(heap, nslices, SPAN_LARGE);
+    if (span) heap->again.is_used = true;
+    return span;
+}
+
 static struct span *take_kept(struct heap *heap, size_t nslices)
 {
-    struct span *found = again_take(heap, nslices);
+    struct span *found = take_again(heap, nslices);
     for (unsigned i = 0; i < KEPT_PLACES && !found; i++) {
         struct span *span = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
         if (!span || span_nslices(span) != nslices || !atomic_compare_exchange_strong(&heap->kept[i], &span, NULL)) continue;
@@ -114,7 +121,7 @@ static void *publish_kept(struct span *span, size_t nbytes, struct heap *heap)
 void *large_again(struct heap *heap, size_t size)
 {
     size_t nbytes = pages_for(size);
-    struct span *span = again_take(heap, slices_for(nbytes));
+    struct span *span = take_again(heap, slices_for(nbytes));
     return span ? publish_kept(span, nbytes, heap) : NULL;
 }
 
@@ -158,8 +165,7 @@ void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignmen
     if (span) return publish_kept(span, nbytes, heap);
     if (!limit_charge(nbytes, true)) return NULL; /* under a limit nothing is kept */
     struct span *given = heap ? take_shared(heap) : NULL;
-    if (is_plain && again_instead(heap, slices_for(nbytes), &given))
-        span = span_give_and_take(given, slices_for(nbytes), 1, SPAN_LARGE, ONLY_DIRTY), given = NULL;
+    if (is_plain) span = again_instead(heap, slices_for(nbytes), SPAN_LARGE, &given), heap->again.is_used |= slices_for(nbytes) <= AGAIN_SLICES;
     if (!span) span = take_growing(heap ? again_take_all(heap, given) : NULL, nbytes, before, max_size(alignment >> SLICE_SHIFT, 1), WANT_DIRTY);
     if (!span) return limit_refund(nbytes), NULL;
     *is_zero = span->is_clean;

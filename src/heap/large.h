@@ -25,7 +25,7 @@ void large_zero(void *block, size_t size);
 /* The last block of about that size that the calling thread, whose heap this is, has freed (again.h). NULL: there is none. */
 void *large_again(struct heap *heap, size_t size);
 
-/* Gives back what a heap, NULL none, keeps of large blocks, owner only; what all keep but for what their threads may have again, any thread. */
+/* Gives back what a heap, NULL none, keeps, owner only; what all keep but for what their threads may have again, any thread. */
 void large_give_kept(struct heap *heap);
 void large_give_all_kept(void);
 

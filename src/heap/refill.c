@@ -18,6 +18,7 @@
 #include "../guard/fill.h"
 #include "../os/map.h"
 #include "../os/options.h"
+#include "again.h"
 #include "large.h"
 #include "remote.h"
 
@@ -112,7 +113,7 @@ static void make_current(struct heap *heap, struct span *span, unsigned class)
     struct pair *pair = heap_pair(heap, class);
     uint64_t all = heap_due(span), out = span->pair.due; /* more if nothing is out */
     if (out < all) heap->nhad += (uint32_t)((all - out) / heap_unit(span));
-    heap->current[class] = span;
+    __atomic_store_n(&heap->current[class], span, __ATOMIC_RELAXED);
     turn(heap, span, pair, span->pair.bits, heap_due_while_current(heap, span));
     if (class < NSMALL) span->pair.head = NULL, span->seen = 0; /* from now on what waits is there (review() in listed.c) */
     span_set_state(span, SPAN_CURRENT);
@@ -141,7 +142,7 @@ static void set_aside(struct heap *heap, struct span *span, unsigned class, uint
     heap_wind_up(heap, span, pair); /* for what hurry() took off nhad */
     pair_set_bits(pair, 0);
     turn(heap, span, &span->pair, bits, due);
-    heap->current[class] = NULL;
+    __atomic_store_n(&heap->current[class], NULL, __ATOMIC_RELAXED);
 }
 
 /* It waits at the end of the line, where frees are no event. */
@@ -167,7 +168,7 @@ static bool let_go(struct heap *heap, struct span *span, unsigned class)
     for (;;) {
         uint64_t few = min_size(FEW, span->capacity / 4) + 1;
         bool had_few = class < NSMALL && heap_due(span) - span->pair.due < few * heap_unit(span);
-        if (had_few) set_attached(heap, span, class), heap->current[class] = NULL;
+        if (had_few) set_attached(heap, span, class), __atomic_store_n(&heap->current[class], NULL, __ATOMIC_RELAXED);
         else set_aside(heap, span, class, heap_due_at_wake(span)), span_set_state(span, SPAN_FULL);
         if (remote_let_go(span)) return true;
         make_current(heap, span, class);
@@ -205,7 +206,7 @@ static bool attach(struct heap *heap, unsigned class)
     if (UNLIKELY(span->gone)) heap_bring_back(span);
     make_current(heap, span, class);
     set_attached(heap, span, class);
-    heap->current[class] = current;
+    __atomic_store_n(&heap->current[class], current, __ATOMIC_RELAXED);
     if (!remote_let_go(span)) list_push_front(line, &span->node), heap_take_in_line(span);
     return heap_pair(heap, class)->head != NULL;
 }
@@ -239,6 +240,9 @@ static struct span *adopt(struct heap *heap, unsigned class)
 static struct span *claim(struct heap *heap, unsigned class)
 {
     if (class < NSMALL || heap_is_alone() || heap_is_shared(heap)) return NULL;
+    const struct heap *shared = &heaps_static[SHARED]; /* a look without the lock, for which all would wait */
+    bool has_any = PEEK(shared->current[class]) || PEEK(shared->available[class].next) != &shared->available[class];
+    if (!has_any && !atomic_load_explicit(&shared->woken, memory_order_relaxed)) return NULL;
     struct span *span = take_over(heap_take_shared(), heap, class, true);
     heap_drop_shared();
     return span;
@@ -280,16 +284,25 @@ void heap_shed(struct heap *heap, bool all)
     }
 }
 
+/* What the thread may have again; else what is free and dirty, but if nothing is kept: then that is found without a second look. */
+static struct span *dirty(struct heap *heap, size_t nslices)
+{
+    struct span *given = NULL, *span = again_take(heap, nslices, SPAN_AVAILABLE);
+    if (span) return span->is_clean = false, span;
+    span = again_instead(heap, nslices, SPAN_AVAILABLE, &given);
+    return span || !heap->again.nslices ? span : span_take(nslices, 1, SPAN_AVAILABLE, ONLY_DIRTY);
+}
+
 /* For the first blocks of a medium class clean memory: dirty memory would be held by a span that may need little of it. (bench_zeroed -7 % of its
  * memory.) Small ones would fault inside malloc: only where there are many heaps, and each may need little of most classes. */
 static struct span *fresh(struct heap *heap, unsigned class)
 {
     bool is_small = class < NSMALL, want_clean = heap->nfirst[class] < heap_nfirst(class) + is_small && (!is_small || heap->index >= THRIFTY);
     size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak), nslices = class_table[class].nslices;
-    struct span *span = heap->again.nslices && !want_clean ? span_take(nslices, 1, SPAN_AVAILABLE, ONLY_DIRTY) : NULL;
+    struct span *span = want_clean ? NULL : dirty(heap, nslices);
     if (!span) { /* nothing that is free already: then what is kept */
-        large_give_kept(heap);
         if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be the peak */
+        large_give_kept(heap);
         span = span_take(nslices, 1, SPAN_AVAILABLE, want_clean);
     }
     if (!span) return NULL;

@@ -41,10 +41,18 @@ void class_serve_all(void)
 
 enum { CROWDED = 4 }; /* spans, from which on each that is taken halves what a class serves; figures: ../README.md */
 
+/* One that serves but its own sizes, as all do in the end, is not counted: threads that take and give spans would wait for each other's counts. */
+static bool serves_others(unsigned class)
+{
+    unsigned row = class - 1;
+    if (is_for_aligned(row)) row--;
+    return class_of(class_table[row].size) == class;
+}
+
 void class_count(unsigned class, int n)
 {
-    if (class < NSMALL) return;
-    uint32_t nspans = __atomic_add_fetch(&classes.nspans[class], (uint32_t)n, __ATOMIC_RELAXED);
+    if (class < NSMALL || !serves_others(class)) return;
+    int32_t nspans = __atomic_add_fetch(&classes.nspans[class], n, __ATOMIC_RELAXED); /* below 0: of spans taken before it served others */
     if (n > 0 && nspans >= CROWDED) split(class);
 }
 

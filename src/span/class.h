@@ -46,7 +46,7 @@ struct class
 extern const struct class class_table[NCLASSES] HIDDEN;
 
 extern struct classes {
-    uint32_t nspans[NCLASSES]; /* of medium ones, spans in use: class_count */
+    int32_t nspans[NCLASSES]; /* of medium ones that serve others' sizes, spans in use: class_count */
     /* PEEK. Class of a request of n granules, doubled: the fast paths index 16-byte pairs with a scale of 8. */
     uint8_t of_granules_x2[MEDIUM_MAX / GRANULE + 1] __attribute__((aligned(CACHE_LINE)));
 } classes HIDDEN;

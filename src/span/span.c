@@ -201,22 +201,38 @@ static void make_all_free(struct span *given)
     for (struct span *next; given; given = next) next = given->woken_next, make_free(given, span_nslices(given));
 }
 
+static struct span *take(size_t nslices, size_t alignment, enum span_state state, enum span_want want)
+{
+    struct span *waited = wait_end(want == WANT_CLEAN || alignment > 1 ? 0 : nslices), *span = waited;
+    if (!waited) span = find_or_grow(nslices + alignment - 1, want);
+    if (!span) return NULL;
+    if (!waited) span = trim(span, place(span, nslices, alignment, want == WANT_CLEAN && state != SPAN_LARGE), nslices);
+    span->is_clean = span->ndirty == 0;
+    span_set_state(span, state);
+    span_add_total(&spans.totals.live, nslices);
+    purge_note_take(nslices, waited ? 0 : dirty_retake(span_index(span), nslices));
+    return span;
+}
+
 struct span *span_give_and_take(struct span *given, size_t nslices, size_t alignment, enum span_state state, enum span_want want)
 {
     bool is_possible = nslices <= SLICES_MAX && alignment <= SLICES_MAX - nslices;
     lock_take(&spans.lock);
     make_all_free(given);
-    struct span *waited = is_possible ? wait_end(want == WANT_CLEAN || alignment > 1 ? 0 : nslices) : NULL, *span = waited;
-    if (!waited && is_possible) span = find_or_grow(nslices + alignment - 1, want);
-    if (span) {
-        if (!waited) span = trim(span, place(span, nslices, alignment, want == WANT_CLEAN && state != SPAN_LARGE), nslices);
-        span->is_clean = span->ndirty == 0;
-        span_set_state(span, state);
-        span_add_total(&spans.totals.live, nslices);
-        purge_note_take(nslices, waited ? 0 : dirty_retake(span_index(span), nslices));
-    }
+    struct span *span = is_possible ? take(nslices, alignment, state, want) : NULL;
     lock_drop(&spans.lock);
     return span;
+}
+
+struct span *span_give_and_take_some(struct span *given, size_t nslices, enum span_state state, size_t more)
+{
+    lock_take(&spans.lock);
+    make_all_free(given);
+    struct span *first = take(nslices, 1, state, ONLY_DIRTY), *last = first;
+    for (; last && more; more--) last = last->woken_next = take(nslices, 1, SPAN_KEPT, ONLY_DIRTY);
+    if (last) last->woken_next = NULL;
+    lock_drop(&spans.lock);
+    return first;
 }
 
 void span_give(struct span *span, size_t ntouched)

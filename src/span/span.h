@@ -16,7 +16,7 @@
  *      DIRTY      free, in part resident and holding anything                 a dirty bin
  *      WAITING    free, dirty all over, for the next of just its size         a list of those (wait.c)
  *      PURGING    free, its pages are being given back, without the lock      none
- *      KEPT       a large block's that was freed, for a thread's next         a heap's, or a field of it (again.h, large.c)
+ *      KEPT       was a large block or blocks, for a thread's next            a heap's, or a field of it (again.h, large.c)
  *      CURRENT    small or medium: its heap allocates from it                 none: a field of its heap
  *      AVAILABLE  small or medium: has free blocks                            its heap's list for the class
  *      FULL       small or medium: none free that its owner knows of          none
@@ -270,6 +270,9 @@ INLINE struct span *span_take(size_t nslices, size_t alignment, enum span_state 
 {
     return span_give_and_take(NULL, nslices, alignment, state, want);
 }
+
+/* The same, of what is dirty only; and so many more that are KEPT, or as many as there are, linked behind it by woken_next. */
+struct span *span_give_and_take_some(struct span *given, size_t nslices, enum span_state state, size_t more);
 
 /* Gives a span back of which the first ntouched slices have been written to since it was taken; or all of which reads zero. Its descs must be
  * blank again. Any thread that owns it. */

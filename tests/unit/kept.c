@@ -30,14 +30,6 @@ static void a_block_that_is_freed_is_kept_for_the_next_of_its_size(void)
     sound();
 }
 
-static size_t count_kept(void)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < range_limit(); i += span_nslices(range.records + i))
-        if (span_state(range.records + i) == SPAN_KEPT) n += span_nslices(range.records + i);
-    return n;
-}
-
 static void what_is_kept_is_half_a_megabyte(void)
 {
     unsigned char *block[40];
@@ -226,10 +218,35 @@ static void fill_and_drop(void)
     }
 }
 
+/* How often the page level gives or takes while so many blocks are filled and dropped. */
+static int count_trips(size_t n, size_t nslices)
+{
+    static unsigned char *block[2 * AGAIN_MOST];
+    size_t live = spans.totals.live;
+    int ntrips = 0;
+    for (size_t i = 0; i < n; i++) block[i] = get(nslices * S, 1), ntrips += spans.totals.live != live, live = spans.totals.live;
+    for (size_t i = 0; i < n; i++) alloc_free(block[i]), ntrips += spans.totals.live != live, live = spans.totals.live;
+    return ntrips;
+}
+
+static void who_fills_and_drops_more_than_may_be_kept_asks_for_many_at_once(void)
+{
+    free_one();
+    hire(workers), tell(workers, free_one);
+    for (size_t nslices = 1; nslices <= AGAIN_SLICES; nslices *= 2) {
+        size_t beyond = options.dirty / S / 2, n = (AGAIN_SHARES * heap_share + beyond) / nslices, flock = FLOCK / nslices, all = 2 * beyond / nslices;
+        for (int round = 0; round < 8; round++) count_trips(n, nslices);
+        int ntrips = count_trips(n, nslices);
+        require((size_t)ntrips <= all / flock + 2, "blocks of %zu slices: %d trips for %zu\n", nslices, ntrips, all);
+        sound();
+    }
+    tell(workers, NULL);
+}
+
 static void room_gets_less_when_other_threads_come(void)
 {
     fill_and_drop();
-    require(count_kept() == AGAIN_MOST, "%zu slices are kept\n", count_kept());
+    require(count_kept() > AGAIN_MOST - FLOCK && count_kept() <= AGAIN_MOST, "%zu slices are kept\n", count_kept());
     hire_all();
     fill_and_drop();
     require(count_kept() <= SHARERS + AGAIN_SHARES * options.dirty / S / (SHARERS + 1), "%zu slices are kept\n", count_kept());
@@ -370,7 +387,8 @@ UNIT_MAIN(PROMISE(a_block_that_is_freed_is_kept_for_the_next_of_its_size), PROMI
           PROMISE(what_is_kept_is_shared_by_all_threads), PROMISE(what_another_thread_frees_is_kept_for_its_home),
           PROMISE(nothing_is_kept_when_something_else_is_wanted), PROMISE(who_fills_and_drops_has_room_for_all),
           PROMISE(what_is_kept_and_in_use_is_little_more_than_was_in_use),
-          PROMISE(little_that_is_kept_stays_when_another_size_is_wanted), PROMISE(room_gets_less_when_other_threads_come),
+          PROMISE(little_that_is_kept_stays_when_another_size_is_wanted), PROMISE(who_fills_and_drops_more_than_may_be_kept_asks_for_many_at_once),
+          PROMISE(room_gets_less_when_other_threads_come),
           PROMISE(threads_that_come_one_after_another_keep_little), PROMISE(threads_that_are_woken_once_more_keep_little),
           PROMISE(each_thread_has_room_for_its_share), PROMISE(those_who_are_gone_have_no_share), PROMISE(what_nobody_wants_any_more_goes),
           PROMISE(who_takes_such_blocks_keeps_those_of_others), PROMISE(a_buffer_that_is_made_small_is_kept_for_the_next))

@@ -53,6 +53,7 @@ static void list_of_medium_blocks_is_as_long_as_it_is_used(void)
     fill(n, SIZE);
     free_all(n);
     require(length_of(list) <= LIST_FEW, "%zu blocks wait\n", length_of(list));
+    large_give_kept(heap_own());
     require(spans.totals.live <= before + 3, "%zu slices stay, of %zu\n", spans.totals.live - before, n);
     for (size_t k = 1; k <= most; k++) {
         fill(k, SIZE);
@@ -110,6 +111,7 @@ static void what_is_more_than_lists_are_for_does_not_wait(void)
         for (size_t i = 0; i < n; i++) alloc_free(blocks[i]), was_wide |= list->room >= ROOM;
         nwide += was_wide;
         require(length_of(list) <= LIST_FEW, "%zu blocks wait after %d rounds\n", length_of(list), round);
+        large_give_kept(heap_own());
         require(spans.totals.live <= before + 4, "%zu slices stay\n", spans.totals.live - before);
     }
     require(nwide >= 2 && nwide <= 1 + NROUNDS / NARROW, "the list was wide in %d rounds of %d\n", nwide, NROUNDS);

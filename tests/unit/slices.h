@@ -18,4 +18,13 @@ static inline unsigned char *get(size_t size, int fill)
     return memset(p, fill, size);
 }
 
+/* Slices. */
+static inline size_t count_kept(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < range_limit(); i += span_nslices(range.records + i))
+        if (span_state(range.records + i) == SPAN_KEPT) n += span_nslices(range.records + i);
+    return n;
+}
+
 #endif
