@@ -148,6 +148,7 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
 /* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it is free already. */
 static bool free_own(const struct desc *desc, void *p)
 {
+    if (desc->class >= NSMALL) block_own(p);
     if (desc->class >= NSMALL && block_is_listed(span_of_start(desc->start), desc_index(desc, p))) return false;
     if (desc->class >= NSMALL) heap_look_at_list(heap_own(), desc->class, true); /* it may be full */
     enum push pushed = desc->class < NSMALL ? block_push_small(p, desc, desc->pair) : block_push_medium(p, desc, desc->list, false, false);

@@ -161,19 +161,18 @@ INLINE enum push block_push_medium(struct block *block, const struct desc *desc,
     struct pair *pair = PEEK(desc->pair);
     uint64_t bits = PEEK(pair->bits);
     if (UNLIKELY(bits_test_and_set(&bits, (uint64_t)(product >> 64)))) return PUSH_REFUSED;
-    if (may_be_listed) block_own(block);
     struct block *head = list->head;
     int32_t room = (head ? head->room : list->room) - (int32_t)desc->size;
-    if (may_be_listed && head && UNLIKELY(room < 0 || block_leads_within(block, 2 * GIB))) return PUSH_REFUSED; /* full, or it looks as if it were there */
-    if (may_be_listed && !head && UNLIKELY(PEEK(heaps_reuse)) && block_leads_within(block, 2 * GIB)) return PUSH_REFUSED; /* or on somebody's */
     if (may_be_listed && LIKELY(room >= 0)) {
+        block->room = room; /* before it is looked at (block_own); of one that is there already it is not too much */
+        STORE_ORDER();
+        if ((head || UNLIKELY(PEEK(heaps_reuse))) && block_leads_within(block, 2 * GIB)) return PUSH_REFUSED; /* as if it were there, or on somebody's */
         block_link(block, head);
-        block->room = room;
         STORE_ORDER();
         list->head = block;
         return UNLIKELY(!--list->left) ? PUSH_EVENT : PUSH_DONE;
     }
-    if (is_others) return PUSH_REFUSED;
+    if (is_others || (may_be_listed && (head || (UNLIKELY(PEEK(heaps_reuse)) && block_leads_within(block, 2 * GIB))))) return PUSH_REFUSED;
     bool is_event = bits_subtract(&pair->due, 1);
     STORE_ORDER();
     __atomic_store_n(&pair->bits, bits, __ATOMIC_RELAXED);
