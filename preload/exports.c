@@ -79,10 +79,16 @@ static COLD void free_foreign(const char *entry, void *p)
     else if (!guard_is_inside()) alloc_report_foreign(entry, p);
 }
 
-static SLOW void free_elsewhere(void *p, const char *entry)
+static SLOW void free_rest(void *p, const char *entry)
 {
     if (UNLIKELY(!p)) return; /* C++ deletes NULL a lot */
     if (alloc_free_slow(entry, p) == ALLOC_FOREIGN) free_foreign(entry, p);
+}
+
+static SLOW void free_elsewhere(void *p, const char *entry)
+{
+    bool is_done = life_is_on() && large_keep_again(p);
+    if (!is_done) free_rest(p, entry);
 }
 
 SLOW void free_slow(void *p, const char *entry)

@@ -1,6 +1,4 @@
 #include "again.h"
-#include "../base/bits.h"
-#include "../os/options.h"
 
 const struct span *again_first(const struct heap *heap, size_t nslices) { return span_numbered(PEEK(heap->again.last[nslices - 1])); }
 
@@ -35,33 +33,10 @@ static void grant(struct heap *heap)
     heap->again.refused = 0;
 }
 
-void again_put(struct heap *heap, struct span *span, size_t nslices)
+void again_give_rest(struct heap *heap, struct span *rest)
 {
-    uint32_t *list = &heap->again.last[nslices - 1], last;
-    span_set_state(span, SPAN_KEPT);
-    heap->again.nslices += (uint16_t)nslices;
-    do span->woken_next = span_numbered(last = PEEK(*list));
-    while (UNLIKELY(!bits_swap_if(list, last, span_number(span))));
-}
-
-/* All of so many slices. */
-static struct span *cut(struct heap *heap, size_t nslices)
-{
-    uint32_t last = PEEK(heap->again.last[nslices - 1]);
-    return last && bits_swap_if(&heap->again.last[nslices - 1], last, 0) ? span_numbered(last) : NULL;
-}
-
-/* The last of them. A handler may have put one there meanwhile: then the others are given back. One that two threads have freed at once may have been cut
- * since: it is forgotten. */
-static struct span *pop(struct heap *heap, size_t nslices)
-{
-    struct again *again = &heap->again;
-    struct span *span = cut(heap, nslices), *rest = span ? span->woken_next : NULL;
-    if (!span) return NULL;
-    if (rest && UNLIKELY(!bits_swap_if(&again->last[nslices - 1], 0, span_number(rest)))) span_give_all(rest), again->nslices = 0;
-    again->nslices -= (uint16_t)min_size(again->nslices, nslices);
-    again->least = (uint16_t)min_size(again->least, again->nslices);
-    return LIKELY(span_nslices(span) == nslices) ? span : NULL;
+    span_give_all(rest);
+    heap->again.nslices = 0;
 }
 
 /* Whether all has been granted that may be, it is a good deal, and there is somebody who would wait for the lock. */
@@ -70,7 +45,7 @@ static bool is_at_most(const struct heap *heap) { return !heap_is_alone() && hea
 /* Adds `left` slices in spans of so many to what is given, or as much as there is. Returns what is left. */
 static size_t give_up(struct heap *heap, size_t nslices, size_t left, struct span **given)
 {
-    for (struct span *span; left && (span = pop(heap, nslices)) != NULL; left -= min_size(left, nslices)) span->woken_next = *given, *given = span;
+    for (struct span *span; left && (span = again_pop(heap, nslices)) != NULL; left -= min_size(left, nslices)) span->woken_next = *given, *given = span;
     return left;
 }
 
@@ -84,31 +59,19 @@ static bool make_room(struct heap *heap, size_t nslices)
     return heap->again.nslices + nslices <= room_of(heap);
 }
 
-/* A limit does not charge what is free. */
-static bool may_be_kept(size_t nslices) { return nslices - 1 < AGAIN_SLICES && !options.limit.hard; }
-
-bool again_has_room(struct heap *heap, size_t nslices)
+bool again_find_room(struct heap *heap, size_t nslices)
 {
     struct again *again = &heap->again;
-    if (!may_be_kept(nslices)) return false;
     size_t all = again->nslices + nslices;
-    bool is_well_within = all <= heap_kept_most() || (all <= again->room && again->room <= share_of_room());
-    return LIKELY(is_well_within) || all <= room_of(heap) || make_room(heap, nslices);
+    return LIKELY(all <= again->room && again->room <= share_of_room()) || all <= room_of(heap) || make_room(heap, nslices);
 }
 
 bool again_has_room_for_blocks(struct heap *heap, size_t nslices)
 {
-    if (!may_be_kept(nslices)) return false;
+    if (nslices - 1 >= AGAIN_SLICES || options.limit.hard) return false;
     size_t all = heap->again.nslices + nslices, room = room_of(heap);
     if (all > room) heap->again.refused |= (uint8_t)(1U << nslices);
     return all <= min_size(room, max_size(KEPT_SLICES, PEEK(heap_share)));
-}
-
-struct span *again_take(struct heap *heap, size_t nslices, enum span_state state)
-{
-    struct span *span = nslices - 1 < AGAIN_SLICES ? pop(heap, nslices) : NULL; /* 0: of a size that is out of range */
-    if (span) span_set_state(span, state);
-    return span;
 }
 
 struct span *again_instead(struct heap *heap, size_t nslices, enum span_state state, struct span **given)
@@ -129,7 +92,7 @@ struct span *again_instead(struct heap *heap, size_t nslices, enum span_state st
 struct span *again_take_all(struct heap *heap, struct span *rest)
 {
     for (size_t nslices = 1; nslices <= AGAIN_SLICES; nslices++)
-        for (struct span *span = cut(heap, nslices), *next; span; span = next) next = span->woken_next, span->woken_next = rest, rest = span;
+        for (struct span *span = again_cut(heap, nslices), *next; span; span = next) next = span->woken_next, span->woken_next = rest, rest = span;
     heap->again.nslices = heap->again.least = 0;
     return rest;
 }

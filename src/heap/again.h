@@ -20,18 +20,52 @@
 #ifndef MSPACE_AGAIN_H
 #define MSPACE_AGAIN_H
 
+#include "../base/bits.h"
+#include "../os/options.h"
 #include "heap.h"
 
 /* PEEK. Slices that all heaps together have been granted. */
 extern uint32_t again_granted HIDDEN;
 
-/* Whether one of so many slices finds room, a large block's, or one of blocks; and then, one that has so many, is free, and the caller's. */
-bool again_has_room(struct heap *heap, size_t nslices);
+/* Whether one of so many slices finds room, a large block's, or one of blocks; and then, one that has so many, is free, and the caller's. Nothing under a
+ * limit, which does not charge what is free. */
+bool again_find_room(struct heap *heap, size_t nslices);
+INLINE bool again_has_room(struct heap *heap, size_t nslices)
+{
+    if (UNLIKELY(nslices - 1 >= AGAIN_SLICES || options.limit.hard)) return false;
+    return LIKELY(heap->again.nslices + nslices <= heap_kept_most()) || again_find_room(heap, nslices);
+}
 bool again_has_room_for_blocks(struct heap *heap, size_t nslices);
-void again_put(struct heap *heap, struct span *span, size_t nslices);
 
-/* The last one of just as many slices, in that state; NULL: there is none. */
-struct span *again_take(struct heap *heap, size_t nslices, enum span_state state);
+INLINE void again_put(struct heap *heap, struct span *span, size_t nslices)
+{
+    uint32_t *list = &heap->again.last[nslices - 1], last;
+    span_set(span, SPAN_KEPT, nslices);
+    heap->again.nslices += (uint16_t)nslices;
+    do span->woken_next = span_numbered(last = PEEK(*list));
+    while (UNLIKELY(!bits_swap_if(list, last, span_number(span))));
+}
+
+/* All of so many slices, which are in range. */
+INLINE struct span *again_cut(struct heap *heap, size_t nslices)
+{
+    uint32_t last = PEEK(heap->again.last[nslices - 1]);
+    return last && bits_swap_if(&heap->again.last[nslices - 1], last, 0) ? span_numbered(last) : NULL;
+}
+
+/* The last one of just as many slices, KEPT still; NULL: there is none. A handler may have put one there meanwhile: then the others are given back. One that
+ * two threads have freed at once may have been cut since: it is forgotten. */
+void again_give_rest(struct heap *heap, struct span *rest);
+INLINE struct span *again_pop(struct heap *heap, size_t nslices)
+{
+    struct again *again = &heap->again;
+    struct span *span = nslices - 1 < AGAIN_SLICES ? again_cut(heap, nslices) : NULL, *rest = span ? span->woken_next : NULL; /* 0: of a size that is out of range */
+    if (!span) return NULL;
+    if (rest && UNLIKELY(!bits_swap_if(&again->last[nslices - 1], 0, span_number(rest)))) again_give_rest(heap, rest);
+    again->nslices -= (uint16_t)min_size(again->nslices, nslices);
+    again->least = (uint16_t)min_size(again->least, again->nslices);
+    return LIKELY(span_nslices(span) == nslices) ? span : NULL;
+}
 
 /* For malloc, which has found none: another that is dirty, from the page level. What is to go of these instead is given back, before it all that is
  * `*given`, linked by woken_next, which is NULL then. NULL, and nothing done: there are none, of whatever size, or it is too large, and all that is kept is in

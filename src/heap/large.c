@@ -14,7 +14,7 @@ static const size_t CARRY_MIN = 64 * MIB;
 static size_t slices_for(size_t nbytes) { return (nbytes + SLICE_SIZE - 1) >> SLICE_SHIFT; }
 static size_t pages_for(size_t size) { return round_up(max_size(size, 1), PAGE); }
 
-static void *publish(struct span *span, size_t nbytes, struct heap *home)
+INLINE void *publish(struct span *span, size_t nbytes, struct heap *home)
 {
     struct desc *desc = span_desc(span);
     __atomic_store_n(&span->nbytes, nbytes, __ATOMIC_RELAXED);
@@ -56,22 +56,9 @@ static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
     return nslices <= heap_kept_most() ? place : NULL;
 }
 
-/* One that its own thread frees is kept where no other thread looks, with no locked instruction: such wait until all is written that the
- * program has stored. Of two threads that free it at once both may succeed, unless hardened. */
-static bool keep_again(struct span *span)
-{
-    struct heap *own = heap_own();
-    size_t nslices = span_nslices(span);
-    bool may_be = own && PEEK(span_desc(span)->owner) == OWNER_LARGE && span->home == own && options.mode == MODE_FAST;
-    if (!may_be || !again_has_room(own, nslices)) return false;
-    __atomic_store_n(&span_desc(span)->owner, OWNER_NONE, __ATOMIC_RELAXED);
-    again_put(own, span, nslices);
-    return true;
-}
-
 bool large_keep(struct span *span)
 {
-    if (keep_again(span)) return true;
+    if (large_keep_again(span_address(span))) return true;
     if (!claim(span)) return false; /* before that the record may be that of a span of blocks, and has no home */
     struct span *other = NULL;
     struct heap *own = heap_own();
@@ -92,10 +79,10 @@ static struct span *taken(struct span *span, size_t nslices)
     return NULL;
 }
 
-static struct span *take_again(struct heap *heap, size_t nslices)
+INLINE struct span *take_again(struct heap *heap, size_t nslices)
 {
-    struct span *span = again_take(heap, nslices, SPAN_LARGE);
-    if (span) heap->again.is_used = true;
+    struct span *span = again_pop(heap, nslices);
+    if (span) span_set(span, SPAN_LARGE, nslices), heap->again.is_used = true;
     return span;
 }
 

@@ -6,7 +6,7 @@
 #ifndef MSPACE_LARGE_H
 #define MSPACE_LARGE_H
 
-#include "heap.h"
+#include "again.h"
 
 /* The span of a live large block that starts at p, else NULL. */
 INLINE struct span *large_of(const void *p)
@@ -28,6 +28,20 @@ void *large_again(struct heap *heap, size_t size);
 /* Gives back what a heap, NULL none, keeps, owner only; what all keep but for what their threads may have again, any thread. */
 void large_give_kept(struct heap *heap);
 void large_give_all_kept(void);
+
+/* free of a large block by the thread that has allocated it: it is kept where no other thread looks, with no locked instruction: such wait until all is
+ * written that the program has stored. Of two threads that free it at once both may succeed, unless hardened. False: it is none, or there is no room. */
+INLINE bool large_keep_again(const void *p)
+{
+    struct span *span = large_of(p);
+    struct heap *own = heap_own();
+    if (!span || !own || span->home != own || UNLIKELY(options.mode != MODE_FAST)) return false;
+    size_t nslices = span_nslices(span);
+    if (!again_has_room(own, nslices)) return false;
+    __atomic_store_n(&range.table[range_index(p)].owner, OWNER_NONE, __ATOMIC_RELAXED);
+    again_put(own, span, nslices);
+    return true;
+}
 
 /* Frees a live large block: keeps it for the calling thread or the one that allocated it, without a lock, unless there is no room or that one is gone.
  * False: it is not live any more; nothing was done. */
