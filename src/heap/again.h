@@ -59,8 +59,9 @@ void again_give_rest(struct heap *heap, struct span *rest);
 INLINE struct span *again_pop(struct heap *heap, size_t nslices)
 {
     struct again *again = &heap->again;
-    struct span *span = nslices - 1 < AGAIN_SLICES ? again_cut(heap, nslices) : NULL, *rest = span ? span->woken_next : NULL; /* 0: of a size that is out of range */
+    struct span *span = nslices - 1 < AGAIN_SLICES ? again_cut(heap, nslices) : NULL; /* 0: of a size that is out of range */
     if (!span) return NULL;
+    struct span *rest = span->woken_next;
     if (rest && UNLIKELY(!bits_swap_if(&again->last[nslices - 1], 0, span_number(rest)))) again_give_rest(heap, rest);
     again->nslices -= (uint16_t)min_size(again->nslices, nslices);
     again->least = (uint16_t)min_size(again->least, again->nslices);
