@@ -56,6 +56,7 @@ static bool make_room(struct heap *heap, size_t nslices)
     heap->again.refused |= (uint8_t)(1U << nslices);
     if (is_at_most(heap)) give_up(heap, nslices, FLOCK, &given);
     span_give_all(given);
+    if (given) purge_now_and_then(FLOCK); /* as who gives a large block away */
     return heap->again.nslices + nslices <= room_of(heap);
 }
 

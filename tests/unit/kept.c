@@ -243,6 +243,21 @@ static void who_fills_and_drops_more_than_may_be_kept_asks_for_many_at_once(void
     tell(workers, NULL);
 }
 
+/* Nothing else may come by for long. */
+static void what_is_freed_in_bulk_beside_another_thread_goes_back(void)
+{
+    enum { N = 3000 };
+    static unsigned char *block[N];
+    free_one();
+    hire(workers), tell(workers, free_one);
+    for (size_t n = KEPT_SLICES; heap_own()->again.room < AGAIN_SHARES * heap_share; n += 4) count_trips(n, 1); /* little at a time, so that nothing is purged and wanted again */
+    for (int i = 0; i < N; i++) block[i] = get(S, 1);
+    for (int i = 0; i < N; i++) alloc_free(block[i]);
+    require(spans.totals.dirty <= N / 4, "%zu slices are dirty\n", spans.totals.dirty);
+    tell(workers, NULL);
+    sound();
+}
+
 static void room_gets_less_when_other_threads_come(void)
 {
     fill_and_drop();
@@ -388,7 +403,7 @@ UNIT_MAIN(PROMISE(a_block_that_is_freed_is_kept_for_the_next_of_its_size), PROMI
           PROMISE(nothing_is_kept_when_something_else_is_wanted), PROMISE(who_fills_and_drops_has_room_for_all),
           PROMISE(what_is_kept_and_in_use_is_little_more_than_was_in_use),
           PROMISE(little_that_is_kept_stays_when_another_size_is_wanted), PROMISE(who_fills_and_drops_more_than_may_be_kept_asks_for_many_at_once),
-          PROMISE(room_gets_less_when_other_threads_come),
+          PROMISE(what_is_freed_in_bulk_beside_another_thread_goes_back), PROMISE(room_gets_less_when_other_threads_come),
           PROMISE(threads_that_come_one_after_another_keep_little), PROMISE(threads_that_are_woken_once_more_keep_little),
           PROMISE(each_thread_has_room_for_its_share), PROMISE(those_who_are_gone_have_no_share), PROMISE(what_nobody_wants_any_more_goes),
           PROMISE(who_takes_such_blocks_keeps_those_of_others), PROMISE(a_buffer_that_is_made_small_is_kept_for_the_next))
