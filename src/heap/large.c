@@ -58,7 +58,6 @@ static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 
 bool large_keep(struct span *span)
 {
-    if (large_keep_again(span_address(span))) return true;
     if (!claim(span)) return false; /* before that the record may be that of a span of blocks, and has no home */
     struct span *other = NULL;
     struct heap *own = heap_own();

@@ -284,13 +284,13 @@ void heap_shed(struct heap *heap, bool all)
     }
 }
 
-/* What the thread may have again; else what is free and dirty, but if nothing is kept: then that is found without a second look. */
+/* What the thread may have again; else what is free and dirty. If nothing is kept fresh() finds that itself, without a second look. */
 static struct span *dirty(struct heap *heap, size_t nslices)
 {
     struct span *given = NULL, *span = again_pop(heap, nslices);
     if (span) return span->is_clean = false, span_set_state(span, SPAN_AVAILABLE), span;
     span = again_instead(heap, nslices, SPAN_AVAILABLE, &given);
-    return span || !heap->again.nslices ? span : span_take(nslices, 1, SPAN_AVAILABLE, ONLY_DIRTY);
+    return nslices <= AGAIN_SLICES || !heap->again.nslices ? span : span_take(nslices, 1, SPAN_AVAILABLE, ONLY_DIRTY);
 }
 
 /* For the first blocks of a medium class clean memory: dirty memory would be held by a span that may need little of it. (bench_zeroed -7 % of its
