@@ -26,16 +26,17 @@ const char *mspace_version(void);
  * Source: the seed project's allocator of BLOCK records; C11 7.22.3.4 for the rest. */
 void *mspacec(size_t size);
 
-/* Releases a block. Returns 0; or 1 when `block` is not the start of a live block of this library, having changed
- * nothing: a second release, an interior pointer, anybody else's memory. mspacer(NULL) returns 0. Never aborts, keeps
- * errno. One of at most 960 bytes may look live if another thread has freed it, a larger one that another thread allocated if a third freed
- * it a moment ago. */
+/* Releases a block. Returns 0; or 1 when `block` is not the start of a live block of this library, having changed nothing: a
+ * second release, an interior pointer, anybody else's memory. mspacer(NULL) returns 0. Never aborts, keeps errno. One of at most
+ * 960 bytes may look live if another thread has freed it, a larger one that another thread allocated if a third freed it a moment
+ * ago. */
 int mspacer(void *block);
 
-/* Checks every law of the heap: that spans tile it, free neighbours are joined (but for what threads keep for their
- * next, and what waits for the next of its size), lists and counts agree, free blocks are as free left them. Returns the number of broken laws, 0 for a sound heap; each is told in a line on standard error. 0, too,
- * with nothing checked, while another thread verifies or walks, and within a walk.
- * Exact only while no other thread is inside the library: a block that is being passed on looks broken. */
+/* Checks every law of the heap: that spans tile it, free neighbours are joined (but for what threads keep for their next, and
+ * what waits for the next of its size), lists and counts agree, free blocks are as free left them. Returns the number of broken
+ * laws, 0 for a sound heap; each is told in a line on standard error. 0, too, with nothing checked, while another thread verifies
+ * or walks, and within a walk. Exact only while no other thread is inside the library: a block that is being passed on looks
+ * broken. */
 size_t mspace_verify(void);
 
 enum mspace_kind {

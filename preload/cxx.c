@@ -135,8 +135,8 @@ COLD bool cxx_decide(void)
     return serves;
 }
 
-/* Before anybody's C++ runs, and before there are threads that could hold the loader's lock. A C program decides when a plugin calls an operator, for
- * which nothing is looked up if malloc is ours; else when it opens the plugin (deepbind.c). */
+/* Before anybody's C++ runs, and before there are threads that could hold the loader's lock. A C program decides when a plugin
+ * calls an operator, for which nothing is looked up if malloc is ours; else when it opens the plugin (deepbind.c). */
 __attribute__((constructor)) static void decide_at_start(void)
 {
     if (__cxa_throw) cxx_decide();

@@ -1,17 +1,19 @@
 /* deepbind.c - dlopen with RTLD_DEEPBIND.
  *
- * An object so opened binds to its own symbols and those of what it needs before it looks at anybody else's: to libc's free, too, which dies
- * of the first block of ours (php opens all its extensions like this). The flag is there for objects that bring a symbol which the program
- * has, too. So, under deepbind=auto, an object is
+ * An object so opened binds to its own symbols and those of what it needs before it looks at anybody else's: to libc's free, too,
+ * which dies of the first block of ours (php opens all its extensions like this). The flag is there for objects that bring a
+ * symbol which the program has, too. So, under deepbind=auto, an object is
  *
  *      opened without the flag        where it makes no difference but for malloc
- *      opened with it, then rebound   where one of its references clashes with a definition in the program, or it needs another version of a
- *                                     library that is there: what it and its needs took of libc's malloc becomes ours when dlopen is done.
- *                                     Blocks of its constructors are libc's; they are known when they come to us.
+ *      opened with it, then rebound   where one of its references clashes with a definition in the program, or it needs another
+ *                                     version of a library that is there: what it and its needs took of libc's malloc becomes
+ *                                     ours when dlopen is done. Blocks of its constructors are libc's; they are known when they
+ *                                     come to us.
  *
- * A clash is a symbol that the object refers to and defines, not weakly (a weak one is C++'s copy of what everybody has), and that the
- * global scope finds elsewhere than in libc. A file that is found by searching, not by its path, is not looked at, nor rebound: the
- * real dlopen searches, and expands $ORIGIN, for the object that its return address lies in, so it is jumped to, not called. */
+ * A clash is a symbol that the object refers to and defines, not weakly (a weak one is C++'s copy of what everybody has), and
+ * that the global scope finds elsewhere than in libc. A file that is found by searching, not by its path, is not looked at, nor
+ * rebound: the real dlopen searches, and expands $ORIGIN, for the object that its return address lies in, so it is jumped to, not
+ * called. */
 #include "deepbind.h"
 #include "../src/base/text.h"
 #include "../src/os/map.h"
@@ -65,7 +67,7 @@ static const char *string_at(const struct file *file, uint64_t offset)
 
 struct object {
     struct file file;
-    const ElfW(Dyn) * entries; /* PT_DYNAMIC */
+    const ElfW(Dyn) *entries; /* PT_DYNAMIC */
     size_t nentries;
     struct dynamic dynamic; /* what that says, with addresses turned into places in the file */
 };
@@ -201,7 +203,8 @@ static COLD enum binding choose(const char *path)
 
 void *dlopen(const char *path, int flags)
 {
-    /* Not by the plugin's operators, which would wait for the loader's lock: its constructor, which has that, may wait for their thread. */
+    /* Not by the plugin's operators, which would wait for the loader's lock: its constructor, which has that, may wait for their
+     * thread. */
     if (next_has_all()) cxx_decide();
     if (UNLIKELY(flags & RTLD_DEEPBIND) && path && !next_has_all()) {
         enum binding binding = choose(path);

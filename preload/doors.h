@@ -7,8 +7,8 @@
 /* A call from inside the guard, or before the next definitions are known: the boot arena, then the shared heap. */
 void *boot_or_shared(size_t size, size_t alignment);
 
-/* A pointer that the fast path refused, by the name of the entry that was called. And any, for entries that are seldom called: ten of
- * them, with the fast path in each, were most of a page that every program maps. */
+/* A pointer that the fast path refused, by the name of the entry that was called. And any, for entries that are seldom called:
+ * ten of them, with the fast path in each, were most of a page that every program maps. */
 void free_slow(void *p, const char *entry);
 void free_seldom(void *p, const char *entry);
 

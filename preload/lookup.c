@@ -1,15 +1,15 @@
 /* lookup.c - dlsym: how this library looks names up, and what others find by a handle.
  *
- * Who asks a handle of libc for free (python's ctypes, ruby's Fiddle, java) would get libc's own, which dies of the first block of ours,
- * be it one that libc's strdup made. It gets what its references are bound to, ours. What another object defines stays, and so does what
- * libc defines in another namespace.
+ * Who asks a handle of libc for free (python's ctypes, ruby's Fiddle, java) would get libc's own, which dies of the first block
+ * of ours, be it one that libc's strdup made. It gets what its references are bound to, ours. What another object defines stays,
+ * and so does what libc defines in another namespace.
  *
- * All other questions go on to the next dlsym, which may be that of a library that takes it over. They are jumped on, not called: by its
- * return address the real one knows whose next definition is meant.
+ * All other questions go on to the next dlsym, which may be that of a library that takes it over. They are jumped on, not called:
+ * by its return address the real one knows whose next definition is meant.
  *
- * We ourselves ask libc's. A library that takes dlsym over, and calls the real one, is told what stands behind itself: as the next dlopen
- * we would find our own. So libc's dlsym is read out of the tables of what is loaded, where nobody can answer for it. They are walked
- * without a lock, but only as far as libc: what was loaded at start stays. */
+ * We ourselves ask libc's. A library that takes dlsym over, and calls the real one, is told what stands behind itself: as the
+ * next dlopen we would find our own. So libc's dlsym is read out of the tables of what is loaded, where nobody can answer for it.
+ * They are walked without a lock, but only as far as libc: what was loaded at start stays. */
 #include "lookup.h"
 #include "../src/base/text.h"
 #include "next.h"
@@ -26,13 +26,15 @@ typedef void *finder(void *scope, const char *name);
 #pragma weak _r_debug
 extern struct r_debug *_dl_debug_addr __attribute__((weak));
 
-/* Of its dynamic section. glibc has turned places into addresses there, musl has not; of an object that lies below where it was linked they are lower. */
+/* Of its dynamic section. glibc has turned places into addresses there, musl has not; of an object that lies below where it was
+ * linked they are lower. */
 static const void *place_of(const struct link_map *object, ElfW(Sxword) tag)
 {
     const ElfW(Dyn) *entry = object->l_ld;
     while (entry->d_tag != tag && entry->d_tag != DT_NULL) entry++;
     if (entry->d_tag == DT_NULL) return NULL;
-    return (const void *)(entry->d_un.d_ptr + (entry->d_un.d_ptr < object->l_addr && object->l_addr >> 47 == 0 ? object->l_addr : 0));
+    return (const void *)(entry->d_un.d_ptr +
+                          (entry->d_un.d_ptr < object->l_addr && object->l_addr >> 47 == 0 ? object->l_addr : 0));
 }
 
 static bool is_same(const char *name, const char *other)
@@ -46,12 +48,14 @@ static void *defined_by_plainly(const struct link_map *object, const ElfW(Sym) *
 {
     const uint32_t *table = place_of(object, DT_HASH);
     for (uint32_t i = 0; table && i < table[1]; i++)
-        if (symbols[i].st_shndx != SHN_UNDEF && is_same(strings + symbols[i].st_name, name)) return (void *)(object->l_addr + symbols[i].st_value);
+        if (symbols[i].st_shndx != SHN_UNDEF && is_same(strings + symbols[i].st_name, name))
+            return (void *)(object->l_addr + symbols[i].st_value);
     return NULL;
 }
 
-/* GNU's hash table: 4 words, of which the first three count buckets, symbols that it leaves out, and words of a filter; the filter; the
- * buckets, each the first symbol of a chain; a hash for each symbol that is not left out, odd for the last of a chain. */
+/* GNU's hash table: 4 words, of which the first three count buckets, symbols that it leaves out, and words of a filter; the
+ * filter; the buckets, each the first symbol of a chain; a hash for each symbol that is not left out, odd for the last of a
+ * chain. */
 static void *defined_by(const struct link_map *object, const char *name)
 {
     const uint32_t *table = place_of(object, DT_GNU_HASH);
@@ -113,7 +117,8 @@ bool lookup_is_family(const char *name)
 
 /* --- the door --- */
 
-/* Whether another library before libc takes the name over: it, or whoever asks for it, wants what it stands before, and might call itself through us. */
+/* Whether another library before libc takes the name over: it, or whoever asks for it, wants what it stands before, and might
+ * call itself through us. */
 static bool is_taken_over(const char *name)
 {
     for (const struct link_map *object = first_loaded(); object && !is_libc(object); object = object->l_next) {

@@ -16,7 +16,8 @@
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 
-/* Defined by the run-time of an instrumented program that brings an allocator: of AddressSanitizer, LeakSanitizer, ThreadSanitizer, MemorySanitizer. */
+/* Defined by the run-time of an instrumented program that brings an allocator: of AddressSanitizer, LeakSanitizer,
+ * ThreadSanitizer, MemorySanitizer. */
 extern int __sanitizer_get_ownership(const volatile void *p) __attribute__((weak));
 
 enum { UNDECIDED, SERVES, FORWARDS };
@@ -61,8 +62,9 @@ bool next_has_all(void)
     return UNLIKELY(known == UNDECIDED) ? decide() : known == FORWARDS;
 }
 
-/* The break area, where libc's own malloc begins: from the end of the program's data to the break as it is now. Where its last segment ends, its
- * headers tell: PT_PHDR how far it was loaded from where it was linked. A program that was named to ld.so lies above all of the break. */
+/* The break area, where libc's own malloc begins: from the end of the program's data to the break as it is now. Where its last
+ * segment ends, its headers tell: PT_PHDR how far it was loaded from where it was linked. A program that was named to ld.so lies
+ * above all of the break. */
 static bool is_in_break(const void *pointer)
 {
     const ElfW(Phdr) *header = (const void *)getauxval(AT_PHDR);
@@ -74,8 +76,9 @@ static bool is_in_break(const void *pointer)
     return p < now && (p >= shift + end || shift + end > now);
 }
 
-/* A mapping that libc's malloc made for one block: in front of that, at the start of a page, nothing and its length, marked as mapped. To read what a
- * program says is a block may be a crime too many; the system is asked first to read the page (Linux 5.14; where it cannot, it is no mapping). */
+/* A mapping that libc's malloc made for one block: in front of that, at the start of a page, nothing and its length, marked as
+ * mapped. To read what a program says is a block may be a crime too many; the system is asked first to read the page (Linux 5.14;
+ * where it cannot, it is no mapping). */
 static bool is_mapped_by_libc(const void *p)
 {
     enum { IS_MAPPED = 2, POPULATE_READ = 22 };

@@ -157,12 +157,18 @@ void delete_array_sized(void *p, size_t size) { delete_as(CXX_DELETE_ARRAY_SIZED
 
 void delete_nothrow(void *p, const struct nothrow *nothrow) { delete_seldom_as(CXX_DELETE_NOTHROW, p, (size_t)nothrow, 0); }
 
-void delete_array_nothrow(void *p, const struct nothrow *nothrow) { delete_seldom_as(CXX_DELETE_ARRAY_NOTHROW, p, (size_t)nothrow, 0); }
+void delete_array_nothrow(void *p, const struct nothrow *nothrow)
+{
+    delete_seldom_as(CXX_DELETE_ARRAY_NOTHROW, p, (size_t)nothrow, 0);
+}
 
 void delete_aligned(void *p, size_t alignment) { delete_seldom_as(CXX_DELETE_ALIGNED, p, alignment, 0); }
 void delete_array_aligned(void *p, size_t alignment) { delete_seldom_as(CXX_DELETE_ARRAY_ALIGNED, p, alignment, 0); }
 
-void delete_sized_aligned(void *p, size_t size, size_t alignment) { delete_seldom_as(CXX_DELETE_SIZED_ALIGNED, p, size, alignment); }
+void delete_sized_aligned(void *p, size_t size, size_t alignment)
+{
+    delete_seldom_as(CXX_DELETE_SIZED_ALIGNED, p, size, alignment);
+}
 
 void delete_array_sized_aligned(void *p, size_t size, size_t alignment)
 {

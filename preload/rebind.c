@@ -1,8 +1,8 @@
 /* rebind.c - references to libc's malloc, made ours after the loader has bound them.
  *
- * Of an object and of all that was loaded with it, whose own scope comes before everybody's: each word that a relocation filled with
- * libc's malloc, or with the stub that would look it up at the first call, is overwritten, also where it has been made read-only since. An
- * object that brings an allocator of its own keeps that. */
+ * Of an object and of all that was loaded with it, whose own scope comes before everybody's: each word that a relocation filled
+ * with libc's malloc, or with the stub that would look it up at the first call, is overwritten, also where it has been made
+ * read-only since. An object that brings an allocator of its own keeps that. */
 #include "rebind.h"
 #include "../src/os/sys.h"
 #include "../src/span/class.h"
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-void rebind_read_dynamic(struct dynamic *dynamic, const ElfW(Dyn) * entry, size_t n)
+void rebind_read_dynamic(struct dynamic *dynamic, const ElfW(Dyn) *entry, size_t n)
 {
     for (; n && entry->d_tag != DT_NULL; entry++, n--) {
         switch (entry->d_tag) {
@@ -37,7 +37,8 @@ static void rebind(const struct dynamic *dynamic, uintptr_t shift, void *scope)
             const ElfW(Sym) *symbol = &symbols[ELF64_R_SYM(entry[i].r_info)];
             if (symbol->st_name == 0 || symbol->st_shndx != SHN_UNDEF || entry[i].r_addend != 0) continue;
             const char *name = (const char *)dynamic->strings + symbol->st_name;
-            if (!lookup_is_family(name) || lookup(scope, name) != lookup_next(name)) continue; /* another allocator's, that it brings */
+            /* another allocator's, that it brings */
+            if (!lookup_is_family(name) || lookup(scope, name) != lookup_next(name)) continue;
             __atomic_store_n((void **)(shift + entry[i].r_offset), lookup(RTLD_DEFAULT, name), __ATOMIC_RELAXED);
         }
     }

@@ -12,9 +12,10 @@ struct dynamic {
 };
 
 /* Reads at most n entries, up to DT_NULL. */
-void rebind_read_dynamic(struct dynamic *dynamic, const ElfW(Dyn) * entry, size_t n);
+void rebind_read_dynamic(struct dynamic *dynamic, const ElfW(Dyn) *entry, size_t n);
 
-/* Of the object that `handle` stands for and of what was loaded with it. Returns the handle; NULL for NULL. Takes the loader's lock. */
+/* Of the object that `handle` stands for and of what was loaded with it. Returns the handle; NULL for NULL. Takes the loader's
+ * lock. */
 void *rebind_newcomers(void *handle);
 
 #endif

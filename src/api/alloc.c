@@ -113,7 +113,9 @@ static SLOW void *zeroed_slow(size_t size)
 {
     bool is_zero;
     void *block = get(size, GRANULE, &is_zero);
-    if (block && !is_zero) size > KEPT_SLICES * SLICE_SIZE ? large_zero(block, size) : (void)memset(block, 0, size);
+    if (!block || is_zero) return block;
+    if (size > KEPT_SLICES * SLICE_SIZE) large_zero(block, size);
+    else memset(block, 0, size);
     return block;
 }
 
@@ -137,33 +139,38 @@ SLOW bool alloc_is_free_somewhere(const struct desc *desc, const void *p)
     struct heap *own = heap_own(), *owner = heap_of_owner(PEEK(desc->owner));
     if (remote_has(remote_load(span)) && remote_is_posted(span, k)) return true;
     if (own && is_small && block_is_with(own, desc->class, p)) return true;
-    if (own && owner == own) return is_small ? block_is_on(span->pair.head, p) : block_is_listed(span, k) || desc->pair->bits >> k & 1;
+    if (own && owner == own)
+        return is_small ? block_is_on(span->pair.head, p) : block_is_listed(span, k) || desc->pair->bits >> k & 1;
     if (own && remote_is_gathered(own, span, k)) return true;
     if (!is_small) return remote_is_free_at_owner(span, k);
     if (LIKELY(options.mode == MODE_FAST) || !owner) return false;
-    /* Its owner may change the list meanwhile. What it takes off shows no link, then or later (heap_give): the way ends there, and leads to no block that is out. */
+    /* Its owner may change the list meanwhile. What it takes off shows no link, then or later (heap_give): the way ends there,
+     * and leads to no block that is out. */
     return block_is_with(owner, desc->class, p) || block_is_on(PEEK(span->pair.head), p);
 }
 
-/* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it is free already. */
+/* A block of the calling thread's that the fast path refused, if only because it refuses everything in hardened mode. False: it
+ * is free already. */
 static bool free_own(const struct desc *desc, void *p)
 {
     if (desc->class >= NSMALL) block_own(p);
     if (desc->class >= NSMALL && block_is_listed(span_of_start(desc->start), desc_index(desc, p))) return false;
     if (desc->class >= NSMALL) heap_look_at_list(heap_own(), desc->class, true); /* it may be full */
-    enum push pushed = desc->class < NSMALL ? block_push_small(p, desc, desc->pair) : block_push_medium(p, desc, desc->list, false, false);
+    enum push pushed =
+        desc->class < NSMALL ? block_push_small(p, desc, desc->pair) : block_push_medium(p, desc, desc->list, false, false);
     if (pushed == PUSH_EVENT) alloc_event(p);
     return pushed != PUSH_REFUSED;
 }
 
-/* Frees of others' blocks before a thread that allocates nothing gets a heap to gather them in. Those few at the end of a thread, when key
- * destructors and libc free what its creator has made, would get it one that nobody takes away any more. */
+/* Frees of others' blocks before a thread that allocates nothing gets a heap to gather them in. Those few at the end of a thread,
+ * when key destructors and libc free what its creator has made, would get it one that nobody takes away any more. */
 enum { FREES_ALONE = 16 };
 
 static struct heap *gathering_heap(void) { return heap_own() || thread.nfrees++ >= FREES_ALONE ? own_heap() : NULL; }
 
-/* A block of another heap's. False: it is free already. A small one gets its link, so that a second free and a write after the free
- * are seen when its owner takes it in. In hardened mode it is posted at once, so that a second free is seen whoever makes it. */
+/* A block of another heap's. False: it is free already. A small one gets its link, so that a second free and a write after the
+ * free are seen when its owner takes it in. In hardened mode it is posted at once, so that a second free is seen whoever makes
+ * it. */
 static bool free_remote(const struct desc *desc, void *p)
 {
     struct span *span = span_of_start(desc->start);
@@ -200,7 +207,8 @@ static SLOW enum alloc_verdict free_slow(const char *entry, void *p)
     return owner ? free_in_span(entry, desc, owner, p) : tell(entry, diagnose_inside(p));
 }
 
-/* block_push_anyones, of a medium block, in a thread that reuses others': nothing in it says that another's is free already as a remote one. */
+/* block_push_anyones, of a medium block, in a thread that reuses others': nothing in it says that another's is free already as a
+ * remote one. */
 static SLOW enum push push_anyones_medium(void *p)
 {
     const struct desc *desc = range.table + range_index(p);

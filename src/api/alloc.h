@@ -1,8 +1,9 @@
 /* alloc.h - what a caller may ask for, by its C names with alloc_ before them.
  *
- * The fast paths are inline so that the exported malloc and free are one function each (preload/exports.c). Semantics are glibc 2.36's, to the clause: malloc(0)
- * is a unique pointer; realloc(p, 0) frees and returns NULL; more than PTRDIFF_MAX bytes is NULL and ENOMEM; free keeps errno; everything is 16-byte
- * aligned; all of the usable size may be written. Any thread; not async-signal-safe against themselves, like malloc(3). Sources: C11 7.22.3, POSIX 2024, malloc(3). */
+ * The fast paths are inline so that the exported malloc and free are one function each (preload/exports.c). Semantics are glibc
+ * 2.36's, to the clause: malloc(0) is a unique pointer; realloc(p, 0) frees and returns NULL; more than PTRDIFF_MAX bytes is NULL
+ * and ENOMEM; free keeps errno; everything is 16-byte aligned; all of the usable size may be written. Any thread; not
+ * async-signal-safe against themselves, like malloc(3). Sources: C11 7.22.3, POSIX 2024, malloc(3). */
 #ifndef MSPACE_ALLOC_H
 #define MSPACE_ALLOC_H
 
@@ -19,8 +20,8 @@ void alloc_free_as(const char *entry, void *p);
 INLINE void alloc_free(void *p) { alloc_free_as("free()", p); }
 void *alloc_memalign(size_t alignment, size_t size);
 
-/* malloc, when block_pop had nothing: a medium block of the current span, for of many that are allocated together each is one, or a large one that the
- * thread has freed; or NULL. */
+/* malloc, when block_pop had nothing: a medium block of the current span, for of many that are allocated together each is one, or
+ * a large one that the thread has freed; or NULL. */
 void *alloc_malloc_next(size_t size);
 
 /* free, when block_push refused: a block of another heap's, as the calling thread frees such. */
@@ -41,10 +42,11 @@ void *alloc_zeroed(size_t size);
 /* Resizes a block inside the heap range; NULL and errno, the block intact, when out of memory. size is not 0. */
 void *alloc_resize(const char *entry, void *p, size_t size);
 
-/* Whether the block that starts at p, of a span that desc describes, is free as far as can be told without its owner. A small block that is free shows it in its
- * first word; but so may one that is not: what a program copies without having written it (the padding of a structure) may be a link that was there before
- * (ripgrep's realloc was refused, in one run of eight). So it only says that the remote bits, what this thread has gathered and its own lists are worth
- * asking, as they are of a medium one; and there its owner, in hardened mode of a small one, too. */
+/* Whether the block that starts at p, of a span that desc describes, is free as far as can be told without its owner. A small
+ * block that is free shows it in its first word; but so may one that is not: what a program copies without having written it (the
+ * padding of a structure) may be a link that was there before (ripgrep's realloc was refused, in one run of eight). So it only
+ * says that the remote bits, what this thread has gathered and its own lists are worth asking, as they are of a medium one; and
+ * there its owner, in hardened mode of a small one, too. */
 bool alloc_is_free_somewhere(const struct desc *desc, const void *p);
 INLINE bool alloc_is_surely_out(const struct desc *desc, const void *p)
 {
@@ -55,8 +57,8 @@ INLINE bool alloc_is_free(const struct desc *desc, const void *p)
     return !LIKELY(alloc_is_surely_out(desc, p)) && alloc_is_free_somewhere(desc, p);
 }
 
-/* Usable bytes of a block that is live as far as can be told: the start of one that has been carved, and not a free one. Of anything else 0, and
- * at once also where that takes more than a look. */
+/* Usable bytes of a block that is live as far as can be told: the start of one that has been carved, and not a free one. Of
+ * anything else 0, and at once also where that takes more than a look. */
 INLINE size_t alloc_size_at_once(const void *p)
 {
     if (UNLIKELY(!range_has(p))) return 0;

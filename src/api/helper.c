@@ -1,8 +1,9 @@
 /* helper.c - helper=1: a thread of the library's own that gives memory back when nobody else comes by to do it.
  *
- * Four times a second it looks at the page level. What has not changed since it looked last is idle: all that is free goes back but what each thread may have
- * again (again.h), with what heaps keep whose threads are gone and the spans that others' frees have emptied and whose owners sleep. It never allocates, takes
- * no signals, and has no heap. Off by default: programs count their threads, some may have but one (unshare(2), setns(2)), and some end with their last. */
+ * Four times a second it looks at the page level. What has not changed since it looked last is idle: all that is free goes back
+ * but what each thread may have again (again.h), with what heaps keep whose threads are gone and the spans that others' frees
+ * have emptied and whose owners sleep. It never allocates, takes no signals, and has no heap. Off by default: programs count
+ * their threads, some may have but one (unshare(2), setns(2)), and some end with their last. */
 #include "../heap/large.h"
 #include "../heap/remote.h"
 #include "../os/lock.h"
@@ -40,7 +41,8 @@ COLD void life_help(void)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED); /* these hold nothing that would be destroyed */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    do pthread_attr_setstacksize(&attributes, stack); /* which static TLS is a part of. Refused to the end: the process goes on without */
+    /* which static TLS is a part of. Refused to the end: the process goes on without */
+    do pthread_attr_setstacksize(&attributes, stack);
     while (pthread_create(&helper, &attributes, help, NULL) != 0 && (stack *= 32) <= STACK_MOST);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

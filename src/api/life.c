@@ -15,7 +15,8 @@ struct os_process process;
 bool life_came_late;
 
 static bool has_started; /* not wiped: tells a new process from a first start */
-/* Our constructor has run: ld.so copies no thread-local image any more over what is written there. On the small data's page (CMakeLists.txt). */
+/* Our constructor has run: ld.so copies no thread-local image any more over what is written there. On the small data's page
+ * (CMakeLists.txt). */
 static _Alignas(void *) bool is_ready;
 static pthread_key_t exit_key;
 static bool has_exit_key;
@@ -48,8 +49,8 @@ static void start(void)
 static void repair(void)
 {
     bool was_locked = lock_break(&spans.lock);
-    /* The first thread of a process that no atfork handler has heard of may have come by the fast paths until it started this one. Which heap
-     * is its own nobody can tell, so all stay whose they were. */
+    /* The first thread of a process that no atfork handler has heard of may have come by the fast paths until it started this
+     * one. Which heap is its own nobody can tell, so all stay whose they were. */
     heaps_repair(heap_own(), heap_own() || os_is_first_thread());
     spans_repair(was_locked); /* even if no heap has vanished: who purges need not have one */
     census_break();
@@ -76,7 +77,8 @@ static bool was_alone; /* the thread that forks. With a heap: what nobody else c
 
 static void before_fork(void) { was_alone = heap_own() && heap_is_alone(); }
 
-/* Of a process of one thread nothing has vanished. What is half-way is what a signal handler that forks has interrupted, and goes on. */
+/* Of a process of one thread nothing has vanished. What is half-way is what a signal handler that forks has interrupted, and goes
+ * on. */
 static void after_fork_in_child(void)
 {
     if (was_alone) atomic_store_explicit(&life.state, LIFE_ON, memory_order_relaxed);
@@ -85,8 +87,8 @@ static void after_fork_in_child(void)
     life_help();
 }
 
-/* A thread's other destructors may still free and allocate, so this one asks to be called again, of the four times that POSIX promises; but once only, for
- * a thread that first allocates in one of them, in the second round and behind us, has two left. */
+/* A thread's other destructors may still free and allocate, so this one asks to be called again, of the four times that POSIX
+ * promises; but once only, for a thread that first allocates in one of them, in the second round and behind us, has two left. */
 enum { EXIT_ROUNDS = 2 };
 
 static void at_thread_exit(void *round)
@@ -103,13 +105,15 @@ COLD struct heap *life_thread(void)
     if (!is_ready || thread.state != THREAD_NEW) return NULL;
     struct heap *heap = heap_acquire();
     if (!heap) return NULL;
-    if (options.mode == MODE_FAST) thread.heap = thread.frees = thread.own; /* else every call takes the slow doors, where the checks are */
+    /* else every call takes the slow doors, where the checks are */
+    if (options.mode == MODE_FAST) thread.heap = thread.frees = thread.own;
     /* May allocate (a key above 31): the heap is there already. Should it fail, the heap is not recycled, no more. */
     if (has_exit_key) pthread_setspecific(exit_key, (void *)1);
     return heap;
 }
 
-/* pthread_atfork's, in glibc. Without it (musl) a child repairs itself when it first comes here (life_check), as that of a bare clone does. */
+/* pthread_atfork's, in glibc. Without it (musl) a child repairs itself when it first comes here (life_check), as that of a bare
+ * clone does. */
 extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *dso) __attribute__((weak));
 extern void *const __dso_handle HIDDEN;
 

@@ -1,9 +1,10 @@
 /* life.h - start-up, and what a fork makes necessary.
  *
- * One word, `life.state`, on a page of its own that the kernel wipes in the child of a fork (MADV_WIPEONFORK): zero means that nothing has started,
- * or that this is a new process in which only one thread of the old is left. Every slow rung that locks or reads shared state looks at it first. No
- * lock is ever taken for a fork, and the handler before it only notes whether the thread is alone: the child repairs what the photograph caught
- * half-way in others. vfork and threads share the page, so for them nothing has happened. Process numbers are never compared. */
+ * One word, `life.state`, on a page of its own that the kernel wipes in the child of a fork (MADV_WIPEONFORK): zero means that
+ * nothing has started, or that this is a new process in which only one thread of the old is left. Every slow rung that locks or
+ * reads shared state looks at it first. No lock is ever taken for a fork, and the handler before it only notes whether the thread
+ * is alone: the child repairs what the photograph caught half-way in others. vfork and threads share the page, so for them
+ * nothing has happened. Process numbers are never compared. */
 #ifndef MSPACE_LIFE_H
 #define MSPACE_LIFE_H
 

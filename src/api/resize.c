@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* A block is left where it is as long as nearly half of it is used: less would be waste, more copying. Of 1,024 bytes, which the class from 481
- * on borrows (refill.c), 480 are. With as little as half less 32 bytes python-objects holds 1.11 of this. */
+/* A block is left where it is as long as nearly half of it is used: less would be waste, more copying. Of 1,024 bytes, which the
+ * class from 481 on borrows (refill.c), 480 are. With as little as half less 32 bytes python-objects holds 1.11 of this. */
 static bool fits(size_t size, size_t usable) { return size <= usable && (size >= usable / 32 * 15 || usable <= 2 * GRANULE); }
 
 /* One that shrinks stays if there is no memory: nobody expects that to fail. */

@@ -12,7 +12,7 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define INLINE static inline __attribute__((always_inline))
 #define COLD __attribute__((noinline, cold))
-#define SLOW __attribute__((noinline)) /* off the fast paths, but often taken by some programs */
+#define SLOW __attribute__((noinline))               /* off the fast paths, but often taken by some programs */
 #define HIDDEN __attribute__((visibility("hidden"))) /* on what fast paths name: reached without the GOT */
 #define CACHE_LINE 64
 #define KIB ((size_t)1 << 10)
@@ -21,8 +21,9 @@
 
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-/* Keeps the compiler, not the processor, from moving memory accesses across it: enough against what interrupts this thread (a signal) or
- * photographs it (a fork), on x86-64 where stores stay in order; elsewhere a store-store barrier is needed for the photograph. */
+/* Keeps the compiler, not the processor, from moving memory accesses across it: enough against what interrupts this thread (a
+ * signal) or photographs it (a fork), on x86-64 where stores stay in order; elsewhere a store-store barrier is needed for the
+ * photograph. */
 #if defined(__x86_64__)
 #define STORE_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #else

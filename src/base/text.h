@@ -1,7 +1,7 @@
 /* text.h - one line of text, put together without stdio and without malloc.
  *
- * The buffer is the caller's and fixed; what does not fit is cut. Any thread, async-signal-safe: no state but the caller's. By hand:
- * every name of libc's that is used here costs the loader 0.1 us in each program. */
+ * The buffer is the caller's and fixed; what does not fit is cut. Any thread, async-signal-safe: no state but the caller's. By
+ * hand: every name of libc's that is used here costs the loader 0.1 us in each program. */
 #ifndef MSPACE_TEXT_H
 #define MSPACE_TEXT_H
 

@@ -46,7 +46,8 @@ static void tell(const char *entry, const struct evidence *evidence)
     report_line(&text);
 }
 
-/* Whether the calling thread is in a handler of SIGABRT, or may be: there the signal is held back, unless the handler wants to be interrupted by another. */
+/* Whether the calling thread is in a handler of SIGABRT, or may be: there the signal is held back, unless the handler wants to be
+ * interrupted by another. */
 static bool may_be_in_handler(void)
 {
     uint64_t held_back = 0, action[4] = {0}; /* the kernel's: handler, flags, restorer, mask */
@@ -66,17 +67,20 @@ static struct {
     _Atomic(unsigned) ndeeper, nwaits;
 } dying;
 
-/* The first wait is for the first crime to be told, and for its signal; after which there is nobody, unless the program does not die of it. */
+/* The first wait is for the first crime to be told, and for its signal; after which there is nobody, unless the program does not
+ * die of it. */
 static void wait_for_first(uintptr_t frame)
 {
     enum { WAIT_MS = 5000, DEEP = 8 };
     uintptr_t first = 0, own = bits_thread_pointer();
     bool has_waited = false;
     while (!atomic_compare_exchange_strong(&dying.thread, &first, own) && first != own) lock_pause(WAIT_MS), has_waited = true;
-    bool is_last = has_waited && atomic_fetch_add(&dying.nwaits, 1) != 0, is_again = first == own; /* a handler may hang, in one thread after the other */
+    /* a handler may hang, in one thread after the other */
+    bool is_last = has_waited && atomic_fetch_add(&dying.nwaits, 1) != 0, is_again = first == own;
     dying.ndeeper = is_again && frame < dying.frame ? dying.ndeeper + 1 : 0;
     dying.frame = frame;
-    /* The same thread again: its handler of SIGABRT has met the same corruption, and would for ever. Or has jumped out of it; or that was a child of vfork. */
+    /* The same thread again: its handler of SIGABRT has met the same corruption, and would for ever. Or has jumped out of it; or
+     * that was a child of vfork. */
     if (is_last || dying.ndeeper >= DEEP || (is_again && may_be_in_handler())) end_without_handler();
 }
 

@@ -1,6 +1,6 @@
-/* crime.h - what a program did to its heap, told in one line, `mspace[PID]: entry(): evidence`. Then what on_error says: abort (the
- * default), report (go on after the line) or ignore (go on in silence). A caller that gets control back leaves the
- * memory in question alone for ever: a leak, never a second owner. Any thread, async-signal-safe. */
+/* crime.h - what a program did to its heap, told in one line, `mspace[PID]: entry(): evidence`. Then what on_error says: abort
+ * (the default), report (go on after the line) or ignore (go on in silence). A caller that gets control back leaves the memory in
+ * question alone for ever: a leak, never a second owner. Any thread, async-signal-safe. */
 #ifndef MSPACE_CRIME_H
 #define MSPACE_CRIME_H
 

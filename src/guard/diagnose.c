@@ -34,8 +34,8 @@ struct evidence diagnose_inside(const void *p)
     }
 }
 
-/* Whether the calling thread's stack, from here up, contains it; for sure if it is no farther than a stack is deep as a rule, for a coroutine's may
- * be anywhere below the thread's. */
+/* Whether the calling thread's stack, from here up, contains it; for sure if it is no farther than a stack is deep as a rule, for
+ * a coroutine's may be anywhere below the thread's. */
 static const size_t STACK_DEPTH = 8 * MIB;
 static bool is_on_stack(const struct os_process *process, const void *pointer)
 {
@@ -52,7 +52,8 @@ struct evidence diagnose_outside(const struct os_process *process, const void *p
     bool is_own = address >= (uintptr_t)&__ehdr_start && address < (uintptr_t)_end;
     struct evidence evidence = {CRIME_FOREIGN, p, NULL, 0};
     *is_certain = true;
-    if (is_on_stack(process, p)) evidence.crime = CRIME_STACK, *is_certain = address - (uintptr_t)__builtin_frame_address(0) <= STACK_DEPTH;
+    if (is_on_stack(process, p))
+        evidence.crime = CRIME_STACK, *is_certain = address - (uintptr_t)__builtin_frame_address(0) <= STACK_DEPTH;
     else if (address % GRANULE) evidence.crime = CRIME_MISALIGNED;
     else *is_certain = is_own || address < 64 * KIB || address >> 47 != 0;
     return evidence;

@@ -1,6 +1,9 @@
 #include "again.h"
 
-const struct span *again_first(const struct heap *heap, size_t nslices) { return span_numbered(PEEK(heap->again.last[nslices - 1])); }
+const struct span *again_first(const struct heap *heap, size_t nslices)
+{
+    return span_numbered(PEEK(heap->again.last[nslices - 1]));
+}
 
 uint32_t again_granted;
 
@@ -40,12 +43,16 @@ void again_give_rest(struct heap *heap, struct span *rest)
 }
 
 /* Whether all has been granted that may be, it is a good deal, and there is somebody who would wait for the lock. */
-static bool is_at_most(const struct heap *heap) { return !heap_is_alone() && heap->again.room >= max_size(2 * FLOCK, share_of_room()); }
+static bool is_at_most(const struct heap *heap)
+{
+    return !heap_is_alone() && heap->again.room >= max_size(2 * FLOCK, share_of_room());
+}
 
 /* Adds `left` slices in spans of so many to what is given, or as much as there is. Returns what is left. */
 static size_t give_up(struct heap *heap, size_t nslices, size_t left, struct span **given)
 {
-    for (struct span *span; left && (span = again_pop(heap, nslices)) != NULL; left -= min_size(left, nslices)) span->woken_next = *given, *given = span;
+    for (struct span *span; left && (span = again_pop(heap, nslices)) != NULL; left -= min_size(left, nslices))
+        span->woken_next = *given, *given = span;
     return left;
 }
 
@@ -82,9 +89,11 @@ struct span *again_instead(struct heap *heap, size_t nslices, enum span_state st
     if (again->refused >> nslices & 1) grant(heap);
     if (!again->nslices && !is_at_most(heap)) return NULL;
     size_t left = again->nslices > PEEK(spans.totals.live) / AGAIN_LITTLE ? nslices : 0;
-    for (size_t k = 0; k < AGAIN_SLICES; k++) left = give_up(heap, (nslices + k) % AGAIN_SLICES + 1, left, given); /* larger ones first */
+    /* larger ones first */
+    for (size_t k = 0; k < AGAIN_SLICES; k++) left = give_up(heap, (nslices + k) % AGAIN_SLICES + 1, left, given);
     size_t room = is_at_most(heap) ? heap->again.room - min_size(heap->again.room, again->nslices) : 0;
-    struct span *span = span_give_and_take_some(*given, nslices, state, min_size(FLOCK, room) / nslices), *more = span ? span->woken_next : NULL;
+    struct span *span = span_give_and_take_some(*given, nslices, state, min_size(FLOCK, room) / nslices),
+                *more = span ? span->woken_next : NULL;
     *given = NULL;
     for (struct span *next; more; more = next) next = more->woken_next, more->nbytes = 0, again_put(heap, more, nslices);
     return span;
@@ -93,7 +102,8 @@ struct span *again_instead(struct heap *heap, size_t nslices, enum span_state st
 struct span *again_take_all(struct heap *heap, struct span *rest)
 {
     for (size_t nslices = 1; nslices <= AGAIN_SLICES; nslices++)
-        for (struct span *span = again_cut(heap, nslices), *next; span; span = next) next = span->woken_next, span->woken_next = rest, rest = span;
+        for (struct span *span = again_cut(heap, nslices), *next; span; span = next)
+            next = span->woken_next, span->woken_next = rest, rest = span;
     heap->again.nslices = heap->again.least = 0;
     return rest;
 }
@@ -103,7 +113,8 @@ void again_look(struct heap *heap)
     struct again *again = &heap->again;
     size_t unwanted = min_size(again->least, again->nslices);
     again->is_used = false;
-    if (unwanted > min_size(heap_kept_most(), again->nslices - (size_t)1)) set_room(heap, again->nslices - unwanted), span_give_all(again_take_all(heap, NULL));
+    if (unwanted > min_size(heap_kept_most(), again->nslices - (size_t)1))
+        set_room(heap, again->nslices - unwanted), span_give_all(again_take_all(heap, NULL));
     again->least = again->nslices;
 }
 

@@ -1,20 +1,23 @@
-/* again.h - spans that a thread has freed and may have again: large blocks, and those of its blocks that are all free. Lists of its heap's own, where no
- * other thread looks, with no locked instruction.
+/* again.h - spans that a thread has freed and may have again: large blocks, and those of its blocks that are all free. Lists of
+ * its heap's own, where no other thread looks, with no locked instruction.
  *
- * By slices, and what came last goes first: the same sizes come and go in most programs that use such blocks at all, and what has been touched of one is
- * touched of the next. (Figures: ../README.md.) Of AGAIN_SLICES at most: larger ones left in place spoil the free spans between them for the next.
+ * By slices, and what came last goes first: the same sizes come and go in most programs that use such blocks at all, and what has
+ * been touched of one is touched of the next. (Figures: ../README.md.) Of AGAIN_SLICES at most: larger ones left in place spoil
+ * the free spans between them for the next.
  *
- * How many: KEPT_SLICES in all, and twice as many whenever malloc finds none on a list on which one found no room, up to AGAIN_SHARES of the heap's shares of
- * dirty=, which it may have besides. All heaps together are granted as many times dirty=: or threads that come one after another, and sleep, would each
- * keep its share of when they were fewer. Malloc that finds none takes dirty memory, and gives back as much as it takes, unless all is little beside what
- * is in use: so a heap holds little more than it has had in use at once. All goes when nothing is dirty, or for what is larger or grows; and when some of
- * it has not been wanted between two looks of its thread, some seconds.
+ * How many: KEPT_SLICES in all, and twice as many whenever malloc finds none on a list on which one found no room, up to
+ * AGAIN_SHARES of the heap's shares of dirty=, which it may have besides. All heaps together are granted as many times dirty=: or
+ * threads that come one after another, and sleep, would each keep its share of when they were fewer. Malloc that finds none takes
+ * dirty memory, and gives back as much as it takes, unless all is little beside what is in use: so a heap holds little more than
+ * it has had in use at once. All goes when nothing is dirty, or for what is larger or grows; and when some of it has not been
+ * wanted between two looks of its thread, some seconds.
  *
- * For signal handlers, which may come in between any two instructions: a list is cut off whole, and put back without its last. All of this is its
- * thread's, or a test's.
+ * For signal handlers, which may come in between any two instructions: a list is cut off whole, and put back without its last.
+ * All of this is its thread's, or a test's.
  *
- * Who has been granted all there is to grant, and wants more, takes and gives FLOCK slices at a time if there are other threads: two that fill and drop
- * 1,000 buffers each 0.6 of the time, for each went to the page level for each buffer, and waited for its lock. (Figures: ../README.md.)
+ * Who has been granted all there is to grant, and wants more, takes and gives FLOCK slices at a time if there are other threads:
+ * two that fill and drop 1,000 buffers each 0.6 of the time, for each went to the page level for each buffer, and waited for its
+ * lock. (Figures: ../README.md.)
  *
  * Spans of blocks are kept up to one share: what small blocks leave is wanted by all classes, and by all threads. */
 #ifndef MSPACE_AGAIN_H
@@ -27,8 +30,8 @@
 /* PEEK. Slices that all heaps together have been granted. */
 extern uint32_t again_granted HIDDEN;
 
-/* Whether one of so many slices finds room, a large block's, or one of blocks; and then, one that has so many, is free, and the caller's. Nothing under a
- * limit, which does not charge what is free. */
+/* Whether one of so many slices finds room, a large block's, or one of blocks; and then, one that has so many, is free, and the
+ * caller's. Nothing under a limit, which does not charge what is free. */
 bool again_find_room(struct heap *heap, size_t nslices);
 INLINE bool again_has_room(struct heap *heap, size_t nslices)
 {
@@ -53,8 +56,8 @@ INLINE struct span *again_cut(struct heap *heap, size_t nslices)
     return last && bits_swap_if(&heap->again.last[nslices - 1], last, 0) ? span_numbered(last) : NULL;
 }
 
-/* The last one of just as many slices, KEPT still; NULL: there is none. A handler may have put one there meanwhile: then the others are given back. One that
- * two threads have freed at once may have been cut since: it is forgotten. */
+/* The last one of just as many slices, KEPT still; NULL: there is none. A handler may have put one there meanwhile: then the
+ * others are given back. One that two threads have freed at once may have been cut since: it is forgotten. */
 void again_give_rest(struct heap *heap, struct span *rest);
 INLINE struct span *again_pop(struct heap *heap, size_t nslices)
 {
@@ -68,9 +71,9 @@ INLINE struct span *again_pop(struct heap *heap, size_t nslices)
     return LIKELY(span_nslices(span) == nslices) ? span : NULL;
 }
 
-/* For malloc, which has found none: another that is dirty, from the page level. What is to go of these instead is given back, before it all that is
- * `*given`, linked by woken_next, which is NULL then. NULL, and nothing done: there are none, of whatever size, or it is too large, and all that is kept is in
- * the way; or, all done, nothing is dirty. */
+/* For malloc, which has found none: another that is dirty, from the page level. What is to go of these instead is given back,
+ * before it all that is `*given`, linked by woken_next, which is NULL then. NULL, and nothing done: there are none, of whatever
+ * size, or it is too large, and all that is kept is in the way; or, all done, nothing is dirty. */
 struct span *again_instead(struct heap *heap, size_t nslices, enum span_state state, struct span **given);
 
 /* All, linked before `rest`. */

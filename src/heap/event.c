@@ -1,8 +1,9 @@
 /* event.c - what becomes of frees: what happens when `due` of a span runs out, and what is emptied.
  *
  * An event is `due` of a span underflowing. FULL: enough frees that it is worth allocating from again, so AVAILABLE. AVAILABLE:
- * the last block came back, so it is given back. CURRENT, or attached: so many frees onto the class's list, which is reviewed. What other
- * threads have freed wakes its span instead (remote.h); where that is too little, refills draw it in, a few spans at a time.
+ * the last block came back, so it is given back. CURRENT, or attached: so many frees onto the class's list, which is reviewed.
+ * What other threads have freed wakes its span instead (remote.h); where that is too little, refills draw it in, a few spans at a
+ * time.
  *
  * By weight (span.h), with start the span's address, far above the size of a span, and n blocks of it,
  *
@@ -45,7 +46,8 @@ static uint64_t absorb_small(size_t size, struct pair *pair, char *first, uint64
         unsigned k = log2_floor(bits);
         struct block *block = (struct block *)(void *)(first + k * size);
         bits ^= (uint64_t)1 << k;
-        if (UNLIKELY(block_next(block) != NULL)) { /* block_is_sound's other ways cost exchange 1.08, producer-consumer 1.13 of the time */
+        /* block_is_sound's other ways cost exchange 1.08, producer-consumer 1.13 of the time */
+        if (UNLIKELY(block_next(block) != NULL)) {
             crime_report("malloc()", &(struct evidence){CRIME_OVERWRITTEN, block, block, size});
             continue;
         }
@@ -92,7 +94,8 @@ void heap_give(struct span *span)
     size_t carved = limit_charge_of(span), end = (size_t)(span_blocks(span) - span_address(span)) + carved;
     limit_refund(carved);
     class_count(span_desc(span)->class, -1);
-    if (UNLIKELY(options.mode == MODE_HARDENED) && span_is_small(span)) __builtin_memset(span_blocks(span), 0, carved); /* no link in what malloc gives */
+    /* no link in what malloc gives */
+    if (UNLIKELY(options.mode == MODE_HARDENED) && span_is_small(span)) __builtin_memset(span_blocks(span), 0, carved);
     struct heap *heap = heap_of_span(span);
     size_t nslices = span_nslices(span), ntouched = span->is_clean ? (end + SLICE_SIZE - 1) >> SLICE_SHIFT : nslices;
     bool may_be_kept = ntouched == nslices && heap && heap == heap_own() && options.mode == MODE_FAST;
@@ -136,8 +139,8 @@ void heap_take_in(struct span *span)
     else if (remote_has(remote_load(span))) span->pair.due -= absorb(span, remote_take(span, false));
 }
 
-/* Of an attached one some blocks are free at home, and some on the class's list. Of one that was freed there and here the span knows once, and would go
- * while that block is in use, or on the list. */
+/* Of an attached one some blocks are free at home, and some on the class's list. Of one that was freed there and here the span
+ * knows once, and would go while that block is in use, or on the list. */
 static void give_or_tell(const struct heap *heap, struct span *span)
 {
     if (LIKELY(!span_is_small(span) || span_desc(span)->pair == &span->pair)) return heap_give(span);
@@ -157,8 +160,8 @@ static void hurry(struct heap *heap, struct pair *pair, unsigned n, uintptr_t un
     pair->due = soon;
 }
 
-/* A span of the class has been given back, a medium one and the second since malloc looked for one: its thread frees what it has. So the current one
- * goes, too, when it is empty, at which nobody else would look. */
+/* A span of the class has been given back, a medium one and the second since malloc looked for one: its thread frees what it has.
+ * So the current one goes, too, when it is empty, at which nobody else would look. */
 static void expect_end(struct heap *heap, unsigned class)
 {
     struct span *current = heap->emptied & heap_bit(class) ? heap->current[class] : NULL;
@@ -196,7 +199,8 @@ bool event_vacate_or_tell(struct span *span)
     return heap_vacate(span), true;
 }
 
-/* A medium span waits in line until more of its few blocks are free; small ones so held 1.3 of the memory (figures: ../README.md). */
+/* A medium span waits in line until more of its few blocks are free; small ones so held 1.3 of the memory (figures:
+ * ../README.md). */
 void event_put_in_line(struct heap *heap, struct span *span, uint64_t word)
 {
     take_back(span, word);
@@ -230,7 +234,8 @@ SLOW void heap_event(void *block)
     unsigned class = desc->class, nsoon;
     bool is_others = heap_of_owner(PEEK(desc->owner)) != heap, is_its_own = !is_others && desc->pair == &span->pair;
     bool is_listed = class >= NSMALL && heap->pairs[class].head == block;
-    if (is_listed) heap->nhad += PATROL_EVERY, heap->pairs[class].left = PATROL_EVERY; /* a look at what is dirty is all that is due */
+    /* a look at what is dirty is all that is due */
+    if (is_listed) heap->nhad += PATROL_EVERY, heap->pairs[class].left = PATROL_EVERY;
     heap_enter(heap);
     if (is_others && !is_listed) heap_wind_up(heap, span, &heap->pairs[class]);
     else if (!is_listed) event_move(heap, span);
@@ -298,7 +303,8 @@ void heap_drain(struct heap *heap, bool sheds)
     __atomic_store_n(&heap->has_others, false, __ATOMIC_RELAXED);
     heap->sated = heap->nhad = heap->nothers = 0;
     for (unsigned class = 0; class < NCLASSES; class ++) {
-        heap->nfirst[class] = (uint8_t)min_size(heap->nfirst[class], heap_nfirst(class)); /* its spans may go now: it no longer grows */
+        /* its spans may go now: it no longer grows */
+        heap->nfirst[class] = (uint8_t)min_size(heap->nfirst[class], heap_nfirst(class));
         for (struct list *node = heap->available[class].next, *next; node != &heap->available[class]; node = next) {
             next = node->next;
             heap_take_in_line(container_of(node, struct span, node));

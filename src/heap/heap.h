@@ -8,8 +8,8 @@
  *                      | woken spans                                                              | any thread pushes
  *                      | kept large blocks of others' (again.h: of its own)                       | any thread puts and takes
  *
- * thread.heap holds the distance of the record from `heap_empty`, the constant pairs of a heap whose lists are empty: zero, which is
- * what thread-local storage holds before anything has run, is a thread that is not ready, and malloc's fast path needs no
+ * thread.heap holds the distance of the record from `heap_empty`, the constant pairs of a heap whose lists are empty: zero, which
+ * is what thread-local storage holds before anything has run, is a thread that is not ready, and malloc's fast path needs no
  * check for it. The same number is the owner's identity in a desc.
  *
  * A thread that has no heap (before our constructor, after its own exit, inside a call-back of ours) uses the shared
@@ -33,17 +33,20 @@ struct pending {
 };
 
 enum {
-    KEPT_PLACES = 4, /* large blocks that a heap keeps: as many as zlib's deflateInit takes, which are of 5 slices; */
-    KEPT_SLICES = 8, /* half a megabyte at most, and at first as much that its thread may have again: */
-    AGAIN_SLICES = 4, AGAIN_MOST = 256, AGAIN_SHARES = 6, /* (again.h) of one; all together, and as many times a heap's share; and */
+    KEPT_PLACES = 4,   /* large blocks that a heap keeps: as many as zlib's deflateInit takes, which are of 5 slices; */
+    KEPT_SLICES = 8,   /* half a megabyte at most, and at first as much that its thread may have again (again.h): */
+    AGAIN_SLICES = 4,  /* of one; */
+    AGAIN_MOST = 256,  /* of all together, */
+    AGAIN_SHARES = 6,  /* or so many times a heap's share of dirty=; */
     AGAIN_LITTLE = 16, /* what part of what is in use is little */
-    FLOCK = 16, /* slices that are taken or given at once by who has twice as many, and no more are granted */
-    NPENDING = 256, /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
+    FLOCK = 16,        /* slices that are taken or given at once by who has twice as many, and no more are granted */
+    NPENDING = 256,    /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
-    YOUNG = 4, /* blocks of a class that a heap takes first from the shared heap */
+    YOUNG = 4,              /* blocks of a class that a heap takes first from the shared heap */
     YOUNG_MEDIUM = 16, /* of a medium class: a pool of 8 python threads holds 0.92 of what it does with 4, and no less with 64 */
-    BORROWED = 8, OFTEN_USED = 80, /* then so many, above so many bytes, from a larger class (refill.c) */
+    BORROWED = 8,      /* then so many, above so many bytes, from a larger class (refill.c) */
+    OFTEN_USED = 80,
 };
 
 INLINE uint64_t heap_bit(unsigned class) { return class < NSMALL ? 0 : (uint64_t)1 << (class - NSMALL); }
@@ -64,32 +67,37 @@ struct heap {
     struct pair bits[NCLASSES - NSMALL]; /* of current medium spans: heap_pair() */
     struct span *current[NCLASSES];
     struct list available[NCLASSES];
-    uint8_t nfirst[NCLASSES];    /* blocks of a class that were not found in its pair, heap_nfirst() at most; then spans (refill.c) */
-    uint8_t nsought;             /* spans looked for, and */
-    uint32_t attached;           /* small classes of which a span ever was attached (listed.c) */
-    uint32_t sated;              /* small classes of which its lists take no more of others' blocks until they are empty (listed.c), and */
-    bool reuses, has_others;     /* whether they do at all, and whether any may be there */
-    uint16_t hand;               /* which of what is gathered in `pending` is posted next */
-    uint32_t bulk;               /* small classes whose blocks are freed in bulk: nobody has wanted one since all that were listed have gone home (listed.c) */
-    uint64_t emptied;            /* medium classes (heap_bit) of which a span was given back since malloc last looked for one (event.c) */
-    uint32_t nhad, nothers;      /* blocks that its thread has got of late, and others' that it has freed (refill.c) */
-    uint32_t index;              /* place in the table of heaps */
-    uint16_t nslow;              /* slow roads taken, for what is done every so often */
-    uint64_t patrol_due;         /* when the next look at its spans is due, whichever its thread is, and the slice at which it begins (trim.c) */
+    /* blocks of a class that were not found in its pair, heap_nfirst() at most; then spans (refill.c) */
+    uint8_t nfirst[NCLASSES];
+    uint8_t nsought;   /* spans looked for, and */
+    uint32_t attached; /* small classes of which a span ever was attached (listed.c) */
+    /* small classes of which its lists take no more of others' blocks until they are empty (listed.c), and */
+    uint32_t sated;
+    bool reuses, has_others; /* whether they do at all, and whether any may be there */
+    uint16_t hand;           /* which of what is gathered in `pending` is posted next */
+    /* small classes whose blocks are freed in bulk: nobody has wanted one since all that were listed have gone home (listed.c) */
+    uint32_t bulk;
+    /* medium classes (heap_bit) of which a span was given back since malloc last looked for one (event.c) */
+    uint64_t emptied;
+    uint32_t nhad, nothers; /* blocks that its thread has got of late, and others' that it has freed (refill.c) */
+    uint32_t index;         /* place in the table of heaps */
+    uint16_t nslow;         /* slow roads taken, for what is done every so often */
+    /* when the next look at its spans is due, whichever its thread is, and the slice at which it begins (trim.c) */
+    uint64_t patrol_due;
     uint32_t patrol_at;
-    uint32_t room;               /* bytes that may yet be gathered in `pending` */
+    uint32_t room; /* bytes that may yet be gathered in `pending` */
     struct again again;
-    _Atomic(uint32_t) busy;      /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
+    _Atomic(uint32_t) busy; /* set around slow rungs: a child of fork reads nothing owner-only of a busy heap */
 
     _Atomic(uint32_t) nturns; /* odd while a medium span becomes current or is let go: its desc and the pairs disagree */
     _Atomic(struct span *) woken __attribute__((aligned(CACHE_LINE)));
     _Atomic(struct span *) kept[KEPT_PLACES]; /* freed large blocks, for its next (large.c) */
-    _Atomic(uint32_t) nripe;     /* slices of woken spans that are all free by now */
-    _Atomic(uint32_t) state;     /* enum heap_state */
-    _Atomic(uint32_t) pool_next; /* while pooled: index + 1 of the next, and */
-    uint32_t pooled_since;       /* heap_pooled_now() when that was first seen, 0 not yet (trim.c) */
-    _Atomic(uint32_t) nunripe;   /* woken spans that whoever looked for ripe ones has left */
-    _Atomic(bool) is_untrimmed;  /* while pooled: blocks have come back since it was trimmed, if it was */
+    _Atomic(uint32_t) nripe;                  /* slices of woken spans that are all free by now */
+    _Atomic(uint32_t) state;                  /* enum heap_state */
+    _Atomic(uint32_t) pool_next;              /* while pooled: index + 1 of the next, and */
+    uint32_t pooled_since;                    /* heap_pooled_now() when that was first seen, 0 not yet (trim.c) */
+    _Atomic(uint32_t) nunripe;                /* woken spans that whoever looked for ripe ones has left */
+    _Atomic(bool) is_untrimmed;               /* while pooled: blocks have come back since it was trimmed, if it was */
 
     struct pending pending[NPENDING] __attribute__((aligned(PAGE)));
 } __attribute__((aligned(PAGE)));
@@ -98,7 +106,10 @@ _Static_assert(sizeof(struct heap) == 2 * PAGE, "a hundred idle threads are a hu
 _Static_assert(offsetof(struct heap, pairs) == 0, "heap_pairs()");
 
 /* Where what is free of the class's current span is: small blocks are on the class's list itself. */
-INLINE struct pair *heap_pair(struct heap *heap, unsigned class) { return class < NSMALL ? &heap->pairs[class] : &heap->bits[class - NSMALL]; }
+INLINE struct pair *heap_pair(struct heap *heap, unsigned class)
+{
+    return class < NSMALL ? &heap->pairs[class] : &heap->bits[class - NSMALL];
+}
 
 enum heap_state { HEAP_UNUSED, HEAP_OWNED, HEAP_POOLED, HEAP_SHARED, HEAP_LOST };
 
@@ -111,7 +122,8 @@ extern const struct pair heap_empty[NCLASSES];
 extern uint64_t heap_secret HIDDEN;
 extern bool heaps_reuse HIDDEN; /* PEEK. Whether any heap has ever reused others' blocks */
 
-/* PEEK. A heap's share of dirty=, in slices: of large blocks it keeps that at most, and its wide lists of medium ones hold twice as much. */
+/* PEEK. A heap's share of dirty=, in slices: of large blocks it keeps that at most, and its wide lists of medium ones hold twice
+ * as much. */
 extern size_t heap_share HIDDEN;
 INLINE size_t heap_kept_most(void) { return min_size(KEPT_SLICES, PEEK(heap_share)); }
 
@@ -144,8 +156,9 @@ INLINE uintptr_t heap_owner(const struct heap *heap, unsigned class)
     return heap_identity(heap) + (class < NSMALL ? 0 : OWNER_MEDIUM);
 }
 
-/* Frees after which a full span is worth allocating from again: so many that each visit pays, not so many that the blocks which wait add
- * up. With a quarter of the span, at most 16, git-repack held 1.12 of glibc's memory and sqlite 1.03; with a sixteenth 1.05 and 1.01. */
+/* Frees after which a full span is worth allocating from again: so many that each visit pays, not so many that the blocks which
+ * wait add up. With a quarter of the span, at most 16, git-repack held 1.12 of glibc's memory and sqlite 1.03; with a sixteenth
+ * 1.05 and 1.01. */
 enum { FREES_TO_WAKE = 16 };
 INLINE unsigned span_wake(const struct span *span)
 {
@@ -153,14 +166,11 @@ INLINE unsigned span_wake(const struct span *span)
 }
 
 /* The least that a free of one of the span's blocks takes off `due` (event.c). */
-INLINE uint64_t heap_unit(const struct span *span)
-{
-    return span_is_small(span) ? (uintptr_t)span_address(span) : 1;
-}
+INLINE uint64_t heap_unit(const struct span *span) { return span_is_small(span) ? (uintptr_t)span_address(span) : 1; }
 
-/* What is due of a span that is let go; and of a current one, where it means that once in so many frees something else is done: 0.1 % of a free
- * (without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6). If others are attached, in so many bytes, and blocks at least; fewer if some are
- * others' (listed.c). */
+/* What is due of a span that is let go; and of a current one, where it means that once in so many frees something else is done:
+ * 0.1 % of a free (without the clock's pause a pair is 3.3 ns on Zen 5, not 2.6). If others are attached, in so many bytes, and
+ * blocks at least; fewer if some are others' (listed.c). */
 enum { PATROL_EVERY = 1024, LISTED = 64 << 10, LISTED_LEAST = 64 };
 enum { REUSED = 8 << 10, REUSED_LEAST = 16 }; /* figures: ../README.md */
 INLINE uint64_t heap_due_at_wake(const struct span *span) { return span_wake(span) * heap_unit(span) - 1; }
@@ -192,7 +202,8 @@ struct heap *heap_acquire(void);
 /* Takes the calling thread's heap away and pools it. The thread uses the shared heap from now on. */
 void heap_retire(void);
 
-/* Before abort(): lets go of the shared heap and of the own one, whatever state they are in, so that a handler of SIGABRT can allocate. */
+/* Before abort(): lets go of the shared heap and of the own one, whatever state they are in, so that a handler of SIGABRT can
+ * allocate. */
 void heap_abandon(void);
 
 /* Heap number i of the table, NULL past the last. Records only grow in number. */
@@ -202,16 +213,16 @@ size_t heap_count(void);
 /* Whether this is the only thread there has ever been. */
 bool heap_is_alone(void);
 
-/* The pools of heaps whose threads are gone: as these have left them, and trimmed since. Puts one in; takes one out, or NULL; one of either, a trimmed
- * one if there is no other. Lock-free, any thread. */
+/* The pools of heaps whose threads are gone: as these have left them, and trimmed since. Puts one in; takes one out, or NULL; one
+ * of either, a trimmed one if there is no other. Lock-free, any thread. */
 enum heap_pool { POOL_LEFT, POOL_TRIMMED };
 void heap_pool(struct heap *heap, enum heap_pool in);
 struct heap *heap_unpool(enum heap_pool from);
 struct heap *heap_unpool_any(void);
 extern _Atomic(bool) heaps_untrimmed HIDDEN; /* whether one may be in the latter whose blocks have come back since */
 
-/* The slow rung, owner only (or the shared heap, taken). A block of the class, or a larger one; *is_zero, false so far, is set if it reads
- * zero. NULL: out of memory. */
+/* The slow rung, owner only (or the shared heap, taken). A block of the class, or a larger one; *is_zero, false so far, is set if
+ * it reads zero. NULL: out of memory. */
 void *heap_refill(struct heap *heap, unsigned class, bool *is_zero);
 
 /* The shared heap and its lock, by any thread. And the same rung of it, under the lock. */
@@ -219,8 +230,8 @@ struct heap *heap_take_shared(void);
 void heap_drop_shared(void);
 void *heap_refill_shared(unsigned class, bool *is_zero);
 
-/* The head of a small class's list, NULL if there is none: what malloc takes if the next block is in another span. What is not as free left it is told
- * and, with what is behind it, lost. Owner only. */
+/* The head of a small class's list, NULL if there is none: what malloc takes if the next block is in another span. What is not as
+ * free left it is told and, with what is behind it, lost. Owner only. */
 void *heap_pop_listed(struct block **list, const char *entry);
 
 /* The free of `block`, which is the owner's, made `due` underflow. */
@@ -233,16 +244,19 @@ void heap_give(struct span *span);
 /* All blocks of an AVAILABLE span have come back: it goes, unless it stands on a stack of woken spans. Owner only. */
 void heap_vacate(struct span *span);
 
-/* Of a current medium span: gives it back if no block is out, on the class's list or freed by others; returns how many are. Owner only. */
+/* Of a current medium span: gives it back if no block is out, on the class's list or freed by others; returns how many are. Owner
+ * only. */
 unsigned heap_end_current(struct heap *heap, struct span *span);
 
-/* Gives back the current medium spans of which nothing is out, and half has been carved (../README.md); or all, and puts small ones in line. One
- * that stands on a stack of woken spans stays on its list: it has been full, so it is carved whole, as the law wants. Owner only. */
+/* Gives back the current medium spans of which nothing is out, and half has been carved (../README.md); or all, and puts small
+ * ones in line. One that stands on a stack of woken spans stays on its list: it has been full, so it is carved whole, as the law
+ * wants. Owner only. */
 void heap_shed(struct heap *heap, bool all);
-void heap_send_home(struct heap *heap, unsigned class); /* all blocks of a medium class's list go to their spans, as they do here first */
+/* all blocks of a medium class's list go to their spans, as they do here first */
+void heap_send_home(struct heap *heap, unsigned class);
 
-/* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of one that is AVAILABLE, or FULL and becomes
- * so, to its own pair; a little of what never crossed a threshold. */
+/* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of one that is AVAILABLE,
+ * or FULL and becomes so, to its own pair; a little of what never crossed a threshold. */
 uint64_t heap_absorb(struct span *span, struct pair *pair, unsigned word);
 void heap_take_in(struct span *span);
 void heap_take_in_line(struct span *span); /* of one in line, which goes if nothing of it is out then */
@@ -257,19 +271,21 @@ const struct block *heap_find_listed(const struct heap *heap, const struct span 
 /* What `due` of an available span is before any of its blocks has come back. */
 uint64_t heap_due(const struct span *span);
 
-/* Spans that other threads have woken: makes them available, gives the empty ones back. So many; false if some are left. Few are as many as
- * malloc may wait for: 7 to 20 us each, if what was freed is cold. */
+/* Spans that other threads have woken: makes them available, gives the empty ones back. So many; false if some are left. Few are
+ * as many as malloc may wait for: 7 to 20 us each, if what was freed is cold. */
 enum { WOKEN_FEW = 16 };
 bool heap_collect_woken(struct heap *heap, unsigned most);
 
 /* Everything that can be drained at once: kept, pending, woken, remote bits of available spans; and what can be shed. */
 void heap_drain(struct heap *heap, bool sheds);
 
-/* trim.c, owner only. For malloc_trim: drains the heap (NULL: none) and those whose threads are gone, gives back what they keep and the pages on which
- * only free blocks of their spans lie; returns the bytes of such pages. And a look at how much is dirty and, if it is time for one, at some spans. */
+/* trim.c, owner only. For malloc_trim: drains the heap (NULL: none) and those whose threads are gone, gives back what they keep
+ * and the pages on which only free blocks of their spans lie; returns the bytes of such pages. And a look at how much is dirty
+ * and, if it is time for one, at some spans. */
 size_t heap_trim(struct heap *heap);
 void heap_patrol(struct heap *heap);
-/* By any thread: of the latter, those of which something has come back since, or all; and that were first seen so many ticks ago, some at a time. */
+/* By any thread: of the latter, those of which something has come back since, or all; and that were first seen so many ticks ago,
+ * some at a time. */
 size_t heap_trim_pooled(uint64_t rest, bool all);
 void heap_bring_back(struct span *span); /* the small blocks that are gone with their pages, before the span is current */
 struct block *heap_find_gone(const struct span *span); /* one such that is on the span's list: freed a second time; NULL */
@@ -278,16 +294,24 @@ struct block *heap_find_gone(const struct span *span); /* one such that is on th
 #define POOLED_UNIT ((uint64_t)1 << 28)
 INLINE uint32_t heap_pooled_now(void) { return (uint32_t)(bits_ticks() / POOLED_UNIT) | 1; }
 
-/* Bytes that a list of medium blocks holds; a wide one, of a thread that frees in bulk and asks again; and all wide ones, beyond ROOM. Blocks that one
- * holds at first, and bytes that a narrow one does. Besides, its room may say that it is closed, or narrow, and how often it will be yet (listed.c). */
-enum { ROOM = 128 << 10, ROOM_WIDE = 1 << 20, ROOM_OF_ALL = 4 << 20, LIST_FEW = 3 /* less than ROOM of any class */, ROOM_NARROW = 16 << 10 };
+/* Bytes that a list of medium blocks holds; a wide one, of a thread that frees in bulk and asks again; and all wide ones, beyond
+ * ROOM. Blocks that one holds at first, and bytes that a narrow one does. Besides, its room may say that it is closed, or narrow,
+ * and how often it will be yet (listed.c). */
+enum {
+    ROOM = 128 << 10,
+    ROOM_WIDE = 1 << 20,
+    ROOM_OF_ALL = 4 << 20,
+    LIST_FEW = 3 /* less than ROOM of any class */,
+    ROOM_NARROW = 16 << 10
+};
 enum { NARROW = GRANULE - 1, LIST_CLOSED = -GRANULE };
 
-/* At the list of a medium class, or it might keep a span of which all else is free: one that begins where it did at the last look goes home, and holds
- * no more until somebody asks; but if it is full, it may get more room instead. Owner only. */
+/* At the list of a medium class, or it might keep a span of which all else is free: one that begins where it did at the last look
+ * goes home, and holds no more until somebody asks; but if it is full, it may get more room instead. Owner only. */
 void heap_look_at_list(struct heap *heap, unsigned class, bool was_refused);
 
-/* The end of a slow road, `heap` NULL if there is none. Not a look each time: with 16 threads the clock, and a line of all, are 1.19 of larson. */
+/* The end of a slow road, `heap` NULL if there is none. Not a look each time: with 16 threads the clock, and a line of all, are
+ * 1.19 of larson. */
 enum { PATROL_ROADS = 16 };
 INLINE void heap_patrol_now_and_then(struct heap *heap)
 {
@@ -296,8 +320,9 @@ INLINE void heap_patrol_now_and_then(struct heap *heap)
 }
 INLINE void heap_patrol_at_next(struct heap *heap) { heap->nslow |= PATROL_ROADS - 1; }
 
-/* Undoes what a fork left of other threads' heaps; `own` is spared, but nothing is kept in any: spans_repair, which must be next, frees that.
- * are_all_gone false: one of them may be in use. One thread at a time, before any other takes a slow rung (src/api/life.c). */
+/* Undoes what a fork left of other threads' heaps; `own` is spared, but nothing is kept in any: spans_repair, which must be next,
+ * frees that. are_all_gone false: one of them may be in use. One thread at a time, before any other takes a slow rung
+ * (src/api/life.c). */
 void heaps_repair(struct heap *own, bool are_all_gone);
 
 /* Whether a fork has ever left heaps of vanished threads behind in this process. */

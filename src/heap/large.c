@@ -4,11 +4,12 @@
 #include "../os/map.h"
 #include "../os/options.h"
 
-/* From here pages are moved: cheaper than a copy from some 512 KiB on, but into fresh memory, where a copy finds some that is resident. */
+/* From here pages are moved: cheaper than a copy from some 512 KiB on, but into fresh memory, where a copy finds some that is
+ * resident. */
 static const size_t MOVE_MIN = 2 * MIB;
 
-/* What cannot be moved is copied; from here into fresh memory and page by page, so that it is never there twice. Below, into memory that
- * is likely to be resident already. */
+/* What cannot be moved is copied; from here into fresh memory and page by page, so that it is never there twice. Below, into
+ * memory that is likely to be resident already. */
 static const size_t CARRY_MIN = 64 * MIB;
 
 static size_t slices_for(size_t nbytes) { return (nbytes + SLICE_SIZE - 1) >> SLICE_SHIFT; }
@@ -40,10 +41,11 @@ static void drop(struct span *span)
     purge_now_and_then(nslices);
 }
 
-/* What a heap keeps: a large block that is freed is often wanted again, of just that size and where it came from, as a buffer is, or an
- * array that is the result of a line (figures: ../README.md). Here is what others have freed of a thread that takes such blocks while they do not, and
- * what is too large for again.h. Who wants anything else of the page level gives it back first. It is no more than a heap's share of dirty= (heap_share),
- * but for what two put there at once, and nothing under a limit, which does not charge what is free. */
+/* What a heap keeps: a large block that is freed is often wanted again, of just that size and where it came from, as a buffer is,
+ * or an array that is the result of a line (figures: ../README.md). Here is what others have freed of a thread that takes such
+ * blocks while they do not, and what is too large for again.h. Who wants anything else of the page level gives it back first. It
+ * is no more than a heap's share of dirty= (heap_share), but for what two put there at once, and nothing under a limit, which
+ * does not charge what is free. */
 static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 {
     _Atomic(struct span *) *place = NULL;
@@ -65,7 +67,8 @@ bool large_keep(struct span *span)
     bool is_own = own && span->home == own; /* who takes such itself has a use for others', too */
     if (own && (is_own || own->again.is_used) && again_has_room(own, nslices)) return again_put(own, span, nslices), true;
     _Atomic(struct span *) *place = is_own && nslices <= AGAIN_SLICES ? NULL : place_to_keep(span->home, nslices);
-    if (!place) return drop(span), purge_outgrown(nslices), true; /* realloc knows better where to: bench_vector step would hold 1.16 */
+    /* realloc knows better where to: bench_vector step would hold 1.16 */
+    if (!place) return drop(span), purge_outgrown(nslices), true;
     span_set_state(span, SPAN_KEPT);
     if (UNLIKELY(!atomic_compare_exchange_strong(place, &other, span))) give(span); /* a thread or a signal handler was first */
     return true;
@@ -132,9 +135,10 @@ void large_give_all_kept(void)
     for (size_t i = 0; heap_at(i); i++) span_give_all(take_shared(heap_at(i)));
 }
 
-/* For `size` bytes of a block that had `before`, 0 of a new one; all that was `kept` is given first, even if there is none. Who grows by less than a
- * quarter will do so again, and gets room to: a quarter of what it has, and up to a megabyte more, not touched meanwhile. So every byte is copied a
- * few times, not once a step. Who doubles would only have more than it needs. (Figures: ../README.md.) */
+/* For `size` bytes of a block that had `before`, 0 of a new one; all that was `kept` is given first, even if there is none. Who
+ * grows by less than a quarter will do so again, and gets room to: a quarter of what it has, and up to a megabyte more, not
+ * touched meanwhile. So every byte is copied a few times, not once a step. Who doubles would only have more than it needs.
+ * (Figures: ../README.md.) */
 static struct span *take_growing(struct span *kept, size_t size, size_t before, size_t alignment, enum span_want want)
 {
     size_t nslices = slices_for(size), quarter = nslices / 4, room = quarter + min_size(quarter, MIB / SLICE_SIZE);
@@ -151,19 +155,26 @@ void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignmen
     if (span) return publish_kept(span, nbytes, heap);
     if (!limit_charge(nbytes, true)) return NULL; /* under a limit nothing is kept */
     struct span *given = heap ? take_shared(heap) : NULL;
-    if (is_plain) span = again_instead(heap, slices_for(nbytes), SPAN_LARGE, &given), heap->again.is_used |= slices_for(nbytes) <= AGAIN_SLICES;
-    if (!span) span = take_growing(heap ? again_take_all(heap, given) : NULL, nbytes, before, max_size(alignment >> SLICE_SHIFT, 1), WANT_DIRTY);
+    if (is_plain)
+        span = again_instead(heap, slices_for(nbytes), SPAN_LARGE, &given),
+        heap->again.is_used |= slices_for(nbytes) <= AGAIN_SLICES;
+    if (!span)
+        span = take_growing(heap ? again_take_all(heap, given) : NULL, nbytes, before, max_size(alignment >> SLICE_SHIFT, 1),
+                            WANT_DIRTY);
     if (!span) return limit_refund(nbytes), NULL;
     *is_zero = span->is_clean;
     purge_in_exchange(span_nslices(span) - span->ndirty);
-    uintptr_t block = (uintptr_t)span_address(span); /* realloc is about to copy `before` bytes into it: drawn-12 0.85 of the time */
+    /* realloc is about to copy `before` bytes into it: drawn-12 0.85 of the time */
+    uintptr_t block = (uintptr_t)span_address(span);
     if (!before && *is_zero) huge_populate(block, block + nbytes);
-    if (before && *is_zero && huge_may_populate(span_index(span), true)) os_populate(block, block + min_size(min_size(before, nbytes), MOVE_MIN));
+    if (before && *is_zero && huge_may_populate(span_index(span), true))
+        os_populate(block, block + min_size(min_size(before, nbytes), MOVE_MIN));
     return publish(span, nbytes, heap);
 }
 
-/* Whether few of some pages have been touched: the first read of one that has not is a page fault. (mincore would tell of all at once; but a sandbox that
- * kills who calls what it does not know may be around.) Of a huge page only the very first read is one. */
+/* Whether few of some pages have been touched: the first read of one that has not is a page fault. (mincore would tell of all at
+ * once; but a sandbox that kills who calls what it does not know may be around.) Of a huge page only the very first read is
+ * one. */
 static bool is_sparse(const char *from, size_t npages)
 {
     enum { NLOOKS = 16, FAULT = 500 /* ticks, a quarter of a microsecond: the least that one takes */ };
@@ -217,8 +228,8 @@ static bool is_zeroed(const uint64_t *page)
     return any == 0;
 }
 
-/* Copies what is not zero into memory that is, and gives back what has been copied, 2 MiB at a time: never twice resident. Right also
- * where a move has come half-way, for what it has moved reads zero at the old place. */
+/* Copies what is not zero into memory that is, and gives back what has been copied, 2 MiB at a time: never twice resident. Right
+ * also where a move has come half-way, for what it has moved reads zero at the old place. */
 static void carry_over(char *from, char *to, size_t length)
 {
     for (size_t at = 0, step; at < length; at += step) {
@@ -238,7 +249,8 @@ static void carry_back(struct span *from, struct span *to, size_t length)
     span_lose(to);
 }
 
-/* A range that was moved before is several mappings, which Linux moves together since 6.17: tried until it has been refused once. */
+/* A range that was moved before is several mappings, which Linux moves together since 6.17: tried until it has been refused
+ * once. */
 void *large_move(struct span *from, size_t size)
 {
     static _Atomic(bool) moves_one_only;

@@ -1,17 +1,18 @@
 /* listed.c - free blocks that wait on a list of their class, of whichever spans they are, and their way home.
  *
- * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from then on it is attached,
- * as is one whose free blocks are used before the current one is carved on. What its owner frees of it goes on the class's list, with the current
- * span's, and malloc takes what was freed last of any of them. Such blocks are out as far as their spans know, until those that nobody wants are sent
- * home. The span is detached when it is current again, or when all on the list is sent home, for its thread frees in bulk.
+ * A small span that had few free blocks when it became current would be full soon, and again and again current for a few: from
+ * then on it is attached, as is one whose free blocks are used before the current one is carved on. What its owner frees of it
+ * goes on the class's list, with the current span's, and malloc takes what was freed last of any of them. Such blocks are out as
+ * far as their spans know, until those that nobody wants are sent home. The span is detached when it is current again, or when
+ * all on the list is sent home, for its thread frees in bulk.
  *
- * Medium blocks go on such a list whichever their spans, up to ROOM bytes of a class, or more (heap_look_at_list); what comes then goes home at once
- * (block.h), and all of a list that nobody has touched for a while (trim.c).
+ * Medium blocks go on such a list whichever their spans, up to ROOM bytes of a class, or more (heap_look_at_list); what comes
+ * then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c).
  *
- * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists. Small ones as if their spans
- * were attached, until what it set aside at one review is there at the next: then the class is sated. Out as far as their owners know, they are no
- * remote frees, whose lines go there and back. One that its owner frees as well is on two lists: whoever takes it second finds no link, unless its span
- * has been given back in between. */
+ * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists.
+ * Small ones as if their spans were attached, until what it set aside at one review is there at the next: then the class is
+ * sated. Out as far as their owners know, they are no remote frees, whose lines go there and back. One that its owner frees as
+ * well is on two lists: whoever takes it second finds no link, unless its span has been given back in between. */
 #include "event.h"
 #include "../guard/crime.h"
 #include "../os/options.h"
@@ -28,7 +29,8 @@ COLD bool block_is_reused(const struct block *block, unsigned class)
 {
     const struct heap *heap;
     bool is_there = false;
-    for (size_t i = 0; (heap = heap_at(i)) != NULL && !is_there; i++) is_there = PEEK(heap->has_others) && block_is_with(heap, class, block);
+    for (size_t i = 0; (heap = heap_at(i)) != NULL && !is_there; i++)
+        is_there = PEEK(heap->has_others) && block_is_with(heap, class, block);
     return is_there;
 }
 
@@ -89,7 +91,8 @@ struct block *listed_find_double(struct block *head, bool is_of_many)
 
 enum { MEASURED = 8 }; /* reviews */
 
-/* Whether nothing is left to do with a block of a list of the heap's: another's is sent to it. One that was freed twice, and whose span is gone, is told. */
+/* Whether nothing is left to do with a block of a list of the heap's: another's is sent to it. One that was freed twice, and
+ * whose span is gone, is told. */
 static bool is_elsewhere(struct heap *heap, unsigned class, struct block *block)
 {
     const struct desc *desc = range.table + range_index(block);
@@ -102,7 +105,8 @@ static bool is_elsewhere(struct heap *heap, unsigned class, struct block *block)
     return true;
 }
 
-/* Blocks that a list began with, of one span of the heap's and as free left them. They move at once, for their links do not depend on where they are. */
+/* Blocks that a list began with, of one span of the heap's and as free left them. They move at once, for their links do not
+ * depend on where they are. */
 struct run {
     struct block *first, *last;
     unsigned n;
@@ -135,8 +139,8 @@ static bool leads_on(const struct block *block, unsigned class)
     return range_has(next) && PEEK(desc->bound) && PEEK(desc->class) == class;
 }
 
-/* Before all of a list is sent home: with a block on it twice it goes round, and its spans would count the same blocks again and again. Where it breaks
- * off is told by who comes there. */
+/* Before all of a list is sent home: with a block on it twice it goes round, and its spans would count the same blocks again and
+ * again. Where it breaks off is told by who comes there. */
 static bool ends_or_tell(struct block **list, unsigned class)
 {
     unsigned left = LIST_MAX;
@@ -147,8 +151,8 @@ static bool ends_or_tell(struct block **list, unsigned class)
     return *list = NULL, false;
 }
 
-/* An available span of whose blocks none is on a list of the class's: what is freed of it goes there from now on. If one is at home and was handed out
- * all the same, for it had been freed twice, the list there breaks off. */
+/* An available span of whose blocks none is on a list of the class's: what is freed of it goes there from now on. If one is at
+ * home and was handed out all the same, for it had been freed twice, the list there breaks off. */
 static bool detach_or_tell(struct span *span)
 {
     uint64_t weight = 0, whole = heap_due(span) - span->pair.due;
@@ -158,13 +162,15 @@ static bool detach_or_tell(struct span *span)
     return span_repoint(span, &span->pair), true;
 }
 
-/* Whether none of the span's is on the rest of a list, as far as a short look tells: there will be another, with less on the list. */
+/* Whether none of the span's is on the rest of a list, as far as a short look tells: there will be another, with less on the
+ * list. */
 static const unsigned GOES_HOME = 32, ALL = ~0U; /* blocks of a list */
 static bool is_last_of(const struct span *span, const struct block *rest)
 {
     const struct desc *desc = span_desc(span);
     unsigned left = 2 * GOES_HOME;
-    while (rest && left-- && range.table[range_index(rest)].start != desc->start && leads_on(rest, desc->class)) rest = block_next(rest);
+    while (rest && left-- && range.table[range_index(rest)].start != desc->start && leads_on(rest, desc->class))
+        rest = block_next(rest);
     return !rest;
 }
 
@@ -178,8 +184,9 @@ static bool put_home(struct heap *heap, struct span *span, struct run run, const
     return detach_or_tell(span);
 }
 
-/* So many blocks of a list of the class's go to their spans, which are attached or others'. Those of the current span, of which there may be more than
- * of others, come back to its list; or, if all that are listed go but these, to where they wait, and the spans are detached. Returns how many went. */
+/* So many blocks of a list of the class's go to their spans, which are attached or others'. Those of the current span, of which
+ * there may be more than of others, come back to its list; or, if all that are listed go but these, to where they wait, and the
+ * spans are detached. Returns how many went. */
 static unsigned send_home(struct heap *heap, unsigned class, struct block **list, unsigned most, bool are_all)
 {
     struct pair *stay = are_all ? &heap->current[class]->pair : &heap->pairs[class];
@@ -212,12 +219,14 @@ static void cut_long(struct span *current, struct block *list)
     if (rest) current->pair.head = rest, block_link(list, NULL);
 }
 
-/* After so many frees, in which the class's list has not been empty: what was on it at the last review has not been wanted since, and some of it goes
- * home. Meanwhile it waits where the current span's own list would be; refill_remote takes it back. When all has gone, and still nobody wants any, the
- * thread frees in bulk: then all goes at each review but the current span's, and their spans are detached. Returns whether any went.
+/* After so many frees, in which the class's list has not been empty: what was on it at the last review has not been wanted since,
+ * and some of it goes home. Meanwhile it waits where the current span's own list would be; refill_remote takes it back. When all
+ * has gone, and still nobody wants any, the thread frees in bulk: then all goes at each review but the current span's, and their
+ * spans are detached. Returns whether any went.
  *
- * Who allocates right after each review takes back all that waits, and looks as if it wanted it; but one in the middle of a pipeline may get more of others'
- * blocks than it uses, and would keep whatever it ever got. So each MEASURED reviews the list is seen not to be long. */
+ * Who allocates right after each review takes back all that waits, and looks as if it wanted it; but one in the middle of a
+ * pipeline may get more of others' blocks than it uses, and would keep whatever it ever got. So each MEASURED reviews the list is
+ * seen not to be long. */
 static bool review(struct heap *heap, unsigned class)
 {
     struct span *current = heap->current[class];
@@ -251,10 +260,12 @@ void heap_send_home(struct heap *heap, unsigned class)
     }
 }
 
-/* What the heap's lists may hold beyond ROOM, all together: nothing under a limit, which somebody else may need. Those that are empty give back theirs. */
+/* What the heap's lists may hold beyond ROOM, all together: nothing under a limit, which somebody else may need. Those that are
+ * empty give back theirs. */
 static size_t room_left(struct heap *heap)
 {
-    size_t most = options.limit.hard ? 0 : min_size(ROOM_OF_ALL, 2 * min_size(PEEK(heap_share), SLICES_MAX) << SLICE_SHIFT), taken = 0;
+    size_t most = options.limit.hard ? 0 : min_size(ROOM_OF_ALL, 2 * min_size(PEEK(heap_share), SLICES_MAX) << SLICE_SHIFT),
+           taken = 0;
     for (struct pair *list = &heap->pairs[NSMALL]; list < &heap->pairs[NCLASSES]; list++) {
         if (list->room > ROOM && !list->head) list->room = ROOM;
         if (list->room > ROOM) taken += (size_t)(list->room - ROOM);
@@ -272,10 +283,11 @@ static bool widen(struct heap *heap, unsigned class)
     return true;
 }
 
-/* Who frees in bulk is known by a list that is full, and of which nothing has been taken since. It goes home, and is closed. Who asks for more all the
- * same fills and drops over and over, and gets ROOM at once. From ROOM on the list gets twice as much instead, up to ROOM_WIDE. If that does not do either,
- * or others have taken what there is, it would go home for nothing each time: it is narrow until it has been closed NARROW times.
- * A free that is refused by a list which is not full may have walked along it, for the block looks as if it were there: one that is wide goes home. */
+/* Who frees in bulk is known by a list that is full, and of which nothing has been taken since. It goes home, and is closed. Who
+ * asks for more all the same fills and drops over and over, and gets ROOM at once. From ROOM on the list gets twice as much
+ * instead, up to ROOM_WIDE. If that does not do either, or others have taken what there is, it would go home for nothing each
+ * time: it is narrow until it has been closed NARROW times. A free that is refused by a list which is not full may have walked
+ * along it, for the block looks as if it were there: one that is wide goes home. */
 void heap_look_at_list(struct heap *heap, unsigned class, bool was_refused)
 {
     struct pair *list = &heap->pairs[class];

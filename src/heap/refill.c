@@ -23,14 +23,18 @@
 #include "remote.h"
 
 enum {
-    CARVE = 4 << 10, /* bytes: one page, so that a class used twice costs one fault; 16 KiB, by faults, gained nothing and held 9 % more, */
+    /* bytes: one page, so that a class used twice costs one fault; 16 KiB, by faults, gained nothing and held 9 % more, */
+    CARVE = 4 << 10,
     CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64; */
     MANY = 8,              /* spans of a class that its heap has taken, from which on a clean one's pages come by as many bytes */
     PICK = 4,              /* available small spans looked at for the best */
-    FEW = 10,              /* free blocks of a small span, at most a quarter of it, for which it is not worth being current (figures: ../README.md) */
-    OF_LATE = 1 << 16,     /* blocks after which it is seen anew whether the thread shares them: some milliseconds */
-    THRIFTY = 4,           /* the number of the first heap that begins a small class in clean memory: a fourth thread's (figures: ../README.md) */
-    NET_EVERY = 16,        /* spans looked for, small ones twice, after which the net is drawn: remote frees that crossed no threshold */
+    /* free blocks of a small span, at most a quarter of it, for which it is not worth being current (figures: ../README.md) */
+    FEW = 10,
+    OF_LATE = 1 << 16, /* blocks after which it is seen anew whether the thread shares them: some milliseconds */
+    /* the number of the first heap that begins a small class in clean memory: a fourth thread's (figures: ../README.md) */
+    THRIFTY = 4,
+    /* spans looked for, small ones twice, after which the net is drawn: remote frees that crossed no threshold */
+    NET_EVERY = 16,
 };
 
 /* Links [from, from + n blocks) in address order before `next`, the first on top. */
@@ -43,18 +47,19 @@ static struct block *link_run(char *from, unsigned n, size_t size, struct block 
     return next;
 }
 
-/* The same of a span's first blocks, beginning inside: at 16 places of a page, by class. The first are what a small program uses over and
- * over, and those of all classes would meet in the same sets of the first-level cache: bench_bignum, 8 classes, 0.95 of the time on Zen 3. */
+/* The same of a span's first blocks, beginning inside: at 16 places of a page, by class. The first are what a small program uses
+ * over and over, and those of all classes would meet in the same sets of the first-level cache: bench_bignum, 8 classes, 0.95 of
+ * the time on Zen 3. */
 static struct block *link_first(char *from, unsigned n, size_t size, unsigned class)
 {
     unsigned nbefore = n * (class * 5 % 16) / 16;
     return link_run(from + nbefore * size, n - nbefore, size, link_run(from, nbefore, size, NULL));
 }
 
-/* Whether the next pages of a clean span are made before they are written to: of a class that grows, whose blocks have a page at most, so that each
- * page has one. Four page faults are twice the price of a system call for four pages, and of what the heap has taken of the class four are a 32nd at
- * most (figures: ../README.md). Of medium blocks, in which nothing is written as they are carved, only where pages are dear. Not under the shared heap's
- * lock. */
+/* Whether the next pages of a clean span are made before they are written to: of a class that grows, whose blocks have a page at
+ * most, so that each page has one. Four page faults are twice the price of a system call for four pages, and of what the heap has
+ * taken of the class four are a 32nd at most (figures: ../README.md). Of medium blocks, in which nothing is written as they are
+ * carved, only where pages are dear. Not under the shared heap's lock. */
 static bool shall_populate(const struct heap *heap, const struct span *span)
 {
     unsigned class = span_desc(span)->class;
@@ -62,8 +67,9 @@ static bool shall_populate(const struct heap *heap, const struct span *span)
     return span->is_clean && grows && !heap_is_shared(heap) && huge_may_populate(span_index(span), class < NSMALL);
 }
 
-/* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero and are few: calloc need not touch them.
- * Medium ones of a span used before all at once, for nothing is written into them: a thread that fills and drops 4 MB over and over 0.8 of the time. */
+/* How many blocks are made next of what never was blocks. Of a page and more one by one, if they may read zero and are few:
+ * calloc need not touch them. Medium ones of a span used before all at once, for nothing is written into them: a thread that
+ * fills and drops 4 MB over and over 0.8 of the time. */
 static unsigned batch(const struct heap *heap, const struct span *span)
 {
     const struct desc *desc = span_desc(span);
@@ -72,7 +78,8 @@ static unsigned batch(const struct heap *heap, const struct span *span)
     return (unsigned)min_size(span->capacity - desc->carved, max_size(1, nbytes / desc->size));
 }
 
-/* Blocks of the current span that never were blocks; those that the limit does not allow never will be. *is_zero: they read zero. */
+/* Blocks of the current span that never were blocks; those that the limit does not allow never will be. *is_zero: they read
+ * zero. */
 static bool carve(struct heap *heap, struct span *span, bool *is_zero)
 {
     const struct desc *desc = span_desc(span);
@@ -84,7 +91,8 @@ static bool carve(struct heap *heap, struct span *span, bool *is_zero)
     struct pair *pair = heap_pair(heap, desc->class);
     char *from = span_blocks(span) + (size_t)done * desc->size;
     if (shall_populate(heap, span)) os_populate((uintptr_t)from, (uintptr_t)from + (size_t)n * desc->size);
-    else if (span->is_clean && desc->size > PAGE && !heap_is_shared(heap)) huge_populate((uintptr_t)from, (uintptr_t)from + (size_t)n * desc->size);
+    else if (span->is_clean && desc->size > PAGE && !heap_is_shared(heap))
+        huge_populate((uintptr_t)from, (uintptr_t)from + (size_t)n * desc->size);
     if (desc->class < NSMALL && UNLIKELY(options.mode == MODE_HARDENED)) /* blocks begin as free leaves them */
         for (unsigned k = 0; k < n; k++) fill_free(from + (size_t)k * desc->size, desc->size);
     if (desc->class < NSMALL)
@@ -119,8 +127,8 @@ static void make_current(struct heap *heap, struct span *span, unsigned class)
     span_set_state(span, SPAN_CURRENT);
 }
 
-/* A word of bits at a time: what is linked is soon handed out, and warm. The sweep over the words begins when there is something, and must
- * come to its end before the span is let go. */
+/* A word of bits at a time: what is linked is soon handed out, and warm. The sweep over the words begins when there is something,
+ * and must come to its end before the span is let go. */
 static bool refill_remote(struct heap *heap, struct span *span, unsigned class)
 {
     struct pair *pair = heap_pair(heap, class);
@@ -161,8 +169,8 @@ static void set_attached(struct heap *heap, struct span *span, unsigned class)
     span_set_state(span, SPAN_FULL);
 }
 
-/* The current span is exhausted: everything that is the owner's is put in order, and then it is let go, or attached (listed.c). False: frees
- * arrived in between, and it is current again. */
+/* The current span is exhausted: everything that is the owner's is put in order, and then it is let go, or attached (listed.c).
+ * False: frees arrived in between, and it is current again. */
 static bool let_go(struct heap *heap, struct span *span, unsigned class)
 {
     for (;;) {
@@ -176,8 +184,9 @@ static bool let_go(struct heap *heap, struct span *span, unsigned class)
     }
 }
 
-/* Of medium spans that which has waited longest. Of small ones that are three eighths full the emptier lasts longer; then the fuller, so that the
- * other may become empty. (Figures: ../README.md.) What is due tells what is out: addresses are so much larger than spans that sums compare as counts. */
+/* Of medium spans that which has waited longest. Of small ones that are three eighths full the emptier lasts longer; then the
+ * fuller, so that the other may become empty. (Figures: ../README.md.) What is due tells what is out: addresses are so much
+ * larger than spans that sums compare as counts. */
 static struct span *pick_available(struct heap *heap, unsigned class)
 {
     struct span *best = NULL;
@@ -195,8 +204,9 @@ static struct span *pick_available(struct heap *heap, unsigned class)
     return best;
 }
 
-/* What is free in the one other small span that is available goes on the class's list, and the span is attached (listed.c): before more memory becomes
- * blocks than the class needs. Of several the current span is not what is too much, and frees of attached ones are dearer. (Figures: ../README.md.) */
+/* What is free in the one other small span that is available goes on the class's list, and the span is attached (listed.c):
+ * before more memory becomes blocks than the class needs. Of several the current span is not what is too much, and frees of
+ * attached ones are dearer. (Figures: ../README.md.) */
 static bool attach(struct heap *heap, unsigned class)
 {
     struct list *line = &heap->available[class];
@@ -211,8 +221,8 @@ static bool attach(struct heap *heap, unsigned class)
     return heap_pair(heap, class)->head != NULL;
 }
 
-/* A span with free blocks of another heap, which is the caller's too; it changes owner. A notifier still in flight posts it to either heap;
- * the wrong one posts it on (heap_collect_woken). */
+/* A span with free blocks of another heap, which is the caller's too; it changes owner. A notifier still in flight posts it to
+ * either heap; the wrong one posts it on (heap_collect_woken). */
 static struct span *take_over(struct heap *from, struct heap *heap, unsigned class, bool also_current)
 {
     heap_collect_woken(from, WOKEN_FEW);
@@ -235,8 +245,8 @@ static struct span *adopt(struct heap *heap, unsigned class)
     return span;
 }
 
-/* A medium one of the shared heap's: when those who are young have grown up, nobody would want what is free in it. (bench_threads 0.90 of its
- * memory, bench_tail 0.96.) No small one: those of threads without a heap may share lines with others'. */
+/* A medium one of the shared heap's: when those who are young have grown up, nobody would want what is free in it. (bench_threads
+ * 0.90 of its memory, bench_tail 0.96.) No small one: those of threads without a heap may share lines with others'. */
 static struct span *claim(struct heap *heap, unsigned class)
 {
     if (class < NSMALL || heap_is_alone() || heap_is_shared(heap)) return NULL;
@@ -284,7 +294,8 @@ void heap_shed(struct heap *heap, bool all)
     }
 }
 
-/* What the thread may have again; else what is free and dirty. If nothing is kept fresh() finds that itself, without a second look. */
+/* What the thread may have again; else what is free and dirty. If nothing is kept fresh() finds that itself, without a second
+ * look. */
 static struct span *dirty(struct heap *heap, size_t nslices)
 {
     struct span *given = NULL, *span = again_pop(heap, nslices);
@@ -293,18 +304,17 @@ static struct span *dirty(struct heap *heap, size_t nslices)
     return nslices <= AGAIN_SLICES || !heap->again.nslices ? span : span_take(nslices, 1, SPAN_AVAILABLE, ONLY_DIRTY);
 }
 
-/* For the first blocks of a medium class clean memory: dirty memory would be held by a span that may need little of it. (bench_zeroed -7 % of its
- * memory.) Small ones would fault inside malloc: only where there are many heaps, and each may need little of most classes. */
+/* For the first blocks of a medium class clean memory: dirty memory would be held by a span that may need little of it.
+ * (bench_zeroed -7 % of its memory.) Small ones would fault inside malloc: only where there are many heaps, and each may need
+ * little of most classes. */
 static struct span *fresh(struct heap *heap, unsigned class)
 {
-    bool is_small = class < NSMALL, want_clean = heap->nfirst[class] < heap_nfirst(class) + is_small && (!is_small || heap->index >= THRIFTY);
+    bool is_small = class < NSMALL,
+         want_clean = heap->nfirst[class] < heap_nfirst(class) + is_small && (!is_small || heap->index >= THRIFTY);
     size_t live = PEEK(spans.totals.live), peak = PEEK(spans.totals.peak), nslices = class_table[class].nslices;
     struct span *span = want_clean ? NULL : dirty(heap, nslices);
-    if (!span) { /* nothing that is free already: then what is kept */
-        if (live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be the peak */
-        large_give_kept(heap);
-        span = span_take(nslices, 1, SPAN_AVAILABLE, want_clean);
-    }
+    if (!span && live >= peak - peak / 16) heap_shed(heap, false); /* what is taken now will be the peak */
+    if (!span) large_give_kept(heap), span = span_take(nslices, 1, SPAN_AVAILABLE, want_clean);
     if (!span) return NULL;
     class_count(class, 1);
     heap->nfirst[class] += heap->nfirst[class] - heap_nfirst(class) < MANY; /* once those have been */
@@ -326,14 +336,16 @@ static struct span *next_span(struct heap *heap, unsigned class)
     return fresh(heap, class);
 }
 
-/* Whether its thread shares its objects with others: of what it frees, as much as it gets, a quarter are others' blocks, until they are an eighth. */
+/* Whether its thread shares its objects with others: of what it frees, as much as it gets, a quarter are others' blocks, until
+ * they are an eighth. */
 static void look_at_others(struct heap *heap)
 {
     heap_reuse(heap, heap->nothers > heap->nhad / (heap->reuses ? 8 : 4));
     heap->nhad = heap->nothers = 0;
 }
 
-/* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: one may be woken for nothing. */
+/* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: one may be woken for
+ * nothing. */
 static bool fill(struct heap *heap, unsigned class, bool *is_zero)
 {
     struct span *span = heap->current[class];
@@ -374,8 +386,8 @@ static void *pop(struct heap *heap, unsigned class, bool *is_zero)
     return block;
 }
 
-/* Of most small classes most programs have a few blocks at a time, and a span of its own for each costs a page: ls has 151 page faults, not
- * 163, and 1 % fewer instructions. The power of two has every alignment that the class has. */
+/* Of most small classes most programs have a few blocks at a time, and a span of its own for each costs a page: ls has 151 page
+ * faults, not 163, and 1 % fewer instructions. The power of two has every alignment that the class has. */
 static unsigned lender(unsigned class)
 {
     size_t size = class_table[class].size, power = (size_t)2 << log2_floor(size - 1);

@@ -1,8 +1,8 @@
 #include "remote.h"
 #include "../guard/crime.h"
 
-/* Slices of ripe spans on a sleeping owner's stack before somebody else fetches them, and an eighth of what has been left there: the walk over the
- * stack is shared by as many. */
+/* Slices of ripe spans on a sleeping owner's stack before somebody else fetches them, and an eighth of what has been left there:
+ * the walk over the stack is shared by as many. */
 static const uint32_t RIPE_MAX = 16;
 
 static const uint32_t ROOM_MIN = PENDING_MAX / 16; /* bytes; larger blocks are posted at once */
@@ -62,8 +62,10 @@ struct span *remote_take_woken(struct heap *heap)
 void remote_put_back(struct heap *heap, struct span *rest)
 {
     struct span *none = NULL;
-    while (rest && !atomic_compare_exchange_strong_explicit(&heap->woken, &none, rest, memory_order_release, memory_order_relaxed)) {
-        for (struct span *span = remote_take_woken(heap), *next; span; span = next) next = span->woken_next, span->woken_next = rest, rest = span;
+    while (rest &&
+           !atomic_compare_exchange_strong_explicit(&heap->woken, &none, rest, memory_order_release, memory_order_relaxed)) {
+        for (struct span *span = remote_take_woken(heap), *next; span; span = next)
+            next = span->woken_next, span->woken_next = rest, rest = span;
         none = NULL;
     }
 }
@@ -187,8 +189,8 @@ static void post(struct heap *heap, struct pending *way)
     if (UNLIKELY(twice)) remote_tell_twice(span, word, twice);
 }
 
-/* The words in turn, so about those that have gathered longest, a few at a time: who allocates or frees should not wait for all of
- * them. bench_tail has one free in ten thousand take 1.9 us if it does, else 0.3. */
+/* The words in turn, so about those that have gathered longest, a few at a time: who allocates or frees should not wait for all
+ * of them. bench_tail has one free in ten thousand take 1.9 us if it does, else 0.3. */
 static void post_next(struct heap *heap) { post(heap, &heap->pending[heap->hand++ % NPENDING]); }
 
 void remote_flush(struct heap *heap, unsigned nwords)
@@ -219,7 +221,8 @@ bool remote_is_gathered(struct heap *heap, const struct span *span, unsigned k)
 
 bool remote_free(struct heap *heap, struct span *span, unsigned k)
 {
-    bool waits = heap && span_desc(span)->size <= ROOM_MIN && !heap_is_shared(heap_of_span(span)); /* the next young heap may want it */
+    /* the next young heap may want it */
+    bool waits = heap && span_desc(span)->size <= ROOM_MIN && !heap_is_shared(heap_of_span(span));
     return waits ? gather(heap, span, k) : !push(span, k / 64, (uint64_t)1 << k % 64);
 }
 
@@ -231,8 +234,8 @@ void remote_begin(struct span *span, uint32_t capacity)
     __atomic_store_n(&span->capacity, capacity, __ATOMIC_RELEASE);
 }
 
-/* An owner's change of the word. As long as there is no other thread it is a plain store, for a locked operation waits for all stores before it,
- * and those of frees of cold blocks are slow. bench_scale live 45.7 to 42.3 ns. */
+/* An owner's change of the word. As long as there is no other thread it is a plain store, for a locked operation waits for all
+ * stores before it, and those of frees of cold blocks are slow. bench_scale live 45.7 to 42.3 ns. */
 static bool change(struct span *span, uint64_t *word, uint64_t after)
 {
     if (!heap_is_alone()) return atomic_compare_exchange_weak(&span->remote, word, after);

@@ -1,7 +1,7 @@
 /* thread.c - heaps and threads: the table of heaps, the pool of those whose threads are gone, the shared heap.
  *
- *      heap 0: the first thread's, heap 1: the shared heap (both in .bss)    heap 2, 3, ...: one after the other, mapped in steps,
- *                                                                            16 GiB above the records, never unmapped
+ *      heap 0: the first thread's, heap 1: the shared heap (in .bss)    heap 2, 3, ...: one after the other, mapped in steps,
+ *                                                                       16 GiB above the records, never unmapped
  *
  * The pool is two stacks of indices with a version beside each, changed by compare-and-swap; since a record stays a record
  * for ever, reading the link of one that somebody else has just popped is harmless, and the version makes the swap
@@ -14,10 +14,12 @@
 #include "again.h"
 #include "remote.h"
 
-static const uintptr_t TABLE_DISTANCE = 16 * GIB + 0x1c * PAGE; /* above the records, which end 32 GiB above; in pages see range.c */
+/* above the records, which end 32 GiB above; in pages see range.c */
+static const uintptr_t TABLE_DISTANCE = 16 * GIB + 0x1c * PAGE;
 static const size_t TABLE_STEP = 64 * KIB, HEAPS_MAX = 1 << 20;
 
-/* A link cleared is a link broken, for no address has these bits: the last would be of a kernel's, the first of a misaligned block's. */
+/* A link cleared is a link broken, for no address has these bits: the last would be of a kernel's, the first of a misaligned
+ * block's. */
 static const uint64_t SECRET_BITS = (uint64_t)1 << 63 | 1;
 
 const struct pair heap_empty[NCLASSES];
@@ -31,7 +33,8 @@ static struct {
     struct lock lock;      /* rank 2, beside the page level's: never both */
     _Atomic(size_t) count; /* heaps in use at any time */
     size_t mapped;         /* bytes of the table that are mapped */
-    uintptr_t start;       /* fixed by the first of them: the range may be drawn again later, in a child of a fork beside the first malloc */
+    /* fixed by the first of them: the range may be drawn again later, in a child of a fork beside the first malloc */
+    uintptr_t start;
 } table;
 static _Atomic(uint32_t) nowned; /* heaps that threads have now */
 _Atomic(bool) heaps_untrimmed;
@@ -54,7 +57,10 @@ bool heap_is_alone(void)
            atomic_load_explicit(&table.count, memory_order_relaxed) <= NSTATIC;
 }
 
-static void share(uint32_t nheaps) { __atomic_store_n(&heap_share, (options.dirty >> SLICE_SHIFT) / max_size(nheaps, 1), __ATOMIC_RELAXED); }
+static void share(uint32_t nheaps)
+{
+    __atomic_store_n(&heap_share, (options.dirty >> SLICE_SHIFT) / max_size(nheaps, 1), __ATOMIC_RELAXED);
+}
 
 static void init(struct heap *heap, size_t index, enum heap_state state)
 {
@@ -74,7 +80,8 @@ void heap_start(uint64_t secret)
     init(place(0), 0, HEAP_POOLED);
     share(0);
     atomic_store_explicit(&table.count, NSTATIC, memory_order_release);
-    for (int i = 0; i < 2; i++) atomic_store_explicit(&pools[i], 0, memory_order_relaxed); /* a fork may have photographed it with the heap in it */
+    /* a fork may have photographed it with the heap in it */
+    for (int i = 0; i < 2; i++) atomic_store_explicit(&pools[i], 0, memory_order_relaxed);
     heap_pool(place(0), POOL_LEFT);
 }
 
@@ -161,7 +168,8 @@ COLD struct heap *heap_acquire(void)
 {
     struct heap *heap = heap_unpool_any();
     if (!heap && !(heap = add())) return NULL;
-    atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_relaxed); /* not while a span is adopted out of it: nothing is kept there */
+    /* not while a span is adopted out of it: nothing is kept there */
+    atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_relaxed);
     share(atomic_fetch_add_explicit(&nowned, 1, memory_order_relaxed) + 1);
     thread.state = THREAD_LIVE;
     thread.own = heap_identity(heap);
@@ -176,7 +184,7 @@ COLD void heap_retire(void)
     if (!heap) return;
     share(atomic_fetch_sub_explicit(&nowned, 1, memory_order_relaxed) - 1);
     heap_drain(heap, false); /* its next thread will want what is current */
-    heap_patrol(heap); /* short threads in turn would never come to it, nor would it ever rest */
+    heap_patrol(heap);       /* short threads in turn would never come to it, nor would it ever rest */
     heap->pooled_since = 0;
     atomic_store_explicit(&heap->is_untrimmed, true, memory_order_relaxed);
     heap_pool(heap, POOL_LEFT);

@@ -1,12 +1,14 @@
 /* trim.c - what is free inside spans that are in use.
  *
- * Blocks that are freed here and there leave their spans in use, and those their pages: of a GiB in blocks of 1 to 32 KiB, nine of
- * ten freed at random, 8.9 times what is live; without the pages on which only free blocks lie, 1.2. Those of medium blocks can go,
- * for nothing is written into one that is free but on no list. Small ones hold their links: those that have a byte on a page which goes leave their
- * list, and all come back before the span is current again; of a GiB in blocks of 16 bytes to 1 KiB 9 times what is live, so 5.
+ * Blocks that are freed here and there leave their spans in use, and those their pages: of a GiB in blocks of 1 to 32 KiB, nine
+ * of ten freed at random, 8.9 times what is live; without the pages on which only free blocks lie, 1.2. Those of medium blocks
+ * can go, for nothing is written into one that is free but on no list. Small ones hold their links: those that have a byte on a
+ * page which goes leave their list, and all come back before the span is current again; of a GiB in blocks of 16 bytes to 1 KiB 9
+ * times what is live, so 5.
  *
- * malloc_trim gives back those of the spans that are available, or medium and current; and who allocates looks at a few spans now and then, and at
- * those whose free blocks are the same as some seconds ago. A heap's blocks are at its thread's disposal at any time, so only that does either. */
+ * malloc_trim gives back those of the spans that are available, or medium and current; and who allocates looks at a few spans now
+ * and then, and at those whose free blocks are the same as some seconds ago. A heap's blocks are at its thread's disposal at any
+ * time, so only that does either. */
 #include "../base/bits.h"
 #include "../guard/crime.h"
 #include "../os/map.h"
@@ -14,8 +16,8 @@
 #include "again.h"
 #include "remote.h"
 
-/* In ticks (bits.h): 4 to 8 s, after which the 20 us of page faults that a span costs are nothing; and a quarter to half a millisecond, which
- * is as long as anybody waits. */
+/* In ticks (bits.h): 4 to 8 s, after which the 20 us of page faults that a span costs are nothing; and a quarter to half a
+ * millisecond, which is as long as anybody waits. */
 static const uint64_t REST = (uint64_t)1 << 34, TURN = (uint64_t)1 << 20;
 enum { AT_ONCE = 12 /* lists of medium blocks: a quarter of them */, NPAGES = SLICE_SIZE / PAGE };
 
@@ -69,7 +71,8 @@ static unsigned free_pages(const struct span *span)
     unsigned nfree[NPAGES] = {0}, pages = 0, last = span->capacity - 1, size = desc->size;
     uint64_t weight = 0;
     for (unsigned k = 0; span->gone && k <= last; k++)
-        if (span_pages_of(desc->class, k) & span->gone) count(nfree, span_pages_of(desc->class, k)), weight += desc->start + k * size;
+        if (span_pages_of(desc->class, k) & span->gone)
+            count(nfree, span_pages_of(desc->class, k)), weight += desc->start + k * size;
     for (const struct block *block = span->pair.head; block; block = block_next(block)) {
         if (!desc_is_start(desc, block) || !block_is_sound(block) || weight > heap_due(span)) return 0;
         if (count(nfree, pages_of(span, block)) & span->gone) return 0; /* freed a second time */
@@ -114,7 +117,8 @@ void heap_bring_back(struct span *span)
 {
     const struct desc *desc = span_desc(span);
     struct block *twice = heap_find_gone(span);
-    if (UNLIKELY(twice)) crime_report("free()", &(struct evidence){CRIME_DOUBLE, twice, twice, desc->size}), span->pair.head = NULL;
+    if (UNLIKELY(twice))
+        crime_report("free()", &(struct evidence){CRIME_DOUBLE, twice, twice, desc->size}), span->pair.head = NULL;
     for (unsigned k = span->capacity; k--;) {
         struct block *block = (struct block *)(void *)(span_blocks(span) + k * desc->size);
         if (!(span_pages_of(desc->class, k) & span->gone)) continue;
@@ -124,7 +128,10 @@ void heap_bring_back(struct span *span)
     __atomic_store_n(&span->gone, 0, __ATOMIC_RELAXED);
 }
 
-static size_t trim(struct heap *heap, struct span *span) { return span_is_small(span) ? trim_small(heap, span) : trim_medium(heap, span); }
+static size_t trim(struct heap *heap, struct span *span)
+{
+    return span_is_small(span) ? trim_small(heap, span) : trim_medium(heap, span);
+}
 
 static size_t trim_heap(struct heap *heap)
 {
@@ -163,8 +170,8 @@ static void look(struct heap *heap, struct span *span, uint64_t now)
     }
 }
 
-/* A turn of a round over a heap's spans: what others have freed of those in line comes back, and the pages of what rests go, or of all that is free.
- * True: the round is over. */
+/* A turn of a round over a heap's spans: what others have freed of those in line comes back, and the pages of what rests go, or
+ * of all that is free. True: the round is over. */
 static bool walk(struct heap *heap, uint64_t start, bool at_once)
 {
     size_t at = heap->patrol_at;
@@ -194,7 +201,8 @@ static bool trim_some(struct heap *heap, uint64_t start)
     return is_over;
 }
 
-/* Few at a time are out of the pools, or a thread that begins might find none, and make one more. Those on top may be in use all the time. */
+/* Few at a time are out of the pools, or a thread that begins might find none, and make one more. Those on top may be in use all
+ * the time. */
 size_t heap_trim_pooled(uint64_t rest, bool all)
 {
     enum { NOUT = 4 };
@@ -203,11 +211,13 @@ size_t heap_trim_pooled(uint64_t rest, bool all)
     size_t nbytes = 0, n = heap_count();
     uint64_t start = bits_ticks();
     uint32_t seen = heap_pooled_now();
-    bool again = atomic_exchange(&heaps_untrimmed, false) || all, may_wait = rest < REST; /* malloc_trim's caller, and the helper */
+    /* malloc_trim's caller, and the helper */
+    bool again = atomic_exchange(&heaps_untrimmed, false) || all, may_wait = rest < REST;
     for (size_t left = n; again && left && (heap = heap_unpool(POOL_TRIMMED)) != NULL; left--) heap_pool(heap, POOL_LEFT);
     for (; n && nout < NOUT && (may_wait || bits_ticks() - start < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL; n--) {
         if (!heap->pooled_since) heap->pooled_since = seen;
-        bool rests = !rest || (int32_t)(seen - heap->pooled_since) >= (int32_t)(rest / POOLED_UNIT + 1), is_over = !all && !atomic_load(&heap->is_untrimmed);
+        bool rests = !rest || (int32_t)(seen - heap->pooled_since) >= (int32_t)(rest / POOLED_UNIT + 1),
+             is_over = !all && !atomic_load(&heap->is_untrimmed);
         if (!is_over && rests && may_wait) nbytes += trim_heap(heap), is_over = true;
         else if (!is_over && rests) is_over = trim_some(heap, start);
         if (is_over || rests) heap_pool(heap, is_over ? POOL_TRIMMED : POOL_LEFT);
@@ -223,7 +233,8 @@ size_t heap_trim(struct heap *heap) { return (heap ? trim_heap(heap) : 0) + heap
 void heap_patrol(struct heap *heap)
 {
     uint64_t start = bits_ticks();
-    for (unsigned k = 0; k < AT_ONCE; k++) heap_look_at_list(heap, NSMALL + (heap->nslow / PATROL_ROADS * AT_ONCE + k) % (NCLASSES - NSMALL), false);
+    for (unsigned k = 0; k < AT_ONCE; k++)
+        heap_look_at_list(heap, NSMALL + (heap->nslow / PATROL_ROADS * AT_ONCE + k) % (NCLASSES - NSMALL), false);
     purge_if_due();
     if (heap->patrol_due - start < REST) return;
     bool is_over = walk(heap, start, false);

@@ -5,8 +5,9 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-/* Pauses of 40-140 cycles: longer than nearly every critical section of ours, with a page fault or two in it. A futex's two context switches are shorter, but
- * let other threads run, and begin, and take memory of their own meanwhile (figures: ../README.md). */
+/* Pauses of 40-140 cycles: longer than nearly every critical section of ours, with a page fault or two in it. A futex's two
+ * context switches are shorter, but let other threads run, and begin, and take memory of their own meanwhile (figures:
+ * ../README.md). */
 static const int SPINS = 400;
 
 static void pause_briefly(void)

@@ -2,9 +2,10 @@
  *
  *      0 free      1 held      2 held, and somebody may sleep
  *
- * A short spin, then a futex wait, so that a holder stopped by a debugger burns nobody's processor. Never held across a system call other than the
- * growth of the range. After a fork the child finds a lock that a vanished thread held in the state it had; lock_break makes it new (life.c), before
- * anybody else can take it. Ranks, outermost first: shared heap, page level. lock_take orders acquire and pairs with lock_drop's release. */
+ * A short spin, then a futex wait, so that a holder stopped by a debugger burns nobody's processor. Never held across a system
+ * call other than the growth of the range. After a fork the child finds a lock that a vanished thread held in the state it had;
+ * lock_break makes it new (life.c), before anybody else can take it. Ranks, outermost first: shared heap, page level. lock_take
+ * orders acquire and pairs with lock_drop's release. */
 #ifndef MSPACE_LOCK_H
 #define MSPACE_LOCK_H
 

@@ -40,7 +40,10 @@ void os_populate(uintptr_t from, uintptr_t to)
     if (answer < 0 && answer != -ENOMEM) atomic_store_explicit(&is_refused, true, memory_order_relaxed);
 }
 
-bool os_populate_to_read(const void *page) { return os_call(SYS_madvise, (long)page, 4096, 22 /* MADV_POPULATE_READ */, 0, 0, 0) == 0; }
+bool os_populate_to_read(const void *page)
+{
+    return os_call(SYS_madvise, (long)page, 4096, 22 /* MADV_POPULATE_READ */, 0, 0, 0) == 0;
+}
 
 /* Some answer yes and do nothing (emulators and recorders of user programs): until it has been seen done, a mark tells. */
 bool os_discard(void *address, size_t nbytes)
@@ -64,7 +67,8 @@ bool os_replace(void *address, size_t nbytes)
 
 bool os_is_mapped(const void *address, size_t nbytes)
 {
-    return os_call(SYS_madvise, (long)address, (long)nbytes, MADV_NORMAL, 0, 0, 0) != -ENOMEM; /* changes nothing, and so has no other reason */
+    /* changes nothing, and so has no other reason */
+    return os_call(SYS_madvise, (long)address, (long)nbytes, MADV_NORMAL, 0, 0, 0) != -ENOMEM;
 }
 
 /* What a limit refuses here mremap would refuse when it has unmapped the target. */

@@ -1,7 +1,7 @@
 /* map.h - memory from the kernel, in its own words.
  *
- * Addresses and sizes are multiples of 4 KiB. Nothing here sets errno; every refusal is an answer,
- * never fatal. Any thread, async-signal-safe; none of our locks need be held, and except for os_map_here and os_advise none may be. */
+ * Addresses and sizes are multiples of 4 KiB. Nothing here sets errno; every refusal is an answer, never fatal. Any thread,
+ * async-signal-safe; none of our locks need be held, and except for os_map_here and os_advise none may be. */
 #ifndef MSPACE_MAP_H
 #define MSPACE_MAP_H
 
@@ -23,7 +23,8 @@ void os_advise(void *address, size_t nbytes, bool is_huge);
 /* Does what the first writes to the pages that begin in [from, to), any two addresses, would do. Refusal is harmless. */
 void os_populate(uintptr_t from, uintptr_t to);
 
-/* Has a page be there to be read, as reading it would, but without a signal. False: it may not be read, or the kernel cannot (before Linux 5.14). */
+/* Has a page be there to be read, as reading it would, but without a signal. False: it may not be read, or the kernel cannot
+ * (before Linux 5.14). */
 bool os_populate_to_read(const void *page);
 
 /* Gives the pages back and keeps the addresses. True: they read zero from now on. */
@@ -35,8 +36,9 @@ bool os_replace(void *address, size_t nbytes);
 /* Whether all of it is mapped, by whomever. */
 bool os_is_mapped(const void *address, size_t nbytes);
 
-/* Moves the pages of `from` over `to`, which is ours; `from` stays mapped and reads zero. False: nothing moved or, where it was several mappings,
- * a part of it; and where none did there may be no mapping any more, for Linux makes room first (before 6.17 also for several that it then refuses). */
+/* Moves the pages of `from` over `to`, which is ours; `from` stays mapped and reads zero. False: nothing moved or, where it was
+ * several mappings, a part of it; and where none did there may be no mapping any more, for Linux makes room first (before 6.17
+ * also for several that it then refuses). */
 bool os_move(void *from, void *to, size_t nbytes);
 
 /* Asks that a page read zero in a child made by fork or clone without CLONE_VM. */

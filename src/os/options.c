@@ -102,7 +102,9 @@ static bool set(const struct option *option, struct word value)
     case CHOICE: return parse_choice(value, option->values, option->field);
     case SIZE: return parse_size(value, option->field);
     case LIMIT: return parse_limit(value, option->field);
-    case WORD: if (value.length) *(struct word *)option->field = value; return value.length != 0;
+    case WORD:
+        if (value.length) *(struct word *)option->field = value;
+        return value.length != 0;
     }
     return false;
 }

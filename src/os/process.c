@@ -8,7 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Set by ld.so to the cell that holds argc before glibc knows its environment. Not in a static or a musl program, where that is known. */
+/* Set by ld.so to the cell that holds argc before glibc knows its environment. Not in a static or a musl program, where that is
+ * known. */
 extern void *__libc_stack_end __attribute__((weak));
 
 /* One round of a keyed mix (the finaliser of splitmix64, Steele et al. 2014): every output bit depends on every input bit. */

@@ -23,7 +23,8 @@ void os_process_read(struct os_process *process);
 /* Whether LD_PRELOAD names this library, and not somebody else's list (/etc/ld.so.preload, what the program is linked to). */
 bool os_is_preloaded(const struct os_process *process);
 
-/* Takes this library's name out of LD_PRELOAD, so that children go without. At start only: it changes the environment in place. */
+/* Takes this library's name out of LD_PRELOAD, so that children go without. At start only: it changes the environment in
+ * place. */
 void os_forget_preload(const struct os_process *process);
 
 /* Whether the calling thread is the one that the process began with: by fork, by clone, by exec. */

@@ -1,8 +1,10 @@
-/* dirty.h - which slices may be resident and hold anything, and which were till they were purged: two bits for each slice of the range.
+/* dirty.h - which slices may be resident and hold anything, and which were till they were purged: two bits for each slice of the
+ * range.
  *
- * A slice is dirty from the moment that a span which may have been written to is given back until its pages are given back to the system, whoever
- * holds it in between; so free spans of both kinds can be joined, and the reuse of one tells exactly what of it reads zero. A purged one is so until
- * it is taken: that is what the purge has cost (purge.c). The words lie in the records, two in every 64th, where they are mapped already.
+ * A slice is dirty from the moment that a span which may have been written to is given back until its pages are given back to the
+ * system, whoever holds it in between; so free spans of both kinds can be joined, and the reuse of one tells exactly what of it
+ * reads zero. A purged one is so until it is taken: that is what the purge has cost (purge.c). The words lie in the records, two
+ * in every 64th, where they are mapped already.
  *
  * Lock: spans.lock. Set before the span is free, cleared after the pages are gone: what a fork photographs is dirty rather
  * too often than too seldom. */

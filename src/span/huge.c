@@ -2,47 +2,55 @@
  *
  * Above the first `huge=` bytes huge pages are asked for as the range grows: as a rule one mapping from there to the end. First
  * touch is then a fifth of the price, but a huge page is held whole, and smaller programs are no faster (figures: ../README.md).
- * Nor are they asked for while a sixteenth of what is in use has never been touched, as in spans of which a page or two are carved; or a
- * quarter may not have been: a server's buffers are written at their beginning. Where pages are dear, or with huge=0, as long as a quarter has not.
+ * Nor are they asked for while a sixteenth of what is in use has never been touched, as in spans of which a page or two are
+ * carved; or a quarter may not have been: a server's buffers are written at their beginning. Where pages are dear, or with
+ * huge=0, as long as a quarter has not.
  *
- * Where ordinary pages are dear, as on a host that makes page tables in software, those of 2 MiB cost fifty times a huge one, and an eighth of `huge=` is
- * enough, if three quarters of what is in use have been touched. Of blocks of more than a page malloc does not know that: some pages are looked at (below).
+ * Where ordinary pages are dear, as on a host that makes page tables in software, those of 2 MiB cost fifty times a huge one, and
+ * an eighth of `huge=` is enough, if three quarters of what is in use have been touched. Of blocks of more than a page malloc
+ * does not know that: some pages are looked at (below).
  *
  * Where the system makes huge pages unasked (THP=always), the part that is to have ordinary ones says so, or cat would hold 2 MB.
  *
- * Where a huge page has to be made by moving others, or by a host that has let go of the memory, it takes milliseconds: so the first
- * of each step is touched, which is about to be used anyway, and when that stalls, and would not on ordinary pages as well, no more are
- * asked for until the range is twice as big.
+ * Where a huge page has to be made by moving others, or by a host that has let go of the memory, it takes milliseconds: so the
+ * first of each step is touched, which is about to be used anyway, and when that stalls, and would not on ordinary pages as well,
+ * no more are asked for until the range is twice as big.
  *
- * A block of more than twice all that has been touched is as often a reserve as an array (sort takes 648 MB, and writes into 20): nothing is
- * touched for it, and its last 32nd is on ordinary pages. */
+ * A block of more than twice all that has been touched is as often a reserve as an array (sort takes 648 MB, and writes into 20):
+ * nothing is touched for it, and its last 32nd is on ordinary pages. */
 #include "span.h"
 #include "../base/bits.h"
 #include "../os/map.h"
 #include "../os/options.h"
 
 static const uint64_t STALL = (uint64_t)1 << 20; /* ticks: a quarter to half a millisecond; clearing 2 MiB takes a tenth */
-static const uint64_t DEAR = 10000; /* ticks for a page: 4,000 or so where the processor walks nested page tables, 25,000 where software makes them */
+/* ticks for a page: 4,000 or so where the processor walks nested page tables, 25,000 where software makes them */
+static const uint64_t DEAR = 10000;
 static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: a huge page */
-static const size_t POPULATE_MOST = 2 * MIB; /* of a block: a larger one may be a reserve */
-static const size_t MAY_BE_BUFFER = 2 * MIB; /* a larger block is filled from one end, if it is not filled, and leaves little of huge pages empty */
+static const size_t POPULATE_MOST = 2 * MIB;     /* of a block: a larger one may be a reserve */
+/* a larger block is filled from one end, if it is not filled, and leaves little of huge pages empty */
+static const size_t MAY_BE_BUFFER = 2 * MIB;
 
-/* Whether they have been asked for where a slice is: bits for 64 steps in the record of the first, so that a block may lie there untouched. */
+/* Whether they have been asked for where a slice is: bits for 64 steps in the record of the first, so that a block may lie there
+ * untouched. */
 static uint64_t *huge_of(size_t slice) { return &range.records[slice & ~(64 * STEP - 1)].huge; }
 static bool is_huge(size_t slice) { return PEEK(*huge_of(slice)) >> slice / STEP % 64 & 1; }
 
 static char *page_at(size_t slice, size_t page) { return (char *)(range.base + (slice << SLICE_SHIFT) + page * PAGE); }
 
-/* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks whole. And of these what is in
- * blocks of more than a page, to MAY_BE_BUFFER, which programs do not always fill. */
-struct use { size_t touched, unsure; };
+/* Bytes in use that have been touched, as far as is known here: of spans of blocks what has been carved, large blocks whole. And
+ * of these what is in blocks of more than a page, to MAY_BE_BUFFER, which programs do not always fill. */
+struct use {
+    size_t touched, unsure;
+};
 static struct use look_at_spans(void)
 {
     struct use use = {0, 0};
     span_for_each (span) {
         enum span_state state = span_state(span);
         bool is_large = state == SPAN_LARGE || state == SPAN_KEPT;
-        size_t nbytes = is_large ? span_nslices(span) << SLICE_SHIFT : limit_charge_of(span), block = is_large ? nbytes : PEEK(span_desc(span)->size);
+        size_t nbytes = is_large ? span_nslices(span) << SLICE_SHIFT : limit_charge_of(span),
+               block = is_large ? nbytes : PEEK(span_desc(span)->size);
         use.touched += nbytes;
         if (block > PAGE + PAGE / 8 && block <= MAY_BE_BUFFER) use.unsure += nbytes;
     }
@@ -61,8 +69,8 @@ static uint64_t ticks_to_touch(char *page)
     return bits_ticks() - start;
 }
 
-/* Not the first page, with which a page table is made; of two, and of several looks, the least: one may be interrupted. A huge page, made unasked, would
- * be looked at instead, and held. */
+/* Not the first page, with which a page table is made; of two, and of several looks, the least: one may be interrupted. A huge
+ * page, made unasked, would be looked at instead, and held. */
 static void look_at_ordinary(size_t slice)
 {
     advise(slice, slice + 1, false);
@@ -71,9 +79,9 @@ static void look_at_ordinary(size_t slice)
     if (!range.page_ticks || ticks < range.page_ticks) __atomic_store_n(&range.page_ticks, ticks, __ATOMIC_RELAXED);
 }
 
-/* Whether a page in use has been touched; where page faults are dear, the first read of one that has not is one, even of a page of zeros. It may be
- * protected, or unmapped by now: the kernel, which makes that page, tells, without a signal. (A thread that takes it away from the program between the
- * two would have to do so within a microsecond.) Once only: then it has been. */
+/* Whether a page in use has been touched; where page faults are dear, the first read of one that has not is one, even of a page
+ * of zeros. It may be protected, or unmapped by now: the kernel, which makes that page, tells, without a signal. (A thread that
+ * takes it away from the program between the two would have to do so within a microsecond.) Once only: then it has been. */
 __attribute__((noinline, no_sanitize("thread", "address"))) static bool is_touched(const char *page)
 {
     if (!os_populate_to_read(page)) return false;
@@ -82,11 +90,15 @@ __attribute__((noinline, no_sanitize("thread", "address"))) static bool is_touch
     return bits_ticks() - start < range.page_ticks / 4;
 }
 
-/* What is seen of pages drawn from spans in use, on ordinary pages, in slices in which nothing is made ahead (huge_populate): how many of all have been
- * touched, and of those in large blocks and in blocks of more than a page, which need not be. What was seen longer ago counts for less. */
-static struct { uint8_t n, ntouched, nblocks, nwritten; } sample;
+/* What is seen of pages drawn from spans in use, on ordinary pages, in slices in which nothing is made ahead (huge_populate): how
+ * many of all have been touched, and of those in large blocks and in blocks of more than a page, which need not be. What was seen
+ * longer ago counts for less. */
+static struct {
+    uint8_t n, ntouched, nblocks, nwritten;
+} sample;
 
-/* Pages of a slice that are drawn: a page of 32, for some kernels make one to be read, too; how many are enough for a verdict, and how many are many. */
+/* Pages of a slice that are drawn: a page of 32, for some kernels make one to be read, too; how many are enough for a verdict,
+ * and how many are many. */
 enum { OF_A_SLICE = 4, ENOUGH = 32, MANY = 128 };
 
 /* One slice of eight, but not of a power of two: blocks that lie so many apart would all be looked at in the same place. */
@@ -146,8 +158,8 @@ static void ask(size_t from, size_t end)
 /* Before such a border no pages are huge, even if made unasked. Under a limit, which counts what is touched, there is none. */
 static size_t border_at(size_t nbytes) { return options.limit.hard ? SLICES_MAX : round_up(nbytes, 2 * MIB) >> SLICE_SHIFT; }
 
-/* Whether little of what is in use would be held on huge pages for nothing, all that is wanted now counted as touched, and not much may be. Where they
- * are worth more a quarter is little. (Figures: ../README.md.) */
+/* Whether little of what is in use would be held on huge pages for nothing, all that is wanted now counted as touched, and not
+ * much may be. Where they are worth more a quarter is little. (Figures: ../README.md.) */
 static bool is_used_whole(const struct use *use, size_t live, size_t wanted)
 {
     bool are_worth_more = range.page_ticks > DEAR || !options.huge;
@@ -158,7 +170,8 @@ static bool is_used_whole(const struct use *use, size_t live, size_t wanted)
 void huge_advise(size_t from, size_t end, size_t nslices)
 {
     static uint32_t next_try; /* slices */
-    size_t late = border_at(options.huge), early = border_at(options.huge / 8), wanted = nslices << SLICE_SHIFT, live = spans.totals.live << SLICE_SHIFT;
+    size_t late = border_at(options.huge), early = border_at(options.huge / 8), wanted = nslices << SLICE_SHIFT,
+           live = spans.totals.live << SLICE_SHIFT;
     bool is_near = from >= early / 4 && from + nslices < late, is_known = range.page_ticks && from >= early;
     if (is_near && !is_known) look_at_ordinary(from);
     if (from >= early / 4 && range.page_ticks > DEAR) look_at_use();
@@ -174,11 +187,15 @@ void huge_advise(size_t from, size_t end, size_t nslices)
     if (from < next_try || !is_used_whole(&use, live, wanted)) return advise(from, end, false);
     if (wanted > 2 * (use.touched + 2 * MIB)) return ask(from, last), advise(last, end, false);
     ask(from, from + STEP);
-    if (ticks_to_touch(page_at(from, 0)) > max_size(STALL, STEP * SLICE_SIZE / PAGE * range.page_ticks)) next_try = (uint32_t)(2 * end), advise(from + STEP, end, false);
+    if (ticks_to_touch(page_at(from, 0)) > max_size(STALL, STEP * SLICE_SIZE / PAGE * range.page_ticks))
+        next_try = (uint32_t)(2 * end), advise(from + STEP, end, false);
     else ask(from + STEP, end);
 }
 
-bool huge_may_populate(size_t slice, bool is_sure) { return !options.limit.hard && !is_huge(slice) && (is_sure || PEEK(range.page_ticks) > DEAR); }
+bool huge_may_populate(size_t slice, bool is_sure)
+{
+    return !options.limit.hard && !is_huge(slice) && (is_sure || PEEK(range.page_ticks) > DEAR);
+}
 
 void huge_forgo(size_t slice)
 {

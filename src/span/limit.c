@@ -1,10 +1,11 @@
-/* limit.c - limit=HARD:SOFT, how much the heap may hold: blocks that have been carved, large blocks by their pages, and free memory that
- * may be resident.
+/* limit.c - limit=HARD:SOFT, how much the heap may hold: blocks that have been carved, large blocks by their pages, and free
+ * memory that may be resident.
  *
- * Whoever makes blocks of memory charges it first, whoever gives a span back refunds it, without a lock. Over the soft limit nothing free is kept
- * (purge.c asks), and what is handed out has been paid for by then, so that the sum never exceeds the larger of the soft limit and what is in use.
- * Over the hard limit the answer is NULL. Its last 64th, at least 256 KiB if that is not an eighth, is not for large blocks; and the second half of
- * that for nobody before a small one has been refused: a program that is told so can still print its error, close its files, unwind its stack. */
+ * Whoever makes blocks of memory charges it first, whoever gives a span back refunds it, without a lock. Over the soft limit
+ * nothing free is kept (purge.c asks), and what is handed out has been paid for by then, so that the sum never exceeds the larger
+ * of the soft limit and what is in use. Over the hard limit the answer is NULL. Its last 64th, at least 256 KiB if that is not an
+ * eighth, is not for large blocks; and the second half of that for nobody before a small one has been refused: a program that is
+ * told so can still print its error, close its files, unwind its stack. */
 #include "span.h"
 #include "../os/options.h"
 
@@ -19,8 +20,8 @@ bool limit_charge(size_t nbytes, bool is_large)
     size_t before = atomic_load_explicit(&used, memory_order_relaxed);
     if (before < bound - min_size(bound, reserve)) atomic_store_explicit(&is_refused, false, memory_order_relaxed);
     if (!is_large) bound = atomic_load_explicit(&is_refused, memory_order_relaxed) ? hard : hard - reserve / 2;
-    do
-        if (nbytes > bound || before > bound - nbytes) return false; /* never charged for a moment, or others would be refused meanwhile */
+    do /* never charged for a moment, or others would be refused meanwhile */
+        if (nbytes > bound || before > bound - nbytes) return false;
     while (!atomic_compare_exchange_weak(&used, &before, before + nbytes));
     return true;
 }

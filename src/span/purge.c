@@ -3,28 +3,32 @@
  * The free that leaves more dirty memory than is allowed gives spans back, largest first and among those the oldest, at
  * most 2 MiB with each system call so that nobody waits long for the range. Allowed is
  *
- *      min(max(dirty=, live / 32, (2 * peak - live) * min(1, 2 - max(3 * shrunk, 6 * drained) / peak)), max(dirty= / 4, dirty - stale))
+ *      min(max(dirty=, live / 32, (2 * peak - live) * min(1, 2 - max(3 * shrunk, 6 * drained) / peak)),
+ *          max(dirty= / 4, dirty - stale))
  *
- * peak is the most that has been live of late: it sinks by a 64th of what is taken and given. shrunk tells a program that has shrunk from one that
- * churns, which will want the memory back at once: it grows with what is given, and falls by 16 times what is taken. Takes that alternate with gives,
- * however unequal, so keep it near nothing, and nothing is purged that would be touched again; gives alone bring what churns to nothing by the
- * time that they have given two thirds of the peak; or a third, of which no give counts for more than a 128th of the peak (drained): many small ones
- * are no churn of large blocks, and a heap that is freed at random never gives as much as two thirds. The 2 is for fragmentation. And once in a
- * second or two the least that has been dirty since the last time is stale: nobody has wanted it all the while, however much was taken and given.
+ * peak is the most that has been live of late: it sinks by a 64th of what is taken and given. shrunk tells a program that has
+ * shrunk from one that churns, which will want the memory back at once: it grows with what is given, and falls by 16 times what
+ * is taken. Takes that alternate with gives, however unequal, so keep it near nothing, and nothing is purged that would be
+ * touched again; gives alone bring what churns to nothing by the time that they have given two thirds of the peak; or a third, of
+ * which no give counts for more than a 128th of the peak (drained): many small ones are no churn of large blocks, and a heap that
+ * is freed at random never gives as much as two thirds. The 2 is for fragmentation. And once in a second or two the least that
+ * has been dirty since the last time is stale: nobody has wanted it all the while, however much was taken and given.
  *
- * What a large block takes anew, for nothing dirty would do, is exchanged for as much that is dirty, but for a megabyte: to touch it
- * will cost more than to purge that, and the program holds no more than before. So is what is given back next, if that is three quarters of
- * it at most: a vector has been copied to where it has room to grow, and touches that while nobody wants its old place, too small for the next one.
+ * What a large block takes anew, for nothing dirty would do, is exchanged for as much that is dirty, but for a megabyte: to touch
+ * it will cost more than to purge that, and the program holds no more than before. So is what is given back next, if that is
+ * three quarters of it at most: a vector has been copied to where it has room to grow, and touches that while nobody wants its
+ * old place, too small for the next one.
  *
  * A program that works in phases, or gets a large block again and again, wants back what it gave: a slice that is purged and then
- * taken again (dirty.h) was purged in vain, and cost some 40 us of faults. For a hundred times as long (CALM) shrunk, drained and stale are not
- * looked at, or nothing is exchanged, and for twice as long as before if it turns out soon after that much of the next purge was in vain, too. So
- * purging in vain costs a hundredth of the time at most, and in the end nothing: malloc, write and free of 5 MB take 10 us, not 700.
- * An exchange in vain puts off exchanges alone, and for sixteen times as long: who wants back what it has just given churns.
+ * taken again (dirty.h) was purged in vain, and cost some 40 us of faults. For a hundred times as long (CALM) shrunk, drained and
+ * stale are not looked at, or nothing is exchanged, and for twice as long as before if it turns out soon after that much of the
+ * next purge was in vain, too. So purging in vain costs a hundredth of the time at most, and in the end nothing: malloc, write
+ * and free of 5 MB take 10 us, not 700. An exchange in vain puts off exchanges alone, and for sixteen times as long: who wants
+ * back what it has just given churns.
  *
- * Purging waits half a millisecond, unless there is far too much: frees come in bursts, and their maker should not wait. For the same
- * reason nobody purges for longer than that at a time; or 4 ms, if there is far too much, as after CALM; or however long it takes, who has freed that much
- * himself, a huge block, or in exchange. */
+ * Purging waits half a millisecond, unless there is far too much: frees come in bursts, and their maker should not wait. For the
+ * same reason nobody purges for longer than that at a time; or 4 ms, if there is far too much, as after CALM; or however long it
+ * takes, who has freed that much himself, a huge block, or in exchange. */
 #include "dirty.h"
 #include "../os/map.h"
 #include "../os/options.h"
@@ -32,8 +36,8 @@
 
 static const size_t STEP = 2 * MIB / SLICE_SIZE, BURST = 64 * MIB;
 /* In ticks: half a millisecond, 4; 4 for a slice, 8 s, a minute; 1 to 2 s. */
-static const uint64_t GRACE = (uint64_t)1 << 20, PATIENCE = (uint64_t)1 << 23, CALM = (uint64_t)1 << 23, CALM_LONG = (uint64_t)1 << 34,
-                      CALM_MAX = (uint64_t)1 << 37, SECOND = (uint64_t)1 << 32;
+static const uint64_t GRACE = (uint64_t)1 << 20, PATIENCE = (uint64_t)1 << 23, CALM = (uint64_t)1 << 23,
+                      CALM_LONG = (uint64_t)1 << 34, CALM_MAX = (uint64_t)1 << 37, SECOND = (uint64_t)1 << 32;
 
 static struct span_totals *const totals = &spans.totals;
 
@@ -72,9 +76,12 @@ static void regret(struct calm *calm, size_t nslices, size_t purged)
     __atomic_store_n(&calm->until, now + min_size(left + more, CALM_MAX), __ATOMIC_RELAXED);
 }
 
-/* Slices that the last large block has taken clean, and nothing was purged for; and that were purged because they had been outgrown, and have not been
- * taken again. */
-static struct { struct calm calm; uint32_t owed, npurged; } outgrown;
+/* Slices that the last large block has taken clean, and nothing was purged for; and that were purged because they had been
+ * outgrown, and have not been taken again. */
+static struct {
+    struct calm calm;
+    uint32_t owed, npurged;
+} outgrown;
 
 void purge_note_take(size_t nslices, size_t nagain)
 {
@@ -98,16 +105,16 @@ void purge_note_give(size_t nslices)
     note(nslices);
 }
 
-/* Of slices that were blocks which other threads freed, the words of bits are resident, too: a 128th at most. Those of a free span, which
- * ends at `span_end`, are all zero by now; a page of them goes with the first of its slices. */
+/* Of slices that were blocks which other threads freed, the words of bits are resident, too: a 128th at most. Those of a free
+ * span, which ends at `span_end`, are all zero by now; a page of them goes with the first of its slices. */
 static void discard_bits(size_t from, size_t end, size_t span_end)
 {
     for (size_t i = round_up(from, REMOTE_SLICES); i < end && i + REMOTE_SLICES <= span_end; i += REMOTE_SLICES)
         os_discard(range.remote[i / REMOTE_SLICES], sizeof range.remote[0]);
 }
 
-/* Spans that the kernel would not purge, out of everybody's reach until the end of the step: a program locks a page and frees the block, and the
- * rest is to be purged all the same. Of many one need not try all (mlockall). */
+/* Spans that the kernel would not purge, out of everybody's reach until the end of the step: a program locks a page and frees the
+ * block, and the rest is to be purged all the same. Of many one need not try all (mlockall). */
 enum { ASIDE_MAX = 8 };
 struct aside {
     struct span *spans[ASIDE_MAX];
@@ -169,7 +176,8 @@ static size_t purge_for(uint64_t ticks, size_t keep, bool is_exchange)
 
 size_t purge_down_to(size_t keep) { return purge_for(0, keep, false); }
 
-/* Whether there has been too much for half a millisecond, or there is far too much. Once it is time it stays so until there is clearly less. */
+/* Whether there has been too much for half a millisecond, or there is far too much. Once it is time it stays so until there is
+ * clearly less. */
 static bool is_time(size_t dirty, size_t allowed)
 {
     static _Atomic(uint64_t) since; /* tick at which there was first too much, 0: there is not */
@@ -197,8 +205,8 @@ static void grow_old(void)
     lock_drop(&spans.lock);
 }
 
-/* Down to `keep`, of the last `burst` bytes as much as goes in half a millisecond, of what is more as goes in `ticks`; without a burst it is an exchange. Nothing if the kernel
- * has refused when there was about as much: it is asked again an eighth later. */
+/* Down to `keep`, of the last `burst` bytes as much as goes in half a millisecond, of what is more as goes in `ticks`; without a
+ * burst it is an exchange. Nothing if the kernel has refused when there was about as much: it is asked again an eighth later. */
 static void purge_unless_refused(size_t keep, size_t burst, uint64_t ticks)
 {
     static _Atomic(size_t) refused;

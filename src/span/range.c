@@ -1,8 +1,8 @@
 /* range.c - the heap range: an sbrk of our own, made of mmaps at plain hints.
  *
- * Nothing is reserved: virtual size stays honest, and RLIMIT_AS, RLIMIT_DATA and overcommit limits work as under any
- * malloc. Adjacent mappings merge, so the range stays one VMA, or a few where it has huge pages, and each table one more. Steps are an eighth of the heap,
- * at least 2 MiB, halved as long as the kernel refuses. */
+ * Nothing is reserved: virtual size stays honest, and RLIMIT_AS, RLIMIT_DATA and overcommit limits work as under any malloc.
+ * Adjacent mappings merge, so the range stays one VMA, or a few where it has huge pages, and each table one more. Steps are an
+ * eighth of the heap, at least 2 MiB, halved as long as the kernel refuses. */
 #include "span.h"
 #include "../os/map.h"
 #include "../os/options.h"
@@ -10,20 +10,23 @@
 #define TIB ((uintptr_t)1 << 40)
 
 static const size_t STEP = 2 * MIB / SLICE_SIZE; /* slices: the least worth a system call, and a huge page */
-static const size_t DOUBLES = 16 * STEP; /* as much as it has until it is so large: others wait, and system calls wait for page faults */
-static const size_t TABLE_STEP = 1024; /* slices that a growth of the tables admits: 64 KiB of desc, 128 of records, 512 of bits */
+/* as much as it has until it is so large: others wait, and system calls wait for page faults */
+static const size_t DOUBLES = 16 * STEP;
+/* slices that a growth of the tables admits: 64 KiB of desc, 128 of records, 512 of bits */
+static const size_t TABLE_STEP = 1024;
 static const size_t HOLE_MAX = 64 * GIB / SLICE_SIZE; /* how far an obstacle is skipped before growth is given up */
 
-/* An odd number of pages short of whole GiB: AMD's first-level cache looks for a line in the one way that a hash of address bits 12 to 27
- * names, and two lines of a set that agree in it throw each other out (Lipp et al., Take A Way, 2020, section 4). At whole GiB the first
- * desc and the first block did, at each free (figures: ../README.md). As the pages are, a desc, a record or a heap (thread.c) agrees
- * with a block only in slices 6 to 13 of each 16, and there with one page. */
+/* An odd number of pages short of whole GiB: AMD's first-level cache looks for a line in the one way that a hash of address bits
+ * 12 to 27 names, and two lines of a set that agree in it throw each other out (Lipp et al., Take A Way, 2020, section 4). At
+ * whole GiB the first desc and the first block did, at each free (figures: ../README.md). As the pages are, a desc, a record or a
+ * heap (thread.c) agrees with a block only in slices 6 to 13 of each 16, and there with one page. */
 static const uintptr_t DESC_DISTANCE = 16 * GIB - 0xd5 * PAGE, RECORD_DISTANCE = 48 * GIB - 0x97 * PAGE,
                        REMOTE_DISTANCE = 176 * GIB - 0x6b * PAGE;
 static const uintptr_t FALLBACK = 0x670000000000; /* far from both ends; valgrind and emulators honour it too */
 
-/* Entries of theirs that are never used, for the first should not begin a page: a load waits for stores to the same place of any other, and
- * programs write to the start of pages. A pair of 65,536 bytes, in slice 0, a byte of each page written: 125 ns, else 60. */
+/* Entries of theirs that are never used, for the first should not begin a page: a load waits for stores to the same place of any
+ * other, and programs write to the start of pages. A pair of 65,536 bytes, in slice 0, a byte of each page written: 125 ns, else
+ * 60. */
 enum { BEFORE = 24 };
 
 enum { REDRAWS = 8 }; /* of a base that is taken: of a hole that is taken by a third all miss once in 20,000 times */
@@ -55,7 +58,8 @@ void range_start(uintptr_t low, uintptr_t high, uint64_t random)
     draw_base();
 }
 
-/* What a table was last about to get. A child of a fork in the middle of that has it mapped, and does not know that it is its own. */
+/* What a table was last about to get. A child of a fork in the middle of that has it mapped, and does not know that it is its
+ * own. */
 static struct {
     const uint32_t *covered;
     size_t before, nbytes;
@@ -92,8 +96,9 @@ static enum os_answer grow_tables(size_t need)
     return answer == OS_DONE ? grow_table(range.remote, sizeof *range.remote / REMOTE_SLICES, &nremotes, need) : answer;
 }
 
-/* Maps the slices [at, at + step), or fewer but at least `need`, and the tables for them. Returns their number; 0 and why in *answer. The tables
- * come last: of what is refused they would keep a hundredth, and a malloc of 300 GiB took the other 3 of an RLIMIT_AS of 4. */
+/* Maps the slices [at, at + step), or fewer but at least `need`, and the tables for them. Returns their number; 0 and why in
+ * *answer. The tables come last: of what is refused they would keep a hundredth, and a malloc of 300 GiB took the other 3 of an
+ * RLIMIT_AS of 4. */
 static size_t map_slices(size_t at, size_t step, size_t need, enum os_answer *answer)
 {
     void *start = (void *)(range.base + (at << SLICE_SHIFT));

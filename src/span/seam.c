@@ -1,7 +1,8 @@
-/* seam.c - ranges that mremap has moved: each stays a mapping of its own, of which the system allows a process 65,530, until a fresh one in
- * its place joins its neighbours. How long it is is noted in the record of its first slice. Purging replaces it as soon as all of it lies in
- * one free span and none of it is dirty; that of a block on which others have settled meanwhile has to wait. So there may be so many at a time:
- * 24, and 24 more for each GiB of heap, which makes twice as many mappings. Beyond that blocks are copied. */
+/* seam.c - ranges that mremap has moved: each stays a mapping of its own, of which the system allows a process 65,530, until a
+ * fresh one in its place joins its neighbours. How long it is is noted in the record of its first slice. Purging replaces it as
+ * soon as all of it lies in one free span and none of it is dirty; that of a block on which others have settled meanwhile has to
+ * wait. So there may be so many at a time: 24, and 24 more for each GiB of heap, which makes twice as many mappings. Beyond that
+ * blocks are copied. */
 #include "span.h"
 #include "../os/map.h"
 
@@ -17,8 +18,8 @@ static size_t note(size_t at, size_t n)
     return before;
 }
 
-/* What a range has beyond the right end stays as it is, and is noted there, in a span that may be another thread's: should that replace it
- * at this instant, a note too much remains, which is healed like any other. */
+/* What a range has beyond the right end stays as it is, and is noted there, in a span that may be another thread's: should that
+ * replace it at this instant, a note too much remains, which is healed like any other. */
 static void wipe(size_t from, size_t n)
 {
     for (size_t at = from, end = from + n; at < end; at++) {
@@ -27,7 +28,8 @@ static void wipe(size_t from, size_t n)
     }
 }
 
-/* Each mapping that the slices have is one of its own there, too: it reaches to where its note says, or to where another begins. */
+/* Each mapping that the slices have is one of its own there, too: it reaches to where its note says, or to where another
+ * begins. */
 void seam_move(size_t from, size_t to, size_t n)
 {
     wipe(to, n);

@@ -92,14 +92,15 @@ void span_put_free(struct span *span)
     publish_free(left ? join(bin_remove(left), span) : span);
 }
 
-/* Cuts [nslices, end) off a span that is in no bin. What is dirty is counted in the shorter half: of a gigabyte that a block leaves free, and beside
- * which somebody has freed a little, each small take would read all records. */
+/* Cuts [nslices, end) off a span that is in no bin. What is dirty is counted in the shorter half: of a gigabyte that a block
+ * leaves free, and beside which somebody has freed a little, each small take would read all records. */
 static struct span *split(struct span *span, size_t nslices)
 {
     struct span *right = span + nslices;
     size_t nright = span_nslices(span) - nslices, ndirty = span->ndirty;
     bool is_mixed = ndirty && ndirty < span_nslices(span);
-    if (is_mixed) ndirty = nslices < nright ? ndirty - dirty_count(span_index(span), nslices) : dirty_count(span_index(right), nright);
+    if (is_mixed)
+        ndirty = nslices < nright ? ndirty - dirty_count(span_index(span), nslices) : dirty_count(span_index(right), nright);
     right->ndirty = min_size(ndirty, nright);
     span_set(right, span_state(span), nright);
     span->ndirty -= right->ndirty;
@@ -171,9 +172,9 @@ static struct span *trim(struct span *span, size_t skip, size_t nslices)
     return taken;
 }
 
-/* Where in a free span of enough slices the wanted ones begin: at its first dirty slice, so that resident memory is used
- * first; but behind the last if the rest would do and clean ones are wanted, or little is dirty, for a large block that reads zero need not be
- * touched. Without room for the alignment there, at its start. */
+/* Where in a free span of enough slices the wanted ones begin: at its first dirty slice, so that resident memory is used first;
+ * but behind the last if the rest would do and clean ones are wanted, or little is dirty, for a large block that reads zero need
+ * not be touched. Without room for the alignment there, at its start. */
 static size_t place(const struct span *span, size_t nslices, size_t alignment, bool want_clean)
 {
     size_t index = span_index(span), n = span_nslices(span), room = n - nslices, skip = 0;
@@ -295,8 +296,7 @@ void span_lose(struct span *span)
     lock_drop(&spans.lock);
 }
 
-#define desc_for_each(each, span)                                                                                                \
-    for (struct desc *each = span_desc(span), *end = each + span_nslices(span); each != end; each++)
+#define desc_for_each(each, span) for (struct desc *each = span_desc(span), *end = each + span_nslices(span); each != end; each++)
 
 void span_blank(struct span *span)
 {
@@ -367,12 +367,14 @@ static enum span_state settle(struct span *span)
     bool is_orphan = state >= SPAN_KEPT && state <= SPAN_LARGE && span_desc(span)->owner == OWNER_NONE;
     if (is_orphan) span_blank(span);
     if (is_orphan || state == SPAN_WAITING) dirty_mark(span_index(span), span_nslices(span));
-    if (is_orphan || state == SPAN_WAITING || state == SPAN_PURGING) state = SPAN_DIRTY; /* whoever purged it is not in this process */
+    /* whoever purged it is not in this process */
+    if (is_orphan || state == SPAN_WAITING || state == SPAN_PURGING) state = SPAN_DIRTY;
     if (is_free(state)) span->ndirty = dirty_count(span_index(span), span_nslices(span));
     return state;
 }
 
-/* The place inside a span of a record that says more than INTERIOR: a split or a join that went no further leaves one. 0: there is none. */
+/* The place inside a span of a record that says more than INTERIOR: a split or a join that went no further leaves one. 0: there
+ * is none. */
 static size_t stray_inside(const struct span *span)
 {
     for (size_t i = 1, n = span_nslices(span); i < n; i++)

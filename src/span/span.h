@@ -23,13 +23,15 @@
  *      LARGE      one block                                                   none
  *      LOST       small or medium: its owner vanished in a fork while busy    none
  *
- * Laws (span_verify): spans tile [0, limit) without gap or overlap; a record that is not a span's first says
- * INTERIOR; no two neighbours are CLEAN or DIRTY; ndirty is the number of its dirty slices (dirty.h), CLEAN == (ndirty == 0); every
- * such span is in the bin of its size and kind, and nothing else is; the totals are the sums, and what is charged (limit.c). For a span of blocks: live + free + remote + pending + never carved == capacity (heap).
+ * Laws (span_verify): spans tile [0, limit) without gap or overlap; a record that is not a span's first says INTERIOR; no two
+ * neighbours are CLEAN or DIRTY; ndirty is the number of its dirty slices (dirty.h), CLEAN == (ndirty == 0); every such span is
+ * in the bin of its size and kind, and nothing else is; the totals are the sums, and what is charged (limit.c). For a span of
+ * blocks: live + free + remote + pending + never carved == capacity (heap).
  *
- * Lock: `spans.lock`, rank 2, for every field of a free span, the bins, the totals, limit. A span in use belongs to its owner. {state, nslices} is
- * one word, stored (release) after everything it makes reachable: split writes the right record, then the left word; join writes the left word, then
- * scraps the right: a photograph of the records taken by fork at any instant tiles the range, and bins and totals can be rebuilt from it. */
+ * Lock: `spans.lock`, rank 2, for every field of a free span, the bins, the totals, limit. A span in use belongs to its owner.
+ * {state, nslices} is one word, stored (release) after everything it makes reachable: split writes the right record, then the
+ * left word; join writes the left word, then scraps the right: a photograph of the records taken by fork at any instant tiles the
+ * range, and bins and totals can be rebuilt from it. */
 #ifndef MSPACE_SPAN_H
 #define MSPACE_SPAN_H
 
@@ -52,7 +54,8 @@ enum span_state {
     SPAN_LOST,
 };
 
-/* A free block on a list holds this in its first bytes: address ^ next ^ secret (block.h); and a medium one how much more the list may hold. */
+/* A free block on a list holds this in its first bytes: address ^ next ^ secret (block.h); and a medium one how much more the
+ * list may hold. */
 struct block {
     uintptr_t link;
     int32_t room;
@@ -84,8 +87,8 @@ INLINE void pair_set(struct pair *pair, uint64_t bits, uint64_t due)
     pair->due = due;
 }
 
-/* Read-mostly. owner: a heap's identity (heap.h) for a small span, that plus OWNER_MEDIUM for a medium one, or one of these. A zero-filled desc is OWNER_NONE with nothing
- * carved, which every fast path refuses. */
+/* Read-mostly. owner: a heap's identity (heap.h) for a small span, that plus OWNER_MEDIUM for a medium one, or one of these. A
+ * zero-filled desc is OWNER_NONE with nothing carved, which every fast path refuses. */
 enum { OWNER_NONE = 0, OWNER_MEDIUM = 1, OWNER_LARGE = 2 };
 
 struct desc {
@@ -105,8 +108,9 @@ struct span {
     struct list node;
     _Atomic(uint64_t) word; /* {nslices, state}: span_state(), span_nslices() */
     union {
-        struct pair pair; /* small, medium: while the span is not current; then, of small blocks, what waits and what had been due (src/heap) */
-        struct {          /* large: */
+        /* small, medium: while the span is not current; then, of small blocks, what waits and what had been due (src/heap) */
+        struct pair pair;
+        struct {               /* large: */
             size_t nbytes;     /* usable bytes, a multiple of PAGE; PEEK */
             struct heap *home; /* of the thread that allocated it; NULL none */
         };
@@ -114,7 +118,8 @@ struct span {
     uint32_t capacity; /* blocks; PEEK */
     uint8_t swept;     /* words of remote bits that the present sweep has seen (refill.c) */
     bool is_clean;     /* what was never carved reads zero */
-    uint16_t gone;     /* of an available small span: its pages that were given back, with the free blocks on them (src/heap/trim.c); PEEK */
+    /* of an available small span: its pages that were given back, with the free blocks on them (src/heap/trim.c); PEEK */
+    uint16_t gone;
 
     /* the lock's */
     size_t ndirty; /* of a free span: dirty slices */
@@ -122,9 +127,12 @@ struct span {
 
     /* everybody's */
     _Atomic(uint64_t) remote __attribute__((aligned(CACHE_LINE))); /* remote.h */
-    struct span *woken_next;                                       /* on the owner's stack of woken spans; of what is kept, or given back together */
+    /* on the owner's stack of woken spans; of what is kept, or given back together */
+    struct span *woken_next;
 
-    uint64_t seen, seen_since; /* the owner's: what was free of it at the last look, and since when (src/heap/trim.c); of a current small one reviews (listed.c) */
+    /* the owner's: what was free of it at the last look, and since when (src/heap/trim.c); of a current small one reviews
+     * (listed.c) */
+    uint64_t seen, seen_since;
 
     /* the lock's */
     uint64_t dirty, purged; /* in every 64th record: dirty.h */
@@ -140,8 +148,9 @@ INLINE unsigned span_pages_of(unsigned class, unsigned k)
     return 1U << from / PAGE | 1U << (from + class_table[class].size - 1) / PAGE;
 }
 
-/* Words of a slice's bits, one for each block that the smallest class can have there. They lie apart, a line of them on a page with those of 63
- * other slices: blocks of 128 bytes and over have no more, and so one page in 4 MiB is touched for them, not one in 512 KiB, by a free. */
+/* Words of a slice's bits, one for each block that the smallest class can have there. They lie apart, a line of them on a page
+ * with those of 63 other slices: blocks of 128 bytes and over have no more, and so one page in 4 MiB is touched for them, not one
+ * in 512 KiB, by a free. */
 enum { REMOTE_WORDS = SLICE_SIZE / GRANULE / 64, REMOTE_LINE = CACHE_LINE / 8, REMOTE_SLICES = PAGE / CACHE_LINE };
 typedef _Atomic(uint64_t) remote_table[REMOTE_WORDS / REMOTE_LINE][REMOTE_SLICES][REMOTE_LINE];
 
@@ -156,8 +165,8 @@ struct range {
     uint64_t page_ticks;  /* to touch an ordinary page, of late; 0 not known; PEEK */
 } __attribute__((aligned(CACHE_LINE)));
 
-/* In slices: what the tables have room for, 16 TiB but for the pages by which they lie off (range.c); and a megabyte, which is never worth a
- * look by the purge. */
+/* In slices: what the tables have room for, 16 TiB but for the pages by which they lie off (range.c); and a megabyte, which is
+ * never worth a look by the purge. */
 enum { SLICES_MAX = (1 << 28) - (1 << 14), PURGE_FLOOR = 16 };
 
 struct span_totals {
@@ -167,7 +176,10 @@ struct span_totals {
     size_t purged;             /* and not taken again, but for what was exchanged */
     size_t least, stale;       /* the least that was dirty of late, and what nobody wanted before that */
     uint64_t aged;             /* the tick up to which time has been counted */
-    struct calm { uint64_t ticks, until; } purging, exchanging; /* for so many, until that one, nothing is that churn would want (purge.c) */
+    /* for so many, until that one, nothing is that churn would want (purge.c) */
+    struct calm {
+        uint64_t ticks, until;
+    } purging, exchanging;
 };
 
 struct spans {
@@ -192,16 +204,16 @@ size_t range_grow(size_t nslices, size_t *first);
 /* In a child of fork, if the lock was held: what the tables have got and nobody knows of goes. */
 void range_repair(void);
 
-/* huge.c. Asks for huge pages, or has it that there are none, for slices [from, end) that have just been mapped, because of a request for nslices of them;
- * the lock is held. */
+/* huge.c. Asks for huge pages, or has it that there are none, for slices [from, end) that have just been mapped, because of a
+ * request for nslices of them; the lock is held. */
 void huge_advise(size_t from, size_t end, size_t nslices);
 
-/* The pages that begin in [from, end), of a block in clean memory, before they are written to: if pages are dear, and this program has written to nearly
- * all of what it got. Any thread. */
+/* The pages that begin in [from, end), of a block in clean memory, before they are written to: if pages are dear, and this
+ * program has written to nearly all of what it got. Any thread. */
 void huge_populate(uintptr_t from, uintptr_t end);
 
-/* Whether pages may be made there before they are written to: not under a limit, which counts what is touched, nor where the first write to one makes
- * a huge page; nor, if they may never be, unless pages are dear. */
+/* Whether pages may be made there before they are written to: not under a limit, which counts what is touched, nor where the
+ * first write to one makes a huge page; nor, if they may never be, unless pages are dear. */
 bool huge_may_populate(size_t slice, bool is_sure);
 
 /* No more huge pages where some of a slice has been given back, nor in the 128 MiB around it: the system would sooner or later
@@ -260,11 +272,12 @@ INLINE void span_set_state(struct span *span, enum span_state state) { span_set(
 
 enum span_want { WANT_DIRTY, WANT_CLEAN, ONLY_DIRTY };
 
-/* Takes a span of exactly nslices out of the free ones, dirty before clean, or from fresh range, its address a
- * multiple of `alignment` slices (a power of two); gives it `state`, its descs are blank, is_clean says whether it reads zero.
- * WANT_CLEAN turns the preference round; inside a span that is dirty in part not for a large block, which is moved there (large.c) and does better in
- * what is resident: bench_vector double 0.3 of the time, 0.6 of the memory. NULL: out of memory, or nothing is dirty (ONLY_DIRTY). Any thread. First, in any case
- * and under the same lock, gives back all that is `given`, linked by woken_next, as span_give does what has been written to. */
+/* Takes a span of exactly nslices out of the free ones, dirty before clean, or from fresh range, its address a multiple of
+ * `alignment` slices (a power of two); gives it `state`, its descs are blank, is_clean says whether it reads zero. WANT_CLEAN
+ * turns the preference round; inside a span that is dirty in part not for a large block, which is moved there (large.c) and does
+ * better in what is resident: bench_vector double 0.3 of the time, 0.6 of the memory. NULL: out of memory, or nothing is dirty
+ * (ONLY_DIRTY). Any thread. First, in any case and under the same lock, gives back all that is `given`, linked by woken_next, as
+ * span_give does what has been written to. */
 struct span *span_give_and_take(struct span *given, size_t nslices, size_t alignment, enum span_state state, enum span_want want);
 INLINE struct span *span_take(size_t nslices, size_t alignment, enum span_state state, enum span_want want)
 {
@@ -274,13 +287,14 @@ INLINE struct span *span_take(size_t nslices, size_t alignment, enum span_state 
 /* The same, of what is dirty only; and so many more that are KEPT, or as many as there are, linked behind it by woken_next. */
 struct span *span_give_and_take_some(struct span *given, size_t nslices, enum span_state state, size_t more);
 
-/* Gives a span back of which the first ntouched slices have been written to since it was taken; or all of which reads zero. Its descs must be
- * blank again. Any thread that owns it. */
+/* Gives a span back of which the first ntouched slices have been written to since it was taken; or all of which reads zero. Its
+ * descs must be blank again. Any thread that owns it. */
 void span_give(struct span *span, size_t ntouched);
 void span_give_clean(struct span *span);
 void span_give_all(struct span *given); /* written to, linked by woken_next; NULL none */
 
-/* Grows a span in use to nslices into a free right neighbour or, at the end of the range, into what this grows by; or returns false. */
+/* Grows a span in use to nslices into a free right neighbour or, at the end of the range, into what this grows by; or returns
+ * false. */
 bool span_extend(struct span *span, size_t nslices);
 
 /* Cuts a span in use down to nslices and gives the tail back. */
@@ -308,40 +322,44 @@ struct span *span_containing(size_t index);
  * may be held. Returns the bytes given back. */
 size_t purge_down_to(size_t keep);
 
-/* The same, if there has been more than is allowed for a while: by somebody who waits some milliseconds at most, or is patient. Cheap when there is little. */
+/* The same, if there has been more than is allowed for a while: by somebody who waits some milliseconds at most, or is patient.
+ * Cheap when there is little. */
 void purge_slowly(bool is_patient);
 void purge_at_leisure(void);           /* by somebody who may take long over it */
 void purge_in_exchange(size_t nclean); /* as much as a large block has just taken that is not dirty, in slices */
-void purge_outgrown(size_t nslices);   /* as much as one has given back, if the last one has taken as much that was not, and nothing was purged for it */
+/* as much as one has given back, if the last one has taken as much that was not, and nothing was purged for it */
+void purge_outgrown(size_t nslices);
 INLINE void purge_if_due(void)
 {
     if (UNLIKELY(PEEK(spans.totals.dirty) > PURGE_FLOOR)) purge_slowly(false);
 }
 
-/* The same by who has taken or given so many slices: of less than a megabyte one in eight looks, for that takes as long as all else; unless options say
- * that little may stay. (Two that count at once may count for one.) */
+/* The same by who has taken or given so many slices: of less than a megabyte one in eight looks, for that takes as long as all
+ * else; unless options say that little may stay. (Two that count at once may count for one.) */
 void purge_now_and_then(size_t nslices);
 
 /* Keeps account of what the program is likely to want back, nagain of which had been purged; the lock is held. */
 void purge_note_take(size_t nslices, size_t nagain);
 void purge_note_give(size_t nslices);
 
-/* seam.c, of slices of spans that nobody else uses. Says that mremap has moved n of them; puts a fresh mapping there, false: refused; puts one where a
- * move to n slices that was refused has left none, false: refused, too, or somebody else lives there. */
+/* seam.c, of slices of spans that nobody else uses. Says that mremap has moved n of them; puts a fresh mapping there, false:
+ * refused; puts one where a move to n slices that was refused has left none, false: refused, too, or somebody else lives
+ * there. */
 void seam_move(size_t from, size_t to, size_t n);
 bool seam_replace(size_t from, size_t n);
 bool seam_mend(size_t from, size_t n);
 
-/* Puts fresh mappings in place of the moved ranges that begin in [from, end), none of it dirty, and end before `limit`. False: refused. */
+/* Puts fresh mappings in place of the moved ranges that begin in [from, end), none of it dirty, and end before `limit`. False:
+ * refused. */
 bool seam_heal(size_t from, size_t end, size_t limit);
 
 /* Whether there is room for one more; any thread. Their number, for the tests. */
 bool seam_may_be_put(void);
 size_t seam_count(void);
 
-/* limit.c, any thread. Charges what is about to be made blocks, false if `limit=` does not allow it; gives it back; what a span in use is
- * charged; lets a program that has been refused have what is kept for that; counts again, after a fork; whether the count is right; bytes
- * of free memory that may be kept, SIZE_MAX without a limit. */
+/* limit.c, any thread. Charges what is about to be made blocks, false if `limit=` does not allow it; gives it back; what a span
+ * in use is charged; lets a program that has been refused have what is kept for that; counts again, after a fork; whether the
+ * count is right; bytes of free memory that may be kept, SIZE_MAX without a limit. */
 bool limit_charge(size_t nbytes, bool is_large);
 void limit_refund(size_t nbytes);
 size_t limit_charge_of(const struct span *span);

@@ -10,10 +10,7 @@ void census_drop(void) { lock_drop(&taken); }
 
 void census_break(void) { lock_break(&taken); }
 
-static size_t offset_of(const struct census *census, const void *block)
-{
-    return (uintptr_t)block - (uintptr_t)census->blocks;
-}
+static size_t offset_of(const struct census *census, const void *block) { return (uintptr_t)block - (uintptr_t)census->blocks; }
 
 /* False: not the start of a block of the span, or marked before. */
 static bool mark(struct census *census, const struct block *block)
@@ -49,11 +46,13 @@ static unsigned mark_word(struct census *census, unsigned word, uint64_t bits)
     return (unsigned)__builtin_popcountl(bits);
 }
 
-/* On a heap's lists of the class: its owner's, by which an attached span's blocks are as free as the current one's, or one's that reuses others'. */
+/* On a heap's lists of the class: its owner's, by which an attached span's blocks are as free as the current one's, or one's that
+ * reuses others'. */
 static void count_listed(struct census *census, const struct heap *heap)
 {
     const struct span *current = census->index < NSMALL ? PEEK(heap->current[census->index]) : NULL;
-    bool is_owners = heap == heap_of_span(census->span), is_attached = census->index < NSMALL && PEEK(heap->attached) >> census->index & 1;
+    bool is_owners = heap == heap_of_span(census->span),
+         is_attached = census->index < NSMALL && PEEK(heap->attached) >> census->index & 1;
     if (is_owners ? census->index < NSMALL && census->span != current && !is_attached : !PEEK(heap->has_others)) return;
     census->nlisted += mark_list(census, &heap->pairs[census->index].head);
     if (current) census->nlisted += mark_list(census, &current->pair.head);

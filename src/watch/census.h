@@ -16,7 +16,7 @@ struct census {
     uint64_t is_free[64]; /* bit k: block k is free; capacity is at most 4096 */
     unsigned nlocal;      /* in the span's own pair, of a medium one's in its heap's */
     uint64_t weight;      /* of those, as event.c weighs them */
-    unsigned nlisted; /* on heaps' lists */
+    unsigned nlisted;     /* on heaps' lists */
     unsigned nremote, npending, nuncarved;
     unsigned nbroken; /* blocks listed twice, misplaced, overwritten */
 };

@@ -1,5 +1,6 @@
-/* stats.c - sums over the spans. Blocks are not asked one by one: their number is in the records, but for those of current spans. With 64 threads
- * and 1 GiB of 64-byte blocks a look at each took a second, and there are programs that ask as often as they log. */
+/* stats.c - sums over the spans. Blocks are not asked one by one: their number is in the records, but for those of current spans.
+ * With 64 threads and 1 GiB of 64-byte blocks a look at each took a second, and there are programs that ask as often as they
+ * log. */
 #include "../heap/large.h"
 #include "../heap/remote.h"
 #include "../os/report.h"
@@ -8,7 +9,9 @@
 static size_t length(struct block *const *list)
 {
     size_t n = 0;
-    for (const struct block *block = PEEK(*list); block && n < LIST_MAX && range_has(block) && block_is_sound(block); block = block_next(block)) n++;
+    for (const struct block *block = PEEK(*list); block && n < LIST_MAX && range_has(block) && block_is_sound(block);
+         block = block_next(block))
+        n++;
     return n;
 }
 
@@ -105,7 +108,8 @@ void watch_count(struct watch_totals *totals)
     struct watch_totals waiting = {0};
     const struct heap *heap;
     for (size_t i = 0; (heap = heap_at(i)) != NULL; i++)
-        if (atomic_load_explicit(&heap->state, memory_order_relaxed) != HEAP_LOST) add_listed(&waiting, heap), add_gathered(&waiting, heap);
+        if (atomic_load_explicit(&heap->state, memory_order_relaxed) != HEAP_LOST)
+            add_listed(&waiting, heap), add_gathered(&waiting, heap);
     totals->nlive -= min_size(totals->nlive, waiting.nlive); /* the heaps go on meanwhile */
     totals->live -= min_size(totals->live, waiting.live);
     size_t dirty = min_size(PEEK(spans.totals.dirty) << SLICE_SHIFT, totals->dirty); /* a free span may be so in part */

@@ -110,7 +110,8 @@ static const char *law_broken(const struct census *census)
     struct heap *heap = heap_of_owner(PEEK(desc->owner));
     unsigned class = desc->class, nfree = census->nlocal + census->nlisted + census->nremote + census->npending;
     if (!heap) return "a span of blocks has an owner";
-    if (desc->pair != &span->pair && desc->pair != heap_pair(heap, class)) return "frees go to the span's own pair, or to its class's";
+    if (desc->pair != &span->pair && desc->pair != heap_pair(heap, class))
+        return "frees go to the span's own pair, or to its class's";
     if (census->nbroken) return "free blocks are listed once, in their place, as free left them";
     if (nfree + census->nuncarved > span->capacity) return "live + free + remote + pending + never carved == capacity";
     switch (span_state(span)) {
@@ -120,8 +121,7 @@ static const char *law_broken(const struct census *census)
         if (!is_on(&heap->available[class], &span->node)) return "an available span is on its heap's list";
         if (census->nuncarved) return "an available span is carved whole";
         return is_due_right(span, census) ? NULL : "what is due of an available span are the blocks that are out";
-    case SPAN_FULL:
-        return remote_load(range.records + span_index(span)) & REMOTE_FULL ? NULL : "a full span has been let go";
+    case SPAN_FULL: return remote_load(range.records + span_index(span)) & REMOTE_FULL ? NULL : "a full span has been let go";
     default: return NULL;
     }
 }
@@ -134,7 +134,8 @@ static size_t verify_kept(size_t *n)
     for (size_t i = *n = 0; (heap = heap_at(i)) != NULL; i++)
         for (unsigned k = 0; k < KEPT_PLACES + AGAIN_SLICES; k++) {
             bool is_place = k < KEPT_PLACES;
-            const struct span *kept = is_place ? atomic_load_explicit(&heap->kept[k], memory_order_relaxed) : again_first(heap, k - KEPT_PLACES + 1);
+            const struct span *kept =
+                is_place ? atomic_load_explicit(&heap->kept[k], memory_order_relaxed) : again_first(heap, k - KEPT_PLACES + 1);
             for (; kept && *n < range_limit(); kept = is_place ? NULL : PEEK(kept->woken_next), ++*n)
                 if (span_state(kept) != SPAN_KEPT) broken("what is kept is neither in use nor free", kept), errors++;
         }

@@ -9,4 +9,5 @@ extern __thread char too_much[100];
 __thread char too_much[100];
 
 void *malloc(size_t size) { return size > sizeof too_much ? NULL : too_much; }     /* dynamic thread-local storage */
-void *calloc(size_t count, size_t size) { return memalign(16, count * size); }      /* by way of the PLT; linked without a SONAME */
+/* by way of the PLT; linked without a SONAME */
+void *calloc(size_t count, size_t size) { return memalign(16, count * size); }

@@ -1,7 +1,7 @@
 /* instructions.c: how many instructions a warmed malloc and free execute, counted by single-stepping, from entry to ret.
  *
- * A child is made by fork, so that all addresses are ours; it stops itself by int3 right before each call that is to be counted, and is
- * stepped from there. Neither function may move the stack pointer between its entry and its return: no call, no push. */
+ * A child is made by fork, so that all addresses are ours; it stops itself by int3 right before each call that is to be counted,
+ * and is stepped from there. Neither function may move the stack pointer between its entry and its return: no call, no push. */
 #include "support.h"
 
 #include <dlfcn.h>
@@ -15,7 +15,8 @@ enum { MORE = 3 };      /* what clang 14 makes of free; the library is built by 
 #else
 enum { MORE = 0 };
 #endif
-/* A medium block's free looks besides whether its bit or what it holds says that it is free, whether the list has room, and counts. A list's last costs malloc 2. */
+/* A medium block's free looks besides whether its bit or what it holds says that it is free, whether the list has room, and
+ * counts. A list's last costs malloc 2. */
 enum { MALLOC_MAX = 22, LAST_MAX = 24, FREE_MAX = 28 + MORE, MEDIUM_FREE_MAX = 47 + MORE, SMALL_MAX = 960 };
 
 static const size_t SIZES[] = {16, 48, 256, 4160, 32768}; /* of classes: neighbours are so far apart */
@@ -138,7 +139,8 @@ int main(void)
         resume(child, PTRACE_CONT);
     }
     struct count calling = count(child, (uintptr_t)the_calloc);
-    require(calling.moves_stack, "calloc, which calls, was counted as %u instructions without a call: this test is blind\n", calling.ninstructions);
+    require(calling.moves_stack, "calloc, which calls, was counted as %u instructions without a call: this test is blind\n",
+            calling.ninstructions);
     kill(child, SIGKILL);
     return nbroken != 0;
 }

@@ -1,5 +1,5 @@
-/* A program at a fixed address that takes malloc's and free's addresses is served by the library: the stub through which it calls, which
- * everybody's references are then bound to, is not taken for a malloc of its own. */
+/* A program at a fixed address that takes malloc's and free's addresses is served by the library: the stub through which it
+ * calls, which everybody's references are then bound to, is not taken for a malloc of its own. */
 #include "support.h"
 
 #include <dlfcn.h>

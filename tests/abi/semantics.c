@@ -1,5 +1,5 @@
-/* semantics.c: what malloc(3) and its kin do at the edges, clause by clause, as glibc 2.36 does it. Passes under plain glibc 2.36 too,
- * which is how it is known to say the truth; --glibc skips (77) where libc is another. */
+/* semantics.c: what malloc(3) and its kin do at the edges, clause by clause, as glibc 2.36 does it. Passes under plain glibc 2.36
+ * too, which is how it is known to say the truth; --glibc skips (77) where libc is another. */
 #include "api.h"
 #include "support.h"
 
@@ -68,7 +68,8 @@ static void too_much(void)
     clause("malloc(SIZE_MAX) is ENOMEM", refuses(malloc(opaque(SIZE_MAX)), ENOMEM));
     clause("calloc(1, PTRDIFF_MAX + 1) is ENOMEM", refuses(calloc(1, opaque(TOO_MUCH)), ENOMEM));
     clause("calloc whose product overflows is ENOMEM", refuses(calloc(opaque(SIZE_MAX / 4 + 2), 4), ENOMEM));
-    clause("calloc whose product wraps to little is ENOMEM", refuses(calloc(opaque((size_t)1 << 32), opaque((size_t)1 << 32)), ENOMEM));
+    clause("calloc whose product wraps to little is ENOMEM",
+           refuses(calloc(opaque((size_t)1 << 32), opaque((size_t)1 << 32)), ENOMEM));
     clause("realloc(p, PTRDIFF_MAX + 1) is ENOMEM", refuses(realloc(p, opaque(TOO_MUCH)), ENOMEM));
     clause("realloc(p, SIZE_MAX) is ENOMEM", refuses(realloc(p, opaque(SIZE_MAX)), ENOMEM));
     clause("realloc(NULL, PTRDIFF_MAX + 1) is ENOMEM", refuses(realloc(NULL, opaque(TOO_MUCH)), ENOMEM));
@@ -92,7 +93,8 @@ static void alignments(void)
     char mark;
     void *result = &mark;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        clause("posix_memalign returns EINVAL for what is no power of two times sizeof(void *)", posix_memalign(&result, bad[i], 100) == EINVAL);
+        clause("posix_memalign returns EINVAL for what is no power of two times sizeof(void *)",
+               posix_memalign(&result, bad[i], 100) == EINVAL);
     clause("and leaves its result alone", result == &mark);
     errno = 0;
     clause("posix_memalign does not set errno", posix_memalign(&result, 3, 100) == EINVAL && errno == 0);

@@ -61,7 +61,8 @@ int main(int argc, char **argv)
     require(argc == 3, "usage: startup LIBRARY EMPTY\n");
     watchdog(60);
     struct cost ours = least(argv[1]), empty = least(argv[2]);
-    say("page faults: %ld, %ld with an empty library: %ld more, at most %d\n", ours.faults, empty.faults, ours.faults - empty.faults, FAULTS_MAX);
+    say("page faults: %ld, %ld with an empty library: %ld more, at most %d\n", ours.faults, empty.faults,
+        ours.faults - empty.faults, FAULTS_MAX);
     say("anonymous memory: %ld KiB, %ld with an empty library: %ld more, at most %d\n", ours.anonymous, empty.anonymous,
         ours.anonymous - empty.anonymous, ANONYMOUS_MAX);
     return ours.faults - empty.faults > FAULTS_MAX || ours.anonymous - empty.anonymous > ANONYMOUS_MAX;

@@ -1,8 +1,8 @@
 /*
  * bench.h: what the benchmarks share. Each prints lines `row value ns/op` and nothing else; scripts/bench.sh reads them.
  *
- * All work is fixed in advance and drawn before the clock starts, so that every allocator does the same and the clock sees malloc, free
- * and the touching of memory only. Nothing here allocates.
+ * All work is fixed in advance and drawn before the clock starts, so that every allocator does the same and the clock sees
+ * malloc, free and the touching of memory only. Nothing here allocates.
  */
 #ifndef TESTS_BENCH_BENCH_H
 #define TESTS_BENCH_BENCH_H
@@ -21,9 +21,9 @@ static inline void bench_report(const char *row, uint64_t ns, uint64_t nops)
 }
 
 /*
- * The program uses its blocks: the first word and, beyond the first cache line, the last byte. size is at least 8. volatile, or the
- * compiler knows that nobody reads it. Not a byte in the first 16: glibc's free loads the second word, and a load that covers a byte
- * just stored waits some 4 ns for it, which would be the benchmark's doing.
+ * The program uses its blocks: the first word and, beyond the first cache line, the last byte. size is at least 8. volatile, or
+ * the compiler knows that nobody reads it. Not a byte in the first 16: glibc's free loads the second word, and a load that covers
+ * a byte just stored waits some 4 ns for it, which would be the benchmark's doing.
  */
 static inline void bench_touch(void *p, size_t size)
 {

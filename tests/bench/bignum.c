@@ -1,10 +1,12 @@
 /*
- * bignum: arithmetic on big numbers. A number is a block of 16 to 128 bytes, every operation makes a new one, and its operands die soon.
+ * bignum: arithmetic on big numbers. A number is a block of 16 to 128 bytes, every operation makes a new one, and its operands
+ * die soon.
  *     bignum [ops = 100000000] [seed = 1]
- * The numerators of continued fractions: each is the one before, times a quotient, plus the one before that. A step makes the product,
- * then the sum, then frees the product and the oldest number: four blocks are alive at most, and each result is there before its operands
- * go. When a number has grown to its full length, both are freed and a new fraction begins. One op is one malloc, one free and one
- * addition or multiplication; the lowest word of the last number is compared with the same sum modulo 2^64.
+ * The numerators of continued fractions: each is the one before, times a quotient, plus the one before that. A step makes the
+ * product, then the sum, then frees the product and the oldest number: four blocks are alive at most, and each result is there
+ * before its operands go. When a number has grown to its full length, both are freed and a new fraction begins. One op is one
+ * malloc, one free and one addition or multiplication; the lowest word of the last number is compared with the same sum modulo
+ * 2^64.
  */
 #include "bench.h"
 

@@ -1,8 +1,9 @@
 /*
- * cold_free: a program that tears down a big structure: blocks that are in no cache are freed in an order that no prefetcher guesses.
+ * cold_free: a program that tears down a big structure: blocks that are in no cache are freed in an order that no prefetcher
+ * guesses.
  *     cold_free [blocks = 1000000] [size = 64] [seed = 1]
- * Each is written once, when it is made, as a structure's are, and by then long out of the caches: what a free misses is what the allocator
- * reads or writes. Only the frees are timed; one op is one free.
+ * Each is written once, when it is made, as a structure's are, and by then long out of the caches: what a free misses is what the
+ * allocator reads or writes. Only the frees are timed; one op is one free.
  */
 #include "bench.h"
 

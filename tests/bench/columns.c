@@ -1,9 +1,9 @@
 /*
  * columns: a matrix that is an array of pointers to rows, each a malloc of its own, transposed.
  *     columns [rows = 512] [transpositions = 400]
- * As many columns as rows, of 8 bytes: rows of 512 numbers are blocks of 4 KiB. Where the allocator puts these decides whether what lies
- * one above the other meets in the same places of the processor's caches. One op is one number read along a row and written down a column;
- * malloc and free are not in the time.
+ * As many columns as rows, of 8 bytes: rows of 512 numbers are blocks of 4 KiB. Where the allocator puts these decides whether
+ * what lies one above the other meets in the same places of the processor's caches. One op is one number read along a row and
+ * written down a column; malloc and free are not in the time.
  */
 #include "bench.h"
 

@@ -1,8 +1,9 @@
 /*
- * drawn: a program drawn at random, which nobody has tuned anything for: how many threads, in which order blocks die, how large they are, how much is
- * live, how much of it is written to.
+ * drawn: a program drawn at random, which nobody has tuned anything for: how many threads, in which order blocks die, how large
+ * they are, how much is live, how much of it is written to.
  *     drawn SEED [percent of its length = 100 | describe]
- * The same seed is the same program. scripts/bench.sh --drawn 1-100 measures a hundred. One op is one malloc (or calloc) and one free, or one realloc.
+ * The same seed is the same program. scripts/bench.sh --drawn 1-100 measures a hundred. One op is one malloc (or calloc) and one
+ * free, or one realloc.
  */
 #include "bench.h"
 
@@ -47,11 +48,20 @@ static uint32_t by_doublings(uint64_t *random, uint32_t from, uint32_t to)
 static uint32_t of_one(uint64_t *random) { return (void)random, program.smallest; }
 static uint32_t of_any(uint64_t *random) { return evenly(random, program.smallest, program.largest); }
 static uint32_t of_any_doubling(uint64_t *random) { return by_doublings(random, program.smallest, program.largest); }
-static uint32_t mostly_small(uint64_t *random) { return random_below(random, 20) ? by_doublings(random, 8, 300) : of_any_doubling(random); }
+static uint32_t mostly_small(uint64_t *random)
+{
+    return random_below(random, 20) ? by_doublings(random, 8, 300) : of_any_doubling(random);
+}
 static uint32_t of_a_few(uint64_t *random) { return program.few[random_below(random, program.nfew)]; }
 
-static const struct { const char *name; uint32_t (*draw)(uint64_t *random); } KINDS[] = {
-    {"of one size", of_one}, {"of any size", of_any}, {"of any doubling", of_any_doubling}, {"mostly small", mostly_small}, {"of a few sizes", of_a_few}};
+static const struct {
+    const char *name;
+    uint32_t (*draw)(uint64_t *random);
+} KINDS[] = {{"of one size", of_one},
+             {"of any size", of_any},
+             {"of any doubling", of_any_doubling},
+             {"mostly small", mostly_small},
+             {"of a few sizes", of_a_few}};
 
 /* --- what a thread does with a block --- */
 
@@ -158,7 +168,8 @@ static void in_phases(struct worker *worker)
 static void by_growing(struct worker *worker)
 {
     for (; worker->left > 0; worker->left--) {
-        uint32_t i = any_slot(worker), before = worker->sizes[i], size = before ? before + before / 2 + 8 : program.smallest / 4 + 8;
+        uint32_t i = any_slot(worker), before = worker->sizes[i],
+                 size = before ? before + before / 2 + 8 : program.smallest / 4 + 8;
         if (before >= program.largest) {
             put(worker, &worker->slots[i]);
             worker->sizes[i] = 0;
@@ -170,7 +181,10 @@ static void by_growing(struct worker *worker)
     }
 }
 
-static const struct { const char *name; void (*run)(struct worker *worker); } ORDERS[] = {
+static const struct {
+    const char *name;
+    void (*run)(struct worker *worker);
+} ORDERS[] = {
     {"replaced at random", at_random}, {"replaced, the oldest first", oldest_first}, {"as of a stack", as_of_a_stack},
     {"filled and dropped from the first", all_from_the_first}, {"filled and dropped from the last", all_from_the_last},
     {"filled and dropped at random", all_at_random}, {"in phases", in_phases}, {"growing", by_growing}};
@@ -216,9 +230,10 @@ static void draw(uint64_t random, int percent)
 static void describe(void)
 {
     static const char *const WRITTEN[] = {"first and last bytes", "each page", "all"};
-    say("%u threads with %u blocks each, %s, from %u to %u bytes, %s; written to: %s; %u %% by calloc, %u %% freed by any thread\n", program.nthreads,
-        program.nslots, KINDS[program.kind].name, program.smallest, program.largest, ORDERS[program.order].name, WRITTEN[program.written],
-        program.nzeroed * 100 / 256, program.nshared * 100 / 256);
+    say("%u threads with %u blocks each, %s, from %u to %u bytes, %s; written to: %s; %u %% by calloc, %u %% freed by any "
+        "thread\n",
+        program.nthreads, program.nslots, KINDS[program.kind].name, program.smallest, program.largest, ORDERS[program.order].name,
+        WRITTEN[program.written], program.nzeroed * 100 / 256, program.nshared * 100 / 256);
 }
 
 int main(int argc, char **argv)
@@ -234,7 +249,8 @@ int main(int argc, char **argv)
         workers[i].sizes = map_zeroed(program.nslots * sizeof(uint32_t));
     }
     uint64_t start = now_ns();
-    for (uint32_t i = 1; i < program.nthreads; i++) require(pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0, "no thread\n");
+    for (uint32_t i = 1; i < program.nthreads; i++)
+        require(pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0, "no thread\n");
     work(&workers[0]);
     for (uint32_t i = 1; i < program.nthreads; i++) pthread_join(workers[i].thread, NULL);
     char row[32];

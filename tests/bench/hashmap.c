@@ -1,10 +1,12 @@
 /*
- * hashmap: a dictionary of strings as most programs have one: a table of chains, and for each entry a node, a copy of the key and a value.
+ * hashmap: a dictionary of strings as most programs have one: a table of chains, and for each entry a node, a copy of the key and
+ * a value.
  *     hashmap [ops = 16000000] [ops per map = 100000] [seed = 1]
- * Each op picks one of 16,384 keys of 4 to 51 bytes. A key that is not there is inserted (three mallocs); one that is there gets a new
- * value before the old one is freed, or is deleted (three frees), with equal chances: two thirds are there in the long run. A table with
- * more entries than places is replaced by one of twice the size, by calloc. A map that has seen its ops is torn down, and an empty one
- * begins with 16 places. One op is on average 1.5 mallocs and frees and one walk along a chain; hashes are computed beforehand.
+ * Each op picks one of 16,384 keys of 4 to 51 bytes. A key that is not there is inserted (three mallocs); one that is there gets
+ * a new value before the old one is freed, or is deleted (three frees), with equal chances: two thirds are there in the long run.
+ * A table with more entries than places is replaced by one of twice the size, by calloc. A map that has seen its ops is torn
+ * down, and an empty one begins with 16 places. One op is on average 1.5 mallocs and frees and one walk along a chain; hashes are
+ * computed beforehand.
  */
 #include "bench.h"
 

@@ -1,8 +1,9 @@
 /*
  * large: a program that works on a few big arrays at a time, 256 KiB to 16 MiB, every power of two as likely as any other.
  *     large [ops = 1000] [live = 8] [seed = 1]
- * Each op frees a block chosen at random among `live` ones, allocates another and writes a byte into every page of it. An allocator that
- * gives memory back at once pays a page fault for each; one that never does holds far more than it needs: see the memory table.
+ * Each op frees a block chosen at random among `live` ones, allocates another and writes a byte into every page of it. An
+ * allocator that gives memory back at once pays a page fault for each; one that never does holds far more than it needs: see the
+ * memory table.
  */
 #include "bench.h"
 

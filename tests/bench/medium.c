@@ -1,8 +1,8 @@
 /*
  * medium: buffers of 32 to 256 KiB that cross from the thread that fills them to the one that frees them, as in a pipeline.
  *     medium [blocks = 100000] [places = 32] [seed = 1]
- * The first thread writes a byte into every page; so does the second, before it frees: first touches are paid, if memory was given back
- * in between. One op is one malloc, both touchings (36 pages on average) and one free.
+ * The first thread writes a byte into every page; so does the second, before it frees: first touches are paid, if memory was
+ * given back in between. One op is one malloc, both touchings (36 pages on average) and one free.
  */
 #include "bench.h"
 #include "ring.h"
@@ -31,7 +31,8 @@ int main(int argc, char **argv)
     pthread_t consumer;
     nblocks = bench_argument(argc, argv, 1, 100000);
     ring.mask = (size_t)bench_argument(argc, argv, 2, 32) - 1;
-    require((ring.mask & (ring.mask + 1)) == 0 && ring.mask < RING_NPLACES_MAX, "places: a power of two up to %d\n", RING_NPLACES_MAX);
+    require((ring.mask & (ring.mask + 1)) == 0 && ring.mask < RING_NPLACES_MAX, "places: a power of two up to %d\n",
+            RING_NPLACES_MAX);
     uint64_t random = (uint64_t)bench_argument(argc, argv, 3, 1);
     for (int i = 0; i < NDRAWN; i++) sizes[i] = LEAST + random_below(&random, MOST - LEAST + 1);
     uint64_t start = now_ns();

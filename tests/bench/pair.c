@@ -1,8 +1,8 @@
 /*
  * pair: the shortest life. malloc, touch, free, of one size, over and over: the price of the fast paths and nothing else.
  *     pair [size = 16] [pairs = 60000000]
- * One op is one pair. The block is always the same one, hot in the first-level cache. From 64 KiB on a byte in every page is written: what a free
- * gives back to the system the next pair has to fetch again.
+ * One op is one pair. The block is always the same one, hot in the first-level cache. From 64 KiB on a byte in every page is
+ * written: what a free gives back to the system the next pair has to fetch again.
  */
 #include "bench.h"
 

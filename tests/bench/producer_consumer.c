@@ -26,7 +26,8 @@ int main(int argc, char **argv)
     pthread_t consumer;
     nblocks = bench_argument(argc, argv, 1, 10000000);
     ring.mask = (size_t)bench_argument(argc, argv, 2, RING_NPLACES_MAX) - 1;
-    require((ring.mask & (ring.mask + 1)) == 0 && ring.mask < RING_NPLACES_MAX, "places: a power of two up to %d\n", RING_NPLACES_MAX);
+    require((ring.mask & (ring.mask + 1)) == 0 && ring.mask < RING_NPLACES_MAX, "places: a power of two up to %d\n",
+            RING_NPLACES_MAX);
     uint64_t random = (uint64_t)bench_argument(argc, argv, 3, 1);
     for (int i = 0; i < NDRAWN; i++) sizes[i] = bench_small_size(&random);
     uint64_t start = now_ns();

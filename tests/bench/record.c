@@ -1,12 +1,14 @@
 /*
  * record: which sizes a real program asks for, and how long the blocks live: the food of replay.c.
  *     RECORD_TO=FILE LD_PRELOAD=$PWD/build/tests/bench/libbench_record.so PROGRAM [ARGS...]
- * At exit a line `size lifetime count` is written for each class of size and lifetime that occurred. A size is the largest of its class:
- * steps of 16 bytes up to 1 KiB, then eight classes per doubling. A lifetime counts the allocations between a block's birth and its death;
- * it is the least of its class, 0, 1, 2, 4, 8, ..., or `never` for what was alive at the end. A realloc is a death and a birth.
+ * At exit a line `size lifetime count` is written for each class of size and lifetime that occurred. A size is the largest of its
+ * class: steps of 16 bytes up to 1 KiB, then eight classes per doubling. A lifetime counts the allocations between a block's
+ * birth and its death; it is the least of its class, 0, 1, 2, 4, 8, ..., or `never` for what was alive at the end. A realloc is a
+ * death and a birth.
  *
- * Malloc is glibc's own, under its inner names. A hash table of all living blocks, probed place by place, knows their births; aligned
- * ones are neither in it nor counted. One lock. A child of fork writes nothing; of programs that start each other, the last to end writes.
+ * Malloc is glibc's own, under its inner names. A hash table of all living blocks, probed place by place, knows their births;
+ * aligned ones are neither in it nor counted. One lock. A child of fork writes nothing; of programs that start each other, the
+ * last to end writes.
  */
 #include "bench.h"
 

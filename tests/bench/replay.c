@@ -1,11 +1,12 @@
 /*
- * replay: what a real program asked for. record.c has counted its allocations by size and lifetime; here they happen again, each as often
- * as it did there, in random order. FILE is replay.txt, beside this source, if there is none: python3, reading and writing JSON.
+ * replay: what a real program asked for. record.c has counted its allocations by size and lifetime; here they happen again, each
+ * as often as it did there, in random order. FILE is replay.txt, beside this source, if there is none: python3, reading and
+ * writing JSON.
  *     replay [FILE|-] [rounds = 25] [seed = 1]
- * The file has lines `size lifetime count`, see record.c, and comments after #. A line stands for a class: its sizes, in steps of 8, are as
- * likely as each other, and so are its lifetimes, from `lifetime` to twice that. A block of lifetime t is freed when t others have been
- * allocated after it. Blocks wait for their death in a wheel of lists threaded through the blocks; those with 65,536 or more to wait, or
- * with `never`, in one list that goes at the end of the round. One op is one malloc and one free.
+ * The file has lines `size lifetime count`, see record.c, and comments after #. A line stands for a class: its sizes, in steps of
+ * 8, are as likely as each other, and so are its lifetimes, from `lifetime` to twice that. A block of lifetime t is freed when t
+ * others have been allocated after it. Blocks wait for their death in a wheel of lists threaded through the blocks; those with
+ * 65,536 or more to wait, or with `never`, in one list that goes at the end of the round. One op is one malloc and one free.
  */
 #include "bench.h"
 

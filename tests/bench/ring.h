@@ -1,8 +1,8 @@
 /*
  * ring.h: hands blocks from one thread to another with as little else as possible (producer_consumer.c, medium.c).
  *
- * One writer, one reader, a power of two of places; each side looks at the other's position only when its own knowledge is used up, so
- * that the line is passed once a ring, not once a block. Who must wait yields: both may be on one CPU.
+ * One writer, one reader, a power of two of places; each side looks at the other's position only when its own knowledge is used
+ * up, so that the line is passed once a ring, not once a block. Who must wait yields: both may be on one CPU.
  */
 #ifndef TESTS_BENCH_RING_H
 #define TESTS_BENCH_RING_H

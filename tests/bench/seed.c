@@ -1,9 +1,9 @@
 /*
- * seed: the benchmark of the project that this one grew from. 10,000 blocks of 1024 bytes are allocated, then freed in the same order;
- * each phase is timed, once, from a cold start: page faults are part of it.
+ * seed: the benchmark of the project that this one grew from. 10,000 blocks of 1024 bytes are allocated, then freed in the same
+ * order; each phase is timed, once, from a cold start: page faults are part of it.
  *     seed [malloc|mspace] [blocks = 10000] [size = 1024]
- * mspace: through mspacec and mspacer, found by name; where the process has none, through malloc and free after all, so that in a table
- * of allocators the row compares our two functions with what the others have.
+ * mspace: through mspacec and mspacer, found by name; where the process has none, through malloc and free after all, so that in a
+ * table of allocators the row compares our two functions with what the others have.
  */
 #include "bench.h"
 

@@ -1,10 +1,11 @@
 /*
- * survivors: long-lived blocks that are born among short-lived ones and outlive them, while the sizes that the program asks for change.
+ * survivors: long-lived blocks that are born among short-lived ones and outlive them, while the sizes that the program asks for
+ * change.
  *     survivors [phases = 600] [ops per phase = 50000] [seed = 1]
- * Each phase has a size of its own, 16 bytes to 4 KiB, and asks for that to twice that. A block dies after 4,000 others, or at the phase's
- * end; but every 16th is a survivor, which dies when a later one takes its place, chosen at random among 8,192: after two or three phases
- * on average, a few after ten. The survivors of a phase are few; how much they keep from being given back, or used for another size, is up
- * to the allocator: see the memory table as well. One op is one malloc and one free.
+ * Each phase has a size of its own, 16 bytes to 4 KiB, and asks for that to twice that. A block dies after 4,000 others, or at
+ * the phase's end; but every 16th is a survivor, which dies when a later one takes its place, chosen at random among 8,192: after
+ * two or three phases on average, a few after ten. The survivors of a phase are few; how much they keep from being given back, or
+ * used for another size, is up to the allocator: see the memory table as well. One op is one malloc and one free.
  */
 #include "bench.h"
 

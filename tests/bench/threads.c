@@ -1,9 +1,10 @@
 /*
  * threads: a program that starts a thread for every little job: what a thread's first block and its exit cost.
  *     threads [threads = 20000] [blocks per thread = 64] [at once = 2] [seed = 1]
- * A thread allocates its blocks, small ones and one in eight of up to 32 KiB, and frees seven of eight in the order of their birth. The
- * rest is the job's result: it goes to a place that all threads share, and the thread that takes the place frees what is there, a block
- * of a thread that is long gone. `at once` threads run at a time. One op is one thread, from start to end, with all its blocks.
+ * A thread allocates its blocks, small ones and one in eight of up to 32 KiB, and frees seven of eight in the order of their
+ * birth. The rest is the job's result: it goes to a place that all threads share, and the thread that takes the place frees what
+ * is there, a block of a thread that is long gone. `at once` threads run at a time. One op is one thread, from start to end, with
+ * all its blocks.
  */
 #include "bench.h"
 

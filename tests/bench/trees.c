@@ -1,9 +1,9 @@
 /*
  * trees: binary trees built from the leaves up and torn down again, beside one that lives as long as the program.
  *     trees [depth = 16] [trees = 60000] [seed = 1]
- * The long-lived tree is full, 2^depth - 1 nodes. The others are of a depth drawn between 4 and 18, lopsided: at every node one of the
- * two subtrees is the shallower one, by 1 to 4. Four of them are there at a time, and the oldest makes room for the next. A node is 32
- * bytes. One op is one node: one malloc and one free, those of the long-lived tree included.
+ * The long-lived tree is full, 2^depth - 1 nodes. The others are of a depth drawn between 4 and 18, lopsided: at every node one
+ * of the two subtrees is the shallower one, by 1 to 4. Four of them are there at a time, and the oldest makes room for the next.
+ * A node is 32 bytes. One op is one node: one malloc and one free, those of the long-lived tree included.
  */
 #include "bench.h"
 

@@ -1,10 +1,11 @@
 /*
- * zeroed: a program that wants its memory zeroed: tables, matrices, structs with many fields, of which little is used before they go.
+ * zeroed: a program that wants its memory zeroed: tables, matrices, structs with many fields, of which little is used before they
+ * go.
  *     zeroed [ops = 2500000] [live = 64] [seed = 1]
- * Each op frees a block chosen at random among `live` ones, callocs another of 64 bytes to 256 KiB, every power of two as likely as any
- * other, reads eight words spread over it (they must be 0) and writes into the first and the last. What is written is little: an allocator
- * that knows which pages are fresh from the kernel need not clear them, and one that gives them back need not clear them at all, but pays
- * for page faults. One op is one calloc, the reading and one free.
+ * Each op frees a block chosen at random among `live` ones, callocs another of 64 bytes to 256 KiB, every power of two as likely
+ * as any other, reads eight words spread over it (they must be 0) and writes into the first and the last. What is written is
+ * little: an allocator that knows which pages are fresh from the kernel need not clear them, and one that gives them back need
+ * not clear them at all, but pays for page faults. One op is one calloc, the reading and one free.
  */
 #include "bench.h"
 

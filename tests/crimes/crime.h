@@ -1,7 +1,7 @@
 /* crime.h: what the bad programs share.
  *
- * CRIME marks the bad statement on standard output, before and after: so run.sh knows which address the report must name, and whether
- * it came at once (no second mark) or late. Nothing here allocates. */
+ * CRIME marks the bad statement on standard output, before and after: so run.sh knows which address the report must name, and
+ * whether it came at once (no second mark) or late. Nothing here allocates. */
 #ifndef TESTS_CRIMES_CRIME_H
 #define TESTS_CRIMES_CRIME_H
 
@@ -24,7 +24,8 @@ __attribute__((unused)) static void allocate(int n, size_t size)
     while (n--) sink = malloc(size);
 }
 
-/* Blocks of 960 bytes, freed but for each 25th, two or three of a span, with the pages on which none is left given back; the one in GONE lay on such. */
+/* Blocks of 960 bytes, freed but for each 25th, two or three of a span, with the pages on which none is left given back; the one
+ * in GONE lay on such. */
 enum { NTHINNED = 1000, THINNED = 25, GONE = NTHINNED / 2 + THINNED / 2 };
 __attribute__((unused)) static void *thinned[NTHINNED];
 __attribute__((unused)) static void thin_out(void)

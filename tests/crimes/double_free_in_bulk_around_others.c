@@ -1,5 +1,6 @@
-/* Twice in a row but for two others, while the program frees in bulk: the list of free blocks goes round, and what lies between is met again and again.
- * As many bytes are counted twice so as two blocks next to them weigh, which are in use when all others of their span have been freed. */
+/* Twice in a row but for two others, while the program frees in bulk: the list of free blocks goes round, and what lies between
+ * is met again and again. As many bytes are counted twice so as two blocks next to them weigh, which are in use when all others
+ * of their span have been freed. */
 #include "bulk.h"
 
 static char *lowest_beside(const char *p)

@@ -1,4 +1,5 @@
-/* The same of one that is followed on its list by one which lies some GiB away: nothing in it looks as if it were freed, to who looks at it alone. */
+/* The same of one that is followed on its list by one which lies some GiB away: nothing in it looks as if it were freed, to who
+ * looks at it alone. */
 #include "crime.h"
 
 static void *work(void *p)

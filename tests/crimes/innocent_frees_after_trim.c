@@ -1,4 +1,5 @@
-/* A good program: more blocks of a size than any list may hold, freed after malloc_trim has put the span away that they are allocated from. */
+/* A good program: more blocks of a size than any list may hold, freed after malloc_trim has put the span away that they are
+ * allocated from. */
 #include "crime.h"
 
 enum { SIZE = 448, NPER_SPAN = (64 << 10) / SIZE, NBLOCKS = NPER_SPAN * 600, SPARSE = 16 };

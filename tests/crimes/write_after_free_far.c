@@ -1,4 +1,5 @@
-/* One of the three bytes of a free block that may change and still lead to a place where blocks are: what it leads to is checked in its turn. */
+/* One of the three bytes of a free block that may change and still lead to a place where blocks are: what it leads to is checked
+ * in its turn. */
 #include "crime.h"
 
 int main(void)

@@ -1,4 +1,5 @@
-/* One bit of a freed block's link, so that the list of its class leads to where no memory is: malloc_trim, which looks for blocks of a span on it, ends there. */
+/* One bit of a freed block's link, so that the list of its class leads to where no memory is: malloc_trim, which looks for blocks
+ * of a span on it, ends there. */
 #include "crime.h"
 
 enum { SIZE = 200, NBLOCKS = 60000, WITHIN = 29 /* bit: half a GiB off, where a fast malloc still goes */ };

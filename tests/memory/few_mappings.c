@@ -2,8 +2,8 @@
  * The heap is a few mappings, whatever is done to it: the system allows a process 65,530, and then refuses even munmap.
  *
  *     few_mappings churn [operations = 10^8 at full size] [seed]
- * Blocks of 16 bytes to 1 KiB, one in a thousand of 1 to 16 MiB that grows by half, moves, and is freed at random; a fork now and then,
- * whose child writes to what it has. Held to 64 mappings for each GiB of heap, begun ones counted whole.
+ * Blocks of 16 bytes to 1 KiB, one in a thousand of 1 to 16 MiB that grows by half, moves, and is freed at random; a fork now and
+ * then, whose child writes to what it has. Held to 64 mappings for each GiB of heap, begun ones counted whole.
  *
  *     few_mappings large [blocks = 200000]
  * So many live blocks of 40 KB at once.

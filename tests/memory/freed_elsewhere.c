@@ -2,8 +2,8 @@
  * A producer and a thread that does nothing but free: memory is where it was after the first twelfth of the time.
  *
  *     freed_elsewhere [seconds = 60 at full size]
- * Blocks of 16 bytes to 8 KiB. The freer keeps 8,192 blocks behind, and at most 512 more, so that what is in flight depends on nobody's
- * schedule: some 6 MiB.
+ * Blocks of 16 bytes to 8 KiB. The freer keeps 8,192 blocks behind, and at most 512 more, so that what is in flight depends on
+ * nobody's schedule: some 6 MiB.
  */
 #include "memory.h"
 

@@ -2,8 +2,8 @@
  * A block that is copied to a larger one, and freed, as by std::vector, is held no longer than it takes.
  *
  *     grown_by_copying [MIB = 64]
- * From 1 MiB on by doubling: each is filled before it is copied, and the last one whole. Beside the last one half of it is in use as long as its
- * other half has not been touched, so the peak is at most 1.05 of it.
+ * From 1 MiB on by doubling: each is filled before it is copied, and the last one whole. Beside the last one half of it is in use
+ * as long as its other half has not been touched, so the peak is at most 1.05 of it.
  */
 #include "memory.h"
 

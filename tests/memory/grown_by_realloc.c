@@ -2,8 +2,8 @@
  * A block that grows by realloc is never there twice.
  *
  *     grown_by_realloc alone|hemmed_in [MIB = 4096 at full size]
- * From 1 MiB on by half each time, every page touched: the peak is at most 1.05 of the final size. hemmed_in: behind it lies, each time,
- * a block that stays, so that it must move.
+ * From 1 MiB on by half each time, every page touched: the peak is at most 1.05 of the final size. hemmed_in: behind it lies,
+ * each time, a block that stays, so that it must move.
  */
 #include "memory.h"
 
@@ -26,7 +26,8 @@ int main(int argc, char **argv)
             require(block[page << 12] == page % 251, "page %zu changed when the block became %zu bytes\n", page, size);
         for (; touched << 12 < size; touched++) block[touched << 12] = (unsigned char)(touched % 251);
         have = size;
-        if (is_hemmed_in) require(api_malloc(size / 2) != NULL, "malloc(%zu)\n", size / 2); /* too large for a hole, and never touched */
+        /* too large for a hole, and never touched */
+        if (is_hemmed_in) require(api_malloc(size / 2) != NULL, "malloc(%zu)\n", size / 2);
     }
     uint64_t time = now_ns() - start;
     getrusage(RUSAGE_SELF, &usage);

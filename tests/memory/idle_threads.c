@@ -2,8 +2,8 @@
  * A hundred threads that have each allocated a little of many sizes hold little more than that.
  *
  *     idle_threads LARGEST LIMIT [threads = 100]
- * Each thread touches one block of each of 30 sizes, evenly spaced up to LARGEST bytes, and waits. LIMIT: KiB of Anonymous that may be
- * added by that, over the same threads waiting with nothing.
+ * Each thread touches one block of each of 30 sizes, evenly spaced up to LARGEST bytes, and waits. LIMIT: KiB of Anonymous that
+ * may be added by that, over the same threads waiting with nothing.
  */
 #include "memory.h"
 

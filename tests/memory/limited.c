@@ -2,10 +2,11 @@
  * limit=HARD:SOFT: who allocates without end gets NULL with ENOMEM, within 2 % of the limit, and can still say so.
  *
  *     limited SIZE HARD [SOFT]     run with MSPACE_CONF=limit=HARD:SOFT; all in bytes
- * Blocks of SIZE bytes, touched, until there is none: Anonymous is then between 0.98 and 1.02 of HARD (tables, the program itself and
- * what is not worth purging come on top of the heap: 4 MiB). A hundred small blocks of all sizes can be had all the same. What is there is intact. Half of it freed,
- * as much can be had again; while all is freed no more than SOFT is kept, or what is in use; and a block of half of HARD can be had. Nobody is refused
- * anything because another thread asks for more than there ever was.
+ * Blocks of SIZE bytes, touched, until there is none: Anonymous is then between 0.98 and 1.02 of HARD (tables, the program itself
+ * and what is not worth purging come on top of the heap: 4 MiB). A hundred small blocks of all sizes can be had all the same.
+ * What is there is intact. Half of it freed, as much can be had again; while all is freed no more than SOFT is kept, or what is
+ * in use; and a block of half of HARD can be had. Nobody is refused anything because another thread asks for more than there ever
+ * was.
  */
 #include "memory.h"
 
@@ -41,7 +42,8 @@ static bool is_over;
 
 static void *ask_for_too_much(void *hard)
 {
-    while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) require(api_malloc(opaque(1000 * (size_t)hard)) == NULL, "a thousand times the limit\n");
+    while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED))
+        require(api_malloc(opaque(1000 * (size_t)hard)) == NULL, "a thousand times the limit\n");
     return NULL;
 }
 
@@ -62,7 +64,8 @@ static void allocate_beside_it(size_t hard)
 int main(int argc, char **argv)
 {
     require(argc >= 3, "usage: limited SIZE HARD [SOFT]\n");
-    size_t size = strtoul(argv[1], NULL, 10), hard = strtoul(argv[2], NULL, 10), soft = argc > 3 ? strtoul(argv[3], NULL, 10) : hard / 8 * 7;
+    size_t size = strtoul(argv[1], NULL, 10), hard = strtoul(argv[2], NULL, 10),
+           soft = argc > 3 ? strtoul(argv[3], NULL, 10) : hard / 8 * 7;
     unsigned char **block = map_zeroed((hard / size + 2) * sizeof *block);
     watchdog(100);
     size_t before = anonymous_nbytes();
@@ -91,7 +94,8 @@ int main(int argc, char **argv)
     require(half != NULL, "no block of half the limit, though everything is free\n");
     memset(half, 1, hard / 2);
     held = anonymous_nbytes() - before;
-    require(half[opaque(hard / 4)] == 1 && held <= (soft > hard / 2 ? soft : hard / 2) + OTHER, "%zu KiB held at the end\n", held >> 10);
+    require(half[opaque(hard / 4)] == 1 && held <= (soft > hard / 2 ? soft : hard / 2) + OTHER, "%zu KiB held at the end\n",
+            held >> 10);
     api_free(half);
     allocate_beside_it(hard);
     return 0;

@@ -1,8 +1,8 @@
 /*
  * memory.h: what the memory tests share: how much a process holds, exactly, and a word that says so.
  *
- * Anonymous comes from smaps_rollup, which counts pages; statm's resident set lags behind by up to 64 pages a thread. The tests' own
- * tables are shared mappings (map_zeroed), which it leaves out.
+ * Anonymous comes from smaps_rollup, which counts pages; statm's resident set lags behind by up to 64 pages a thread. The tests'
+ * own tables are shared mappings (map_zeroed), which it leaves out.
  */
 #ifndef TESTS_MEMORY_MEMORY_H
 #define TESTS_MEMORY_MEMORY_H
@@ -56,10 +56,11 @@ static inline size_t mapping_count(void)
 /* Whether the program runs under libmspace, whose limits these tests hold; under any other allocator they only measure. */
 static inline bool is_judged(void) { return getenv("MSPACE_TEST_PRELOADED") != NULL; }
 
-#define require_at_most(limit, value, what)                                                                                       \
-    do {                                                                                                                          \
-        say("%s: %.3f, allowed %.3f\n", what, (double)(value), (double)(limit));                                                  \
-        if (is_judged()) require((double)(value) <= (double)(limit), "%s: %.3f is more than %.3f\n", what, (double)(value), (double)(limit)); \
+#define require_at_most(limit, value, what)                                                                                      \
+    do {                                                                                                                         \
+        say("%s: %.3f, allowed %.3f\n", what, (double)(value), (double)(limit));                                                 \
+        if (is_judged())                                                                                                         \
+            require((double)(value) <= (double)(limit), "%s: %.3f is more than %.3f\n", what, (double)(value), (double)(limit)); \
     } while (0)
 
 #endif

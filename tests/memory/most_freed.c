@@ -63,8 +63,8 @@ static void free_at_random(uint64_t *random)
         }
 }
 
-/* 2^34 ticks of the clock, 8 s where it is slowest, is what it takes to see that nobody wants what is free; and so many replacements, until what is
- * left lies together. */
+/* 2^34 ticks of the clock, 8 s where it is slowest, is what it takes to see that nobody wants what is free; and so many
+ * replacements, until what is left lies together. */
 static void replace_survivors(size_t (*size_of)(uint64_t *), uint64_t *random)
 {
     uint64_t start = now_ns();
@@ -125,7 +125,8 @@ static void wait_until(size_t enough, uint64_t seconds, uint64_t *random)
 
 int main(int argc, char **argv)
 {
-    require(argc >= 4, "usage: most_freed address|thread|random|trimmed|churned|rested|idle small|mixed|medium LIMIT [MIB] [SEED]\n");
+    require(argc >= 4,
+            "usage: most_freed address|thread|random|trimmed|churned|rested|idle small|mixed|medium LIMIT [MIB] [SEED]\n");
     const char *order = argv[1];
     double limit = strtod(argv[3], NULL);
     size_t (*size_of)(uint64_t *) = size_named(argv[2]);
@@ -150,7 +151,8 @@ int main(int argc, char **argv)
     else if (strcmp(order, "rested") == 0) wait_until(enough, 60, &random);
     else go_on(&random);
     size_t after = anonymous_nbytes() - before;
-    say("%s, %s: at most %zu KiB held, at the end %zu KiB for %zu KiB in use\n", order, argv[2], peak >> 10, after >> 10, live >> 10);
+    say("%s, %s: at most %zu KiB held, at the end %zu KiB for %zu KiB in use\n", order, argv[2], peak >> 10, after >> 10,
+        live >> 10);
     require_at_most(limit, (double)after / (double)live, "held / in use");
     return 0;
 }

@@ -1,11 +1,11 @@
 /*
- * A pipeline: one thread allocates, a second uses what it gets and passes on something else, a third frees: it holds what is on the way, however
- * long it runs.
+ * A pipeline: one thread allocates, a second uses what it gets and passes on something else, a third frees: it holds what is on
+ * the way, however long it runs.
  *
  *     passed_on [blocks = 100000]
- * For each block that the second gets it allocates one of another size to pass on, and 1, 2 or 3 of the same for a moment, and so frees more of that size than
- * it uses. Whatever it does after so many frees happens always at the same place of such a round: so half-way one block more is freed, and it is another
- * place from then on.
+ * For each block that the second gets it allocates one of another size to pass on, and 1, 2 or 3 of the same for a moment, and so
+ * frees more of that size than it uses. Whatever it does after so many frees happens always at the same place of such a round: so
+ * half-way one block more is freed, and it is another place from then on.
  */
 #include "memory.h"
 
@@ -62,7 +62,8 @@ static size_t run(void)
 {
     pthread_t threads[2];
     size_t most = 0;
-    require(pthread_create(&threads[0], NULL, pass_on, NULL) == 0 && pthread_create(&threads[1], NULL, free_all, NULL) == 0, "pthread_create\n");
+    require(pthread_create(&threads[0], NULL, pass_on, NULL) == 0 && pthread_create(&threads[1], NULL, free_all, NULL) == 0,
+            "pthread_create\n");
     for (long i = 0; i < nblocks; i++) {
         put(&made, memset(api_malloc(size), 1, size));
         if (i % (nblocks / 32) == 0 && anonymous_nbytes() > most) most = anonymous_nbytes();

@@ -2,8 +2,8 @@
  * Threads that come and go one after another hold no more than one does.
  *
  *     threads_in_turn [threads = 10000 at full size]
- * Each allocates 200 blocks of mixed sizes, of one of 16 draws, frees them and exits. From the first hundredth on, when each draw has had its
- * turn, memory may grow by 256 KiB.
+ * Each allocates 200 blocks of mixed sizes, of one of 16 draws, frees them and exits. From the first hundredth on, when each draw
+ * has had its turn, memory may grow by 256 KiB.
  */
 #include "memory.h"
 

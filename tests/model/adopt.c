@@ -1,16 +1,18 @@
 /*
- * Threads may exit, and others begin, or allocate from what an exited one has left, while blocks of theirs are freed: each heap has one
- * owner at most, each span one heap, and each block comes back once. Locks let everybody in, and wake who sleeps.
+ * Threads may exit, and others begin, or allocate from what an exited one has left, while blocks of theirs are freed: each heap
+ * has one owner at most, each span one heap, and each block comes back once. Locks let everybody in, and wake who sleeps.
  *
- * What can go wrong (heap/thread.c, refill.c, event.c): a heap is in the pool while somebody changes it; the pool's top comes and goes and comes again while
- * somebody looks at it; a span changes its owner while a pusher has it put on the stack of the old one.
+ * What can go wrong (heap/thread.c, refill.c, event.c): a heap is in the pool while somebody changes it; the pool's top comes and
+ * goes and comes again while somebody looks at it; a span changes its owner while a pusher has it put on the stack of the old
+ * one.
  */
 #include "machine.h"
 #include "scenes.h"
 
 #include "heap/large.h"
 
-/* HOME and 1 have heaps. 0 owns two spans of which all blocks are held, 0 to 8 are a full one's, 9 to 17 the current one's. 2 is new. */
+/* HOME and 1 have heaps. 0 owns two spans of which all blocks are held, 0 to 8 are a full one's, 9 to 17 the current one's. 2 is
+ * new. */
 static void set_up_owner(void)
 {
     have_a_heap();
@@ -196,7 +198,8 @@ static void check_kept(void)
     if (is_anything_kept()) broken("what was kept is lost");
 }
 
-/* HOME, 0, 1 and 2 have heaps; 0's first two blocks are of a span of the shared heap's, which it takes over when it wants more. */
+/* HOME, 0, 1 and 2 have heaps; 0's first two blocks are of a span of the shared heap's, which it takes over when it wants
+ * more. */
 static void set_up_shared(void)
 {
     set_up_heaps();
@@ -237,20 +240,28 @@ static const struct scene SCENES[] = {
     {SCENE(an_owner_exits_while_another_begins), .set_up = set_up_gathered, .run = {leave, NULL, take_over}, .check = check},
     {SCENE(an_owner_exits_and_goes_on), .set_up = set_up_owner, .run = {leave_late, drop_0}, .check = check},
     {SCENE(a_span_is_adopted_while_another_frees), .set_up = set_up_gone, .run = {NULL, drop_0, take_and_drop}, .check = check},
-    {SCENE(a_span_with_room_is_adopted_while_another_frees), .set_up = set_up_gone_with_some, .run = {NULL, drop_4, take_and_drop}, .check = check},
+    {SCENE(a_span_with_room_is_adopted_while_another_frees), .set_up = set_up_gone_with_some,
+     .run = {NULL, drop_4, take_and_drop}, .check = check},
     {SCENE(a_heap_is_adopted_while_another_frees), .set_up = set_up_gone, .run = {take_over, drop_0}, .check = check},
-    {SCENE(a_heap_and_a_span_are_adopted), .set_up = set_up_gone_with_some, .run = {take_over, NULL, take_and_drop}, .check = check},
+    {SCENE(a_heap_and_a_span_are_adopted), .set_up = set_up_gone_with_some, .run = {take_over, NULL, take_and_drop},
+     .check = check},
     {SCENE(a_woken_span_changes_hands), .set_up = set_up_gone, .run = {take_over, drop_0, take_and_drop}, .check = check},
-    {SCENE(an_owner_exits_while_others_free_and_adopt), .set_up = set_up_leaving, .run = {leave, drop_0, take_and_drop}, .check = check},
-    {SCENE(a_notice_comes_to_the_former_owner), .is_big = true, .set_up = set_up_leaving, .run = {drop_1_and_leave, drop_0, take_three}, .check = check_owner},
+    {SCENE(an_owner_exits_while_others_free_and_adopt), .set_up = set_up_leaving, .run = {leave, drop_0, take_and_drop},
+     .check = check},
+    {SCENE(a_notice_comes_to_the_former_owner), .is_big = true, .set_up = set_up_leaving,
+     .run = {drop_1_and_leave, drop_0, take_three}, .check = check_owner},
     {SCENE(heaps_come_and_go), .set_up = set_up_pool, .run = {begin, come_and_go, begin}, .check = heaps_are_distinct},
     {SCENE(heaps_are_made_at_once), .set_up = set_up_few, .run = {begin, NULL, begin}, .check = heaps_are_distinct},
     {SCENE(young_heaps_share), .set_up = set_up_heaps, .run = {take_and_drop, take_and_drop}, .check = check},
-    {SCENE(a_shared_span_is_claimed_while_others_use_it), .set_up = set_up_shared, .run = {take_and_drop, drop_0, take_and_drop}, .check = check},
-    {SCENE(a_shared_span_is_claimed_by_one_of_two), .set_up = set_up_shared, .run = {take_and_drop, NULL, take_and_drop}, .check = check},
+    {SCENE(a_shared_span_is_claimed_while_others_use_it), .set_up = set_up_shared, .run = {take_and_drop, drop_0, take_and_drop},
+     .check = check},
+    {SCENE(a_shared_span_is_claimed_by_one_of_two), .set_up = set_up_shared, .run = {take_and_drop, NULL, take_and_drop},
+     .check = check},
     {SCENE(large_blocks_come_and_go), .set_up = set_up_heaps, .run = {take_and_drop_large, take_and_drop_large}, .check = check},
-    {SCENE(what_is_kept_is_wanted_by_all), .set_up = set_up_kept, .run = {take_and_drop_large, large_give_all_kept, large_give_all_kept}, .check = check_kept},
-    {SCENE(what_others_free_is_kept_for_its_home), .set_up = set_up_kept, .run = {take_and_drop_large, drop_large_1, drop_large_2}, .check = check_home},
+    {SCENE(what_is_kept_is_wanted_by_all), .set_up = set_up_kept,
+     .run = {take_and_drop_large, large_give_all_kept, large_give_all_kept}, .check = check_kept},
+    {SCENE(what_others_free_is_kept_for_its_home), .set_up = set_up_kept,
+     .run = {take_and_drop_large, drop_large_1, drop_large_2}, .check = check_home},
     {SCENE(a_lock_lets_in_one_at_a_time), .set_up = have_a_heap, .run = {go_in_twice, go_in, go_in}, .check = check_lock},
     {.promise = NULL},
 };

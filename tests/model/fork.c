@@ -1,14 +1,15 @@
 /*
- * A process forked while two other threads are in the middle of things, wherever each of them is, can free what they had and allocate, and its
- * heap keeps every law.
+ * A process forked while two other threads are in the middle of things, wherever each of them is, can free what they had and
+ * allocate, and its heap keeps every law.
  *
- * What can go wrong (api/life.h): the child has what is in memory at that instant and nothing else. A lock is held by nobody who is there, a heap
- * is half-changed, a span is neither free nor anybody's; and two half-done changes must be repaired together. What vanished threads were
- * allocating from, or were moving, may be lost; what was held may not.
+ * What can go wrong (api/life.h): the child has what is in memory at that instant and nothing else. A lock is held by nobody who
+ * is there, a heap is half-changed, a span is neither free nor anybody's; and two half-done changes must be repaired together.
+ * What vanished threads were allocating from, or were moving, may be lost; what was held may not.
  *
- * Every store of the two, or its way out of its thread's buffer, is a step here, and at every state HOME forks (in the model: life.state is what
- * the kernel would wipe it to, and only HOME goes on): a child has of each thread's stores all up to some point.
- * By default it is a twentieth of the states, and stores do not wait; at full size all, and then once more with buffers, a fiftieth.
+ * Every store of the two, or its way out of its thread's buffer, is a step here, and at every state HOME forks (in the model:
+ * life.state is what the kernel would wipe it to, and only HOME goes on): a child has of each thread's stores all up to some
+ * point. By default it is a twentieth of the states, and stores do not wait; at full size all, and then once more with buffers, a
+ * fiftieth.
  */
 #include "api/life.h"
 #include "heap/again.h"
@@ -162,19 +163,30 @@ static void take_and_drop_two_small(void)
 static void purge(void) { purge_down_to(0); }
 
 static const struct scene SCENES[] = {
-    {SCENE(in_the_middle_of_two_refills), .set_up = set_up_two_exhausted, .run = {take_and_drop, take_and_drop}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_two_releases), .set_up = set_up_two_nearly_empty, .run = {drop_0_and_1, drop_9_and_10}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_a_free_and_a_refill), .set_up = set_up_exhausted, .run = {take_and_drop, drop_0}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_the_last_frees_of_a_span), .set_up = set_up_nearly_ripe, .run = {NULL, drop_0, drop_1}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_an_exit_and_an_adoption), .set_up = set_up_owner, .run = {leave, NULL, take_and_drop}, .check = check, .child = child},
+    {SCENE(in_the_middle_of_two_refills), .set_up = set_up_two_exhausted, .run = {take_and_drop, take_and_drop}, .check = check,
+     .child = child},
+    {SCENE(in_the_middle_of_two_releases), .set_up = set_up_two_nearly_empty, .run = {drop_0_and_1, drop_9_and_10},
+     .check = check, .child = child},
+    {SCENE(in_the_middle_of_a_free_and_a_refill), .set_up = set_up_exhausted, .run = {take_and_drop, drop_0}, .check = check,
+     .child = child},
+    {SCENE(in_the_middle_of_the_last_frees_of_a_span), .set_up = set_up_nearly_ripe, .run = {NULL, drop_0, drop_1},
+     .check = check, .child = child},
+    {SCENE(in_the_middle_of_an_exit_and_an_adoption), .set_up = set_up_owner, .run = {leave, NULL, take_and_drop}, .check = check,
+     .child = child},
     {SCENE(in_the_middle_of_an_exit_and_a_free), .set_up = set_up_owner, .run = {leave, drop_0}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_young_refills), .set_up = set_up_heaps, .run = {take_and_drop, take_and_drop_small}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_a_claim), .set_up = set_up_shared, .run = {take_and_drop, take_and_drop}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_small_blocks), .set_up = set_up_small, .run = {take_and_drop_two_small, take_and_drop_small}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_large_blocks), .set_up = set_up_exhausted, .run = {take_and_drop_large, take_and_drop_large}, .check = check, .child = child},
+    {SCENE(in_the_middle_of_young_refills), .set_up = set_up_heaps, .run = {take_and_drop, take_and_drop_small}, .check = check,
+     .child = child},
+    {SCENE(in_the_middle_of_a_claim), .set_up = set_up_shared, .run = {take_and_drop, take_and_drop}, .check = check,
+     .child = child},
+    {SCENE(in_the_middle_of_small_blocks), .set_up = set_up_small, .run = {take_and_drop_two_small, take_and_drop_small},
+     .check = check, .child = child},
+    {SCENE(in_the_middle_of_large_blocks), .set_up = set_up_exhausted, .run = {take_and_drop_large, take_and_drop_large},
+     .check = check, .child = child},
     {SCENE(in_the_middle_of_what_is_kept), .set_up = set_up_kept, .run = {drop_10, drop_9}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_a_purge_and_a_large_block), .set_up = set_up_dirty, .run = {take_and_drop_large, purge}, .check = check, .child = child},
-    {SCENE(in_the_middle_of_what_needs_no_heap), .set_up = set_up_dirty_without_heaps, .run = {take_and_drop_large, purge}, .check = check, .child = child},
+    {SCENE(in_the_middle_of_a_purge_and_a_large_block), .set_up = set_up_dirty, .run = {take_and_drop_large, purge},
+     .check = check, .child = child},
+    {SCENE(in_the_middle_of_what_needs_no_heap), .set_up = set_up_dirty_without_heaps, .run = {take_and_drop_large, purge},
+     .check = check, .child = child},
     {.promise = NULL},
 };
 

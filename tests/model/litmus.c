@@ -1,7 +1,7 @@
 /*
- * The model itself: it has every order, each once, and x86's memory. What is known of small programs is known to it: two threads of four steps have
- * 70 orders; a message is there when its flag is; and two threads that each store and then load what the other stores may both miss it, but
- * only because stores wait in buffers, and not if a locked operation is between.
+ * The model itself: it has every order, each once, and x86's memory. What is known of small programs is known to it: two threads
+ * of four steps have 70 orders; a message is there when its flag is; and two threads that each store and then load what the other
+ * stores may both miss it, but only because stores wait in buffers, and not if a locked operation is between.
  */
 #include "machine.h"
 #include "model.h"
@@ -52,9 +52,12 @@ static void receive_wrongly(void)
 static const struct scene SCENES[] = {
     {SCENE(seventy_orders), .set_up = nothing, .run = {add_three, NULL, add_three}, .check = check_sum},
     {SCENE(a_message_is_there_when_its_flag_is), .set_up = nothing, .run = {send, receive}, .check = nothing},
-    {SCENE(locked_operations_let_stores_out), .set_up = nothing, .run = {store_x_lock_load_y, store_y_lock_load_x}, .check = check_seen},
-    {SCENE(stores_are_seen_at_once), .set_up = nothing, .run = {store_x_load_y, store_y_load_x}, .check = check_seen, .is_by_name = true},
-    {SCENE(a_message_is_there_before_its_flag), .set_up = nothing, .run = {send, receive_wrongly}, .check = nothing, .is_by_name = true},
+    {SCENE(locked_operations_let_stores_out), .set_up = nothing, .run = {store_x_lock_load_y, store_y_lock_load_x},
+     .check = check_seen},
+    {SCENE(stores_are_seen_at_once), .set_up = nothing, .run = {store_x_load_y, store_y_load_x}, .check = check_seen,
+     .is_by_name = true},
+    {SCENE(a_message_is_there_before_its_flag), .set_up = nothing, .run = {send, receive_wrongly}, .check = nothing,
+     .is_by_name = true},
     {.promise = NULL},
 };
 

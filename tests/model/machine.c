@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-/* From here up nothing is shared: our stacks, and whatever the kernel places. The program is linked without PIE, and a core that believes in
- * ThreadSanitizer has its range at 256 GiB. */
+/* From here up nothing is shared: our stacks, and whatever the kernel places. The program is linked without PIE, and a core that
+ * believes in ThreadSanitizer has its range at 256 GiB. */
 static const uintptr_t PRIVATE = (uintptr_t)1 << 44;
 
 enum { STACK = 64 << 10, BUFFER_MAX = 12, NTABLE = 1 << 17, NLOCKS = 8, LOG_MAX = 1 << 19, STALE = 2 << 10 };
@@ -379,7 +379,8 @@ static void touch_word(uintptr_t address, size_t size, enum kind kind, uintptr_t
     if (kind == WRITE && matters && has_buffers) buffer(address, size);
 }
 
-/* What our own frames have left below shows in the padding of frames to come; and is not the same the first time that a word is written. */
+/* What our own frames have left below shows in the padding of frames to come; and is not the same the first time that a word is
+ * written. */
 static inline __attribute__((always_inline)) void wipe(void)
 {
     any64 *sp;
@@ -392,7 +393,8 @@ static __attribute__((noinline)) void touch_shared(uintptr_t address, size_t siz
     uintptr_t end = address + size, next;
     if (mode == SCHEDULED) {
         close_stores(me);
-        if (kind == WRITE && me->nstores + 3 > BUFFER_MAX) pause_me(LOCKED, (uintptr_t)place); /* the buffer is full: waits until it is empty */
+        /* the buffer is full: waits until it is empty */
+        if (kind == WRITE && me->nstores + 3 > BUFFER_MAX) pause_me(LOCKED, (uintptr_t)place);
     }
     for (; address < end; address = next) {
         next = min_size((address | 7) + 1, end);
@@ -467,7 +469,8 @@ PLAIN(16)
         return before;                                                                                                           \
     }
 #define SWAP(bits, type, strength)                                                                                               \
-    HOOK_OF(bool, __tsan_atomic##bits##_compare_exchange_##strength, volatile type *at, type *expected, type value, int order, int other) \
+    HOOK_OF(bool, __tsan_atomic##bits##_compare_exchange_##strength, volatile type *at, type *expected, type value, int order,   \
+            int other)                                                                                                           \
     {                                                                                                                            \
         touch(at, sizeof(type), LOCKED, PLACE);                                                                                  \
         (void)order, (void)other;                                                                                                \
@@ -549,7 +552,8 @@ long __real_os_call(long number, long a, long b, long c, long d, long e, long f)
 HOOK_OF(long, __wrap_os_call, long number, long a, long b, long c, long d, long e, long f)
 {
     if (mode == OFF || number == SYS_write || number == SYS_getpid) return __real_os_call(number, a, b, c, d, e, f);
-    if (number == SYS_futex) return (b & FUTEX_CMD_MASK) == FUTEX_WAIT ? wait_for((uintptr_t)a, (int)c, PLACE) : wake((uintptr_t)a, PLACE);
+    if (number == SYS_futex)
+        return (b & FUTEX_CMD_MASK) == FUTEX_WAIT ? wait_for((uintptr_t)a, (int)c, PLACE) : wake((uintptr_t)a, PLACE);
     if (number == SYS_madvise) return 0; /* as if: nobody here asks for a block that reads zero */
     broken("system call %ld: the scene was to prepare for it", number);
 }

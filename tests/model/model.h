@@ -7,20 +7,22 @@
  *      the core       as it is, compiled with -fsanitize=thread and linked without: each of its
  *                     accesses to memory, atomic or plain, calls the machine
  *
- * Threads are stacks that the machine switches between, in one process: so a state of the whole, stacks included, can be kept, compared and
- * gone back to. A state that has been seen is not looked at again, whatever order led to it; that makes every order of a few hundred steps
- * a matter of thousands of states. The number of preemptions is not bounded.
+ * Threads are stacks that the machine switches between, in one process: so a state of the whole, stacks included, can be kept,
+ * compared and gone back to. A state that has been seen is not looked at again, whatever order led to it; that makes every order
+ * of a few hundred steps a matter of thousands of states. The number of preemptions is not bounded.
  *
- * A step ends before an access of a word that matters: one that two threads touch and one of them writes, unless all of them hold the same lock
- * then. Which words these are is learned: the search is done again until no new one has turned up. (The first conflict that any order
- * has would show in an order that the search has, so what it does not know of does not matter.)
+ * A step ends before an access of a word that matters: one that two threads touch and one of them writes, unless all of them hold
+ * the same lock then. Which words these are is learned: the search is done again until no new one has turned up. (The first
+ * conflict that any order has would show in an order that the search has, so what it does not know of does not matter.)
  *
- * Memory is that of x86: a store waits in its thread's buffer, in order, until the search lets it out; locked operations wait for that. Only
- * that: what a weaker processor, or the compiler, may do more is ThreadSanitizer's to find (tests/stress). --sc: no buffers.
+ * Memory is that of x86: a store waits in its thread's buffer, in order, until the search lets it out; locked operations wait for
+ * that. Only that: what a weaker processor, or the compiler, may do more is ThreadSanitizer's to find (tests/stress). --sc: no
+ * buffers.
  *
- * Left out: a buffer holds some ten stores, and a full one is emptied; the spin before a lock sleeps is one look, not 100, and one ripe slice
- * is stolen, not 16 (mistakes/few_spins.sed, ripe_early.sed); time stands still (clock_stands_still.sed), and no page is given back to the system; the range and the table of heaps do not grow;
- * signals; a futex wakes in the order of waiting; and what bits.h does in one instruction is a load and a store, which only a fork could tell.
+ * Left out: a buffer holds some ten stores, and a full one is emptied; the spin before a lock sleeps is one look, not 100, and
+ * one ripe slice is stolen, not 16 (mistakes/few_spins.sed, ripe_early.sed); time stands still (clock_stands_still.sed), and no
+ * page is given back to the system; the range and the table of heaps do not grow; signals; a futex wakes in the order of waiting;
+ * and what bits.h does in one instruction is a load and a store, which only a fork could tell.
  */
 #ifndef TESTS_MODEL_MODEL_H
 #define TESTS_MODEL_MODEL_H

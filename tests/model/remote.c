@@ -1,9 +1,9 @@
 /*
- * Blocks freed by threads that do not own them come back once, each of them, whatever the order: nobody has one twice, none is lost when all
- * is drained, and a span of which all is free goes back. A block freed twice by two threads at once is told, once.
+ * Blocks freed by threads that do not own them come back once, each of them, whatever the order: nobody has one twice, none is
+ * lost when all is drained, and a span of which all is free goes back. A block freed twice by two threads at once is told, once.
  *
- * What can go wrong (heap/remote.h): a pusher sets bits and looks at the span's word, an owner changes the word and takes bits; the span may
- * be let go, woken, given back and begin another life while a pusher is between the two.
+ * What can go wrong (heap/remote.h): a pusher sets bits and looks at the span's word, an owner changes the word and takes bits;
+ * the span may be let go, woken, given back and begin another life while a pusher is between the two.
  *
  * Thread 0 owns a span of which all blocks are held, 0 to 8; 1 and 2 have heaps.
  */
@@ -272,31 +272,50 @@ static void check_large_twice(void)
 }
 
 static const struct scene SCENES[] = {
-    {SCENE(an_exhausted_span_takes_in_what_another_frees), .set_up = set_up_exhausted, .run = {take_and_drop, drop_0}, .check = check},
-    {SCENE(a_current_span_takes_in_what_another_frees), .set_up = set_up_current, .run = {take_two, drop_0_and_1}, .check = check},
+    {SCENE(an_exhausted_span_takes_in_what_another_frees), .set_up = set_up_exhausted, .run = {take_and_drop, drop_0},
+     .check = check},
+    {SCENE(a_current_span_takes_in_what_another_frees), .set_up = set_up_current, .run = {take_two, drop_0_and_1},
+     .check = check},
     {SCENE(a_full_span_is_woken_by_one_of_two), .set_up = set_up_full, .run = {NULL, drop_0, drop_1}, .check = check},
     {SCENE(a_full_span_is_woken_while_its_owner_looks), .set_up = set_up_full, .run = {take_and_drop, drop_0}, .check = check},
     {SCENE(two_spans_are_woken_at_once), .set_up = set_up_two_full, .run = {NULL, drop_0, drop_9}, .check = check},
-    {SCENE(the_last_two_frees_give_a_span_back), .set_up = set_up_nearly_ripe, .run = {NULL, drop_0, drop_1}, .check = check_gone},
-    {SCENE(the_last_two_frees_and_the_owner), .is_big = true, .set_up = set_up_nearly_ripe, .run = {take_and_drop, drop_0, drop_1}, .check = check},
-    {SCENE(the_last_frees_by_owner_and_another), .set_up = set_up_nearly_empty, .run = {drop_0_and_go_home, drop_1}, .check = check},
+    {SCENE(the_last_two_frees_give_a_span_back), .set_up = set_up_nearly_ripe, .run = {NULL, drop_0, drop_1},
+     .check = check_gone},
+    {SCENE(the_last_two_frees_and_the_owner), .is_big = true, .set_up = set_up_nearly_ripe,
+     .run = {take_and_drop, drop_0, drop_1}, .check = check},
+    {SCENE(the_last_frees_by_owner_and_another), .set_up = set_up_nearly_empty, .run = {drop_0_and_go_home, drop_1},
+     .check = check},
     {SCENE(the_last_frees_by_two_others), .set_up = set_up_nearly_empty, .run = {take_and_drop, drop_0, drop_1}, .check = check},
-    {SCENE(two_free_and_the_owner_allocates), .is_big = true, .set_up = set_up_exhausted, .run = {take_two, drop_0, drop_1}, .check = check},
-    {SCENE(the_last_frees_by_owner_and_another_of_a_full_span), .set_up = set_up_nearly_ripe, .run = {drop_0_and_go_home, drop_1}, .check = check},
-    {SCENE(two_free_and_the_owner_frees_one), .set_up = set_up_full, .run = {drop_2_take_and_drop, drop_0, drop_1}, .check = check},
-    {SCENE(two_free_and_the_owner_has_its_list), .set_up = set_up_full, .run = {drop_two_and_take_them, drop_0, drop_1}, .check = check},
-    {SCENE(two_free_and_the_owner_does_both), .set_up = set_up_full, .run = {drop_two_take_and_drop, drop_0, drop_1}, .check = check},
-    {SCENE(a_pusher_of_an_earlier_life), .set_up = set_up_next_life, .run = {drop_2_take_and_drop, drop_0, drop_1_and_take}, .check = check},
-    {SCENE(a_count_that_is_too_high), .is_big = true, .set_up = set_up_pages, .run = {take_three_and_give, drain, drop_given_and_drain}, .check = check_pages},
+    {SCENE(two_free_and_the_owner_allocates), .is_big = true, .set_up = set_up_exhausted, .run = {take_two, drop_0, drop_1},
+     .check = check},
+    {SCENE(the_last_frees_by_owner_and_another_of_a_full_span), .set_up = set_up_nearly_ripe, .run = {drop_0_and_go_home, drop_1},
+     .check = check},
+    {SCENE(two_free_and_the_owner_frees_one), .set_up = set_up_full, .run = {drop_2_take_and_drop, drop_0, drop_1},
+     .check = check},
+    {SCENE(two_free_and_the_owner_has_its_list), .set_up = set_up_full, .run = {drop_two_and_take_them, drop_0, drop_1},
+     .check = check},
+    {SCENE(two_free_and_the_owner_does_both), .set_up = set_up_full, .run = {drop_two_take_and_drop, drop_0, drop_1},
+     .check = check},
+    {SCENE(a_pusher_of_an_earlier_life), .set_up = set_up_next_life, .run = {drop_2_take_and_drop, drop_0, drop_1_and_take},
+     .check = check},
+    {SCENE(a_count_that_is_too_high), .is_big = true, .set_up = set_up_pages,
+     .run = {take_three_and_give, drain, drop_given_and_drain}, .check = check_pages},
     {SCENE(an_empty_span_on_a_stack), .set_up = set_up_full, .run = {drop_1_to_8, drop_0}, .check = check},
-    {SCENE(a_word_of_bits_while_another_is_taken), .set_up = set_up_two_words, .run = {take_and_drop_small, drain}, .check = check},
+    {SCENE(a_word_of_bits_while_another_is_taken), .set_up = set_up_two_words, .run = {take_and_drop_small, drain},
+     .check = check},
     {SCENE(what_was_gathered_wakes_a_span), .set_up = set_up_small, .run = {take_and_drop_small, drain}, .check = check},
-    {SCENE(what_was_gathered_gives_a_span_back), .set_up = set_up_small_ripe, .run = {take_and_drop_small, drain}, .check = check},
-    {SCENE(a_double_free_by_two_others_is_told), .set_up = set_up_exhausted, .run = {drop_2, drop_0, drop_0_again}, .check = check_told},
-    {SCENE(a_double_free_by_owner_and_another_is_told), .set_up = set_up_full, .run = {drop_0, drop_0_again}, .check = check_told_if_free_still},
-    {SCENE(a_span_of_which_one_is_freed_twice_stays), .set_up = set_up_freed_twice, .run = {NULL, drop_1}, .check = check_told_if_free_still},
-    {SCENE(a_large_block_freed_twice_at_once_is_told), .set_up = set_up_large, .run = {drop_0, drop_0_again}, .check = check_large},
-    {SCENE(large_blocks_are_freed_and_taken), .is_big = true, .set_up = set_up_large, .run = {take_and_drop_large, drop_0, drop_1}, .check = check_large_twice},
+    {SCENE(what_was_gathered_gives_a_span_back), .set_up = set_up_small_ripe, .run = {take_and_drop_small, drain},
+     .check = check},
+    {SCENE(a_double_free_by_two_others_is_told), .set_up = set_up_exhausted, .run = {drop_2, drop_0, drop_0_again},
+     .check = check_told},
+    {SCENE(a_double_free_by_owner_and_another_is_told), .set_up = set_up_full, .run = {drop_0, drop_0_again},
+     .check = check_told_if_free_still},
+    {SCENE(a_span_of_which_one_is_freed_twice_stays), .set_up = set_up_freed_twice, .run = {NULL, drop_1},
+     .check = check_told_if_free_still},
+    {SCENE(a_large_block_freed_twice_at_once_is_told), .set_up = set_up_large, .run = {drop_0, drop_0_again},
+     .check = check_large},
+    {SCENE(large_blocks_are_freed_and_taken), .is_big = true, .set_up = set_up_large,
+     .run = {take_and_drop_large, drop_0, drop_1}, .check = check_large_twice},
     {.promise = NULL},
 };
 

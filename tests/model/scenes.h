@@ -57,8 +57,10 @@ static inline void all_is_announced(void)
         for (unsigned k = 0; k < span->capacity; k++) n += remote_is_posted(span, k);
         bool is_swept = span->swept < remote_nwords(span); /* or the bits are those that the owner has not come to yet */
         if (n && !remote_has(word) && !is_swept) broken("%u blocks of span %zu are free, and its owner is not told", n, i);
-        if ((word & REMOTE_FULL) && count < n) broken("of span %zu, which is full, %u blocks are free and %u are counted", i, n, count);
-        if ((word & REMOTE_FULL) && n >= span_wake(span) && !(word & REMOTE_NOTIFIED)) broken("span %zu is full and not woken", i);
+        if ((word & REMOTE_FULL) && count < n)
+            broken("of span %zu, which is full, %u blocks are free and %u are counted", i, n, count);
+        if ((word & REMOTE_FULL) && n >= span_wake(span) && !(word & REMOTE_NOTIFIED))
+            broken("span %zu is full and not woken", i);
     }
 }
 

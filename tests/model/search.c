@@ -11,7 +11,15 @@
 #include <setjmp.h>
 #include <sys/wait.h>
 
-enum { NBLOCKS = 256, DEPTH_MAX = 1 << 14, TEXT = 1 << 16, RECHECK = 64, SHORT_PASS = 1 << 13, DEFAULT_ONE_IN = 20, BUFFERED_ONE_IN = 50 };
+enum {
+    NBLOCKS = 256,
+    DEPTH_MAX = 1 << 14,
+    TEXT = 1 << 16,
+    RECHECK = 64,
+    SHORT_PASS = 1 << 13,
+    DEFAULT_ONE_IN = 20,
+    BUFFERED_ONE_IN = 50
+};
 
 static const struct scene *scene;
 static enum { STEP, END, CHILD, STUCK } during;
@@ -75,7 +83,8 @@ void *take(size_t size)
     }
     for (struct taken *other = blocks; other < blocks + NBLOCKS; other++)
         if (counts(other) && block < other->block + other->size && other->block < block + size)
-            broken("%p, a block of %zu, is somebody's: %p, of %zu, is held", (void *)block, size, (void *)other->block, other->size);
+            broken("%p, a block of %zu, is somebody's: %p, of %zu, is held", (void *)block, size, (void *)other->block,
+                   other->size);
     struct taken *entry = find(NULL);
     require(entry != NULL, "a scene takes too many blocks\n");
     set(entry, block, size);
@@ -121,7 +130,8 @@ void __wrap_crime_report(const char *entry, const struct evidence *evidence);
 void __wrap_crime_report(const char *entry, const struct evidence *evidence)
 {
     if (evidence->crime == CRIME_OVERWRITTEN) broken("%s tells of %p, which is not as free left it", entry, evidence->pointer);
-    if (is_held(evidence->pointer)) broken("%s tells of crime %d of %p, which is held", entry, (int)evidence->crime, evidence->pointer);
+    if (is_held(evidence->pointer))
+        broken("%s tells of crime %d of %p, which is held", entry, (int)evidence->crime, evidence->pointer);
     machine_note(&ntold_twice);
     ntold_twice++;
 }
@@ -452,7 +462,8 @@ static bool is_kept(const struct scene *of, const char *text, bool has_buffers)
         _exit(kept ? 0 : 99);
     }
     require(waitpid(child, &status, 0) == child, "waitpid: errno %d\n", errno);
-    require(status == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 99), "%s: the model itself failed, status %#x\n", of->promise, status);
+    require(status == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 99), "%s: the model itself failed, status %#x\n",
+            of->promise, status);
     return status == 0;
 }
 
@@ -469,7 +480,8 @@ int model_main(const struct scene *scenes, int argc, char **argv)
     for (argc--, argv++; argc && argv[0][0] == '-'; argc--, argv++) {
         if (strcmp(argv[0], "--sc") == 0) has_buffers = false;
         else if (strcmp(argv[0], "--broken") == 0) wants_broken = true;
-        else if (strcmp(argv[0], "--long") == 0 && scaled(1000) < 1000) return printf("skipped: at full size only, with MSPACE_TEST_SCALE=1\n"), 77;
+        else if (strcmp(argv[0], "--long") == 0 && scaled(1000) < 1000)
+            return printf("skipped: at full size only, with MSPACE_TEST_SCALE=1\n"), 77;
         else if (strcmp(argv[0], "--long") == 0) continue;
         else return printf("%s", USAGE), strcmp(argv[0], "--help") != 0;
     }

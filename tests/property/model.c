@@ -1,9 +1,10 @@
 /*
  * model.c: the shadow of the heap, kept where the allocator cannot reach it.
  *
- * One bit says of each 8-byte granule of the address space whether a live block covers it. A block sets its bits after malloc returned
- * and clears them before free is called, so a bit found set already is an overlap, exactly: no false alarm from a block that another
- * thread has just been given. The bits lie in leaves of 16 MiB, each for 1 GiB of addresses, mapped when first needed:
+ * One bit says of each 8-byte granule of the address space whether a live block covers it. A block sets its bits after malloc
+ * returned and clears them before free is called, so a bit found set already is an overlap, exactly: no false alarm from a block
+ * that another thread has just been given. The bits lie in leaves of 16 MiB, each for 1 GiB of addresses, mapped when first
+ * needed:
  *
  *     address  | 63 .. 47 zero | 46 .. 30 index in directory | 29 .. 9 word of the leaf | 8 .. 3 bit | 2 .. 0 |
  *     directory[131072] -> leaf of 2^21 words, one per 512 bytes of heap
@@ -61,9 +62,9 @@ static void *shadow_change(const void *p, size_t n, bool set)
 void *shadow_claim(const void *p, size_t n) { return shadow_change(p, n, true); }
 void *shadow_release(const void *p, size_t n) { return shadow_change(p, n, false); }
 
-/* ---- contents ----
- * The 8 bytes at offset k (a multiple of 8) of a block hold mix(id, k): never all zero in practice, different in every block and at
- * every offset, so a stale, shifted or foreign byte is seen. Which ranges are written depends on id and usable size alone.
+/* ---- contents ---- The 8 bytes at offset k (a multiple of 8) of a block hold mix(id, k): never all zero in practice, different
+ * in every block and at every offset, so a stale, shifted or foreign byte is seen. Which ranges are written depends on id and
+ * usable size alone.
  */
 enum { WHOLE_NBYTES = 1024, END_NBYTES = 64, SAMPLES_MAX = 16 };
 

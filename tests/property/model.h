@@ -24,7 +24,8 @@ void *shadow_release(const void *p, size_t n);
 
 /* Write the block's pattern: all of a small block; both ends and samples of a larger one. */
 void pattern_fill(const struct block *b);
-/* Offset of the first byte below `limit` that differs from the pattern, or SIZE_MAX. `p` holds what b->address held (realloc moves). */
+/* Offset of the first byte below `limit` that differs from the pattern, or SIZE_MAX. `p` holds what b->address held (realloc
+ * moves). */
 size_t pattern_check(const struct block *b, const unsigned char *p, size_t limit);
 /* Offset of the first byte that is not zero, or SIZE_MAX. */
 size_t zero_check(const unsigned char *p, size_t n);

@@ -8,8 +8,9 @@
  *   the impossible  over PTRDIFF_MAX gives NULL and ENOMEM, and what was there stays; a bad alignment is EINVAL and stores nothing
  *   mspacer         releases a live block (0), refuses everything else (1), takes NULL (0)
  *
- * A block is filled to the last byte of its usable size (samples only, where it is large), so the pattern also says that all of the
- * usable size may be written. An op that allocates into an occupied slot frees what was there first: every subsequence of a run is a run.
+ * A block is filled to the last byte of its usable size (samples only, where it is large), so the pattern also says that all of
+ * the usable size may be written. An op that allocates into an occupied slot frees what was there first: every subsequence of a
+ * run is a run.
  */
 #include "ops.h"
 
@@ -181,7 +182,8 @@ static void do_realloc(struct worker *w, struct block *b, const struct op *op)
         /* the allocator knows the usable size only, so all of that is kept, up to the new size */
         size_t offset = pattern_check(&old, p, old.usable < size ? old.usable : size);
         if (offset != SIZE_MAX)
-            broke("contents", "byte %zu lost by realloc(%p, %zu) = %p of %zu bytes", offset, (void *)old.address, size, p, old.size);
+            broke("contents", "byte %zu lost by realloc(%p, %zu) = %p of %zu bytes", offset, (void *)old.address, size, p,
+                  old.size);
     }
     block_take(w, b, p, size, PLAIN);
 }
@@ -195,7 +197,8 @@ static void do_aligned(struct worker *w, struct block *b, const struct op *op)
     else if (op->kind == OP_POSIX_MEMALIGN) {
         int error = api_posix_memalign(&p, align, op->size);
         if (error != 0) broke("null", "posix_memalign(%zu, %u) returned %d", align, op->size, error);
-    } else if (!op_rules.lenient && op->arg % 4 == 0) p = api_memalign(align - align / 4, op->size); /* rounded up to a power of two */
+    /* rounded up to a power of two */
+    } else if (!op_rules.lenient && op->arg % 4 == 0) p = api_memalign(align - align / 4, op->size);
     else p = api_memalign(align, op->size);
     block_take(w, b, plant_aligned(p, align), op->size, align);
 }
@@ -243,7 +246,8 @@ static void do_mspacer_wrong(const struct block *b, const struct op *op)
     if (b->address == NULL || b->usable < 2) return;
     size_t inside = 1 + op->size % (b->usable - 1);
     if (op->arg % 2 == 0 && inside >= 16) inside &= ~(size_t)15;
-    if (mspacer(b->address + inside) != 1) broke("mspacer", "mspacer() took %p + %zu, inside a block", (void *)b->address, inside);
+    if (mspacer(b->address + inside) != 1)
+        broke("mspacer", "mspacer() took %p + %zu, inside a block", (void *)b->address, inside);
     block_check(b);
 }
 

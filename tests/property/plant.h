@@ -1,8 +1,8 @@
 /*
  * plant.h: faults planted between the allocator and the checker, to prove that the checker can fail.
  *
- * Each fault needs a second condition (a large live block, an earlier free), so that the shortest failing sequence is known: two ops
- * for overlap, contents and zero, one for align. One thread only.
+ * Each fault needs a second condition (a large live block, an earlier free), so that the shortest failing sequence is known: two
+ * ops for overlap, contents and zero, one for align. One thread only.
  */
 #ifndef TESTS_PROPERTY_PLANT_H
 #define TESTS_PROPERTY_PLANT_H

@@ -1,15 +1,15 @@
 /*
  * property.c: all entry points at random, on 1 to 8 threads, against a shadow model.
  *
- * Each thread draws its ops from a sequence that depends on the seed and its number alone, does them on 4,096 slots of its own, and
- * checks each at once (ops.c) against a map of what is live (model.c). Every V ops, counted over all threads, the threads meet: each
- * checks all its blocks, then one of them calls mspace_verify() and compares mallinfo2() with a walk. Every fourth meeting the threads
- * end and fresh ones carry on with their blocks, so that heaps are inherited too.
+ * Each thread draws its ops from a sequence that depends on the seed and its number alone, does them on 4,096 slots of its own,
+ * and checks each at once (ops.c) against a map of what is live (model.c). Every V ops, counted over all threads, the threads
+ * meet: each checks all its blocks, then one of them calls mspace_verify() and compares mallinfo2() with a walk. Every fourth
+ * meeting the threads end and fresh ones carry on with their blocks, so that heaps are inherited too.
  *
  *   property --seed S --threads N --ops K --verify-every V [--lenient] [--plant FAULT] [--no-shrink]
  *
- * On failure, seed, thread, op number and the broken law are printed. A run of one thread is then shrunk: a signal-safe re-exec gives a
- * clean process, which replays ever shorter sequences in forked children as long as they break the same law (shrink.c).
+ * On failure, seed, thread, op number and the broken law are printed. A run of one thread is then shrunk: a signal-safe re-exec
+ * gives a clean process, which replays ever shorter sequences in forked children as long as they break the same law (shrink.c).
  * The checker's own state is mapped, never malloc'ed, and nothing is printed through stdio.
  */
 #include "ops.h"

@@ -1,9 +1,10 @@
 /*
  * shrink.c: delta debugging (Zeller and Hildebrandt 2002) over the list of ops.
  *
- * Take out runs of ops, half of the list first, then quarters, down to single ops; what still breaks the same law without them is the
- * new list. Any subsequence of a run is a run (ops.c), so every trial is valid. Each trial is a forked child of a process that has not
- * allocated anything itself: every child starts from the same heap. Bounded by time: a shorter list now is worth more than the shortest.
+ * Take out runs of ops, half of the list first, then quarters, down to single ops; what still breaks the same law without them is
+ * the new list. Any subsequence of a run is a run (ops.c), so every trial is valid. Each trial is a forked child of a process
+ * that has not allocated anything itself: every child starts from the same heap. Bounded by time: a shorter list now is worth
+ * more than the shortest.
  */
 #include "shrink.h"
 
@@ -50,7 +51,8 @@ static size_t without(const uint32_t *kept, size_t nkept, size_t at, size_t n, u
 static void print(uint64_t seed, const struct op *ops, const uint32_t *kept, size_t nkept, bool finished)
 {
     char text[128];
-    say("property: %s failing sequence, %zu ops of seed %llu:\n", finished ? "minimal" : "shortest found", nkept, (unsigned long long)seed);
+    say("property: %s failing sequence, %zu ops of seed %llu:\n", finished ? "minimal" : "shortest found", nkept,
+        (unsigned long long)seed);
     for (size_t i = 0; i < nkept && i < PRINTED_MAX; i++) {
         op_describe(&ops[kept[i]], text, sizeof text);
         say("  op %u, %s\n", kept[i], text);

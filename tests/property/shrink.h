@@ -10,7 +10,8 @@ typedef void shrink_replay(const struct op *ops, const uint32_t *kept, size_t nk
 /* Called by broke() in the child: leave the law for the parent and end the child. */
 __attribute__((noreturn)) void shrink_replay_broke(const char *law);
 
-/* Shorten the first nops ops of the seed's one-thread sequence while they break `law`; print what is left. Returns 1, main's status. */
+/* Shorten the first nops ops of the seed's one-thread sequence while they break `law`; print what is left. Returns 1, main's
+ * status. */
 int shrink(uint64_t seed, uint64_t nops, const char *law, shrink_replay *replay);
 
 #endif

@@ -1,12 +1,12 @@
 /*
- * What a program of threads holds does not grow with the time that it runs, whoever frees whose blocks: programs drawn at random, each in a
- * process of its own.
+ * What a program of threads holds does not grow with the time that it runs, whoever frees whose blocks: programs drawn at random,
+ * each in a process of its own.
  *
  *      drawn_traffic [seed [rounds = 1000000]]     the program of that seed alone
  *
- * Threads hand blocks to one another, first in, first out or not; some use a few for a moment, some keep some and replace or grow them, of their own or in a
- * table that all share; some end, and others go on in their place. What is held in the second half may be half more than it was in the first, or than
- * what was in use at most, and a megabyte.
+ * Threads hand blocks to one another, first in, first out or not; some use a few for a moment, some keep some and replace or grow
+ * them, of their own or in a table that all share; some end, and others go on in their place. What is held in the second half may
+ * be half more than it was in the first, or than what was in use at most, and a megabyte.
  */
 #include "stress.h"
 
@@ -193,13 +193,15 @@ static void run(uint64_t seed)
     pthread_t threads[NTHREADS];
     draw_program(seed);
     for (unsigned i = 0; i < program.nrings; i++) pthread_mutex_init(&rings[i].lock, NULL);
-    for (unsigned i = 0; i < program.nthreads; i++) require(pthread_create(&threads[i], NULL, play, &program.parts[i]) == 0, "pthread_create\n");
+    for (unsigned i = 0; i < program.nthreads; i++)
+        require(pthread_create(&threads[i], NULL, play, &program.parts[i]) == 0, "pthread_create\n");
     watch(NLOOKS / 2);
     size_t early = most_held;
     watch(NLOOKS);
     for (unsigned i = 0; i < program.nthreads; i++) pthread_join(threads[i], NULL);
     size_t usual = early > most_live ? early : most_live;
-    say("%u threads, %zu KiB in use, %zu held, %zu by half-time\n", program.nthreads, most_live >> 10, most_held >> 10, early >> 10);
+    say("%u threads, %zu KiB in use, %zu held, %zu by half-time\n", program.nthreads, most_live >> 10, most_held >> 10,
+        early >> 10);
     require(most_held <= usual + usual / 2 + SLACK, "seed %llu: what is held grows with time\n", (unsigned long long)seed);
     require_sound("at the end");
 }

@@ -1,8 +1,8 @@
 /*
  * Any thread may free any block, all at once, and no block is lost, doubled or damaged.
  *
- * Four threads swap fresh blocks for whatever lies in 2,048 shared places and free what they got, or realloc it first. A block's last
- * owner is anybody; most frees are remote, and every span has several remote freers at a time.
+ * Four threads swap fresh blocks for whatever lies in 2,048 shared places and free what they got, or realloc it first. A block's
+ * last owner is anybody; most frees are remote, and every span has several remote freers at a time.
  */
 #include "stress.h"
 

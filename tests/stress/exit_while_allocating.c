@@ -1,8 +1,8 @@
 /*
  * A process may exit while its other threads allocate: it ends, with its own status, every time.
  *
- * 500 processes (this program, executed again), each with four allocating threads and an exit handler that allocates and frees; after
- * 0 to 3 ms main returns or calls exit. The threads are still inside malloc when destructors run and mappings go.
+ * 500 processes (this program, executed again), each with four allocating threads and an exit handler that allocates and frees;
+ * after 0 to 3 ms main returns or calls exit. The threads are still inside malloc when destructors run and mappings go.
  */
 #include "stress.h"
 

@@ -1,11 +1,11 @@
 /*
  * A process forked at any instruction of another thread's malloc or free can allocate, and its heap keeps every law.
  *
- * A thread is single-stepped by its own trap flag through its whole life: its first malloc, one act out of the list below, its exit. At each
- * instruction of the library that the act has not been at before it stops, and the main thread forks: by fork, and every second time by
- * the bare system call, of which no atfork handler hears. The child frees blocks of all its vanished threads, allocates, now and then in
- * a thread of its own, and checks every law. All acts are played twice: first nobody else is there, so that the vanished thread may have been
- * one without a heap; then a bystander owns what the stepped thread frees.
+ * A thread is single-stepped by its own trap flag through its whole life: its first malloc, one act out of the list below, its
+ * exit. At each instruction of the library that the act has not been at before it stops, and the main thread forks: by fork, and
+ * every second time by the bare system call, of which no atfork handler hears. The child frees blocks of all its vanished
+ * threads, allocates, now and then in a thread of its own, and checks every law. All acts are played twice: first nobody else is
+ * there, so that the vanished thread may have been one without a heap; then a bystander owns what the stepped thread frees.
  *     fork_anywhere [seed]
  * At full size that is every instruction that an act passes; else, at a tenth of it, one of 37, at random.
  */
@@ -83,8 +83,9 @@ static void grow(size_t size, int n)
                      : "i"(mask)                                                                                                 \
                      : "memory", "cc")
 
-/* Frees so many of others' blocks, of all that it gets (OF_LATE in src/heap/refill.c), that it uses the last of them again. Only these are stepped, and
- * between them a few of its own, of spans that were used up a few blocks at a time (attached, src/heap/listed.c). */
+/* Frees so many of others' blocks, of all that it gets (OF_LATE in src/heap/refill.c), that it uses the last of them again. Only
+ * these are stepped, and between them a few of its own, of spans that were used up a few blocks at a time (attached,
+ * src/heap/listed.c). */
 static void share(size_t size, int n)
 {
     enum { NOWN = 1000, APART = NOWN / 5, NFEW = 4 };
@@ -165,7 +166,8 @@ static uintptr_t hear(int fd)
     return word;
 }
 
-/* libc copies what is large by one instruction, which traps after each byte, and a trap takes microseconds: all but the last byte at once. */
+/* libc copies what is large by one instruction, which traps after each byte, and a trap takes microseconds: all but the last byte
+ * at once. */
 static void shorten_copy(greg_t *registers)
 {
     const unsigned char *code = (const unsigned char *)registers[REG_RIP];

@@ -4,8 +4,8 @@
  * Four threads allocate, swap and free without pause. The main thread forks 1,000 times. Each child checks and frees blocks it
  * inherited, allocates and frees 10,000 times and exits; one in 8 starts two threads of its own, one in 16 forks again.
  *     fork_while_allocating fork|clone [seed]
- * clone is the bare system call with SIGCHLD: no atfork handler runs, so the allocator must notice by itself. Such a child may use
- * nothing of libc but malloc: no threads, no exit handlers.
+ * clone is the bare system call with SIGCHLD: no atfork handler runs, so the allocator must notice by itself. Such a child may
+ * use nothing of libc but malloc: no threads, no exit handlers.
  */
 #include "stress.h"
 
@@ -57,7 +57,8 @@ static void child_threads(uint64_t random)
 {
     pthread_t threads[2];
     uint64_t seeds[2] = {random, ~random};
-    for (int i = 0; i < 2; i++) require(pthread_create(&threads[i], NULL, churn_thread, &seeds[i]) == 0, "pthread_create in a child\n");
+    for (int i = 0; i < 2; i++)
+        require(pthread_create(&threads[i], NULL, churn_thread, &seeds[i]) == 0, "pthread_create in a child\n");
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
 }
 
@@ -81,7 +82,8 @@ __attribute__((noreturn)) static void child_live(void **kept, uint64_t random, l
 
 int main(int argc, char **argv)
 {
-    require(argc > 1 && (strcmp(argv[1], "fork") == 0 || strcmp(argv[1], "clone") == 0), "usage: %s fork|clone [seed]\n", argv[0]);
+    require(argc > 1 && (strcmp(argv[1], "fork") == 0 || strcmp(argv[1], "clone") == 0), "usage: %s fork|clone [seed]\n",
+            argv[0]);
     is_raw = strcmp(argv[1], "clone") == 0;
     uint64_t random = seed_choose("fork_while_allocating", argc > 2 ? argv[2] : NULL), seeds[NTHREADS];
     void *kept[NKEPT];

@@ -1,8 +1,9 @@
 /*
  * Blocks of a thread that is gone can be freed by several threads at once, while a new thread inherits its heap.
  *
- * Each of 2,000 rounds: a thread allocates 999 blocks and exits. Then, at the same time, one thread frees a third of them, the main
- * thread another, and a fresh thread, which may well have been given the dead one's heap, allocates, frees, and frees the last third.
+ * Each of 2,000 rounds: a thread allocates 999 blocks and exits. Then, at the same time, one thread frees a third of them, the
+ * main thread another, and a fresh thread, which may well have been given the dead one's heap, allocates, frees, and frees the
+ * last third.
  */
 #include "stress.h"
 

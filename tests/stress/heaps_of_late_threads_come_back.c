@@ -1,9 +1,10 @@
 /*
  * A thread that comes to the allocator only at its very end takes no memory with it.
  *
- * Thousands of threads that allocate nothing: the destructor of a key of theirs frees what the main thread has made; or allocates, when our
- * own destructor has had its first turn, or in the second of the four rounds of destructors; or they are detached, and libc frees other threads' stacks on
- * them after the last destructor. From the first tenth on, resident memory may not grow by a page a thread.
+ * Thousands of threads that allocate nothing: the destructor of a key of theirs frees what the main thread has made; or
+ * allocates, when our own destructor has had its first turn, or in the second of the four rounds of destructors; or they are
+ * detached, and libc frees other threads' stacks on them after the last destructor. From the first tenth on, resident memory may
+ * not grow by a page a thread.
  *     heaps_of_late_threads_come_back frees | allocates | allocates_late | detached
  */
 #include "stress.h"
@@ -65,7 +66,9 @@ int main(int argc, char **argv)
     long n = scaled(NTHREADS) / BATCH, step = is_detached ? 1 : BATCH;
     watchdog(280);
     sem_init(&go, 0, 0);
-    void (*destructor)(void *) = strcmp(how, "allocates") == 0 ? allocate : strcmp(how, "allocates_late") == 0 ? allocate_late : stamped_free;
+    void (*destructor)(void *) = strcmp(how, "allocates") == 0        ? allocate
+                                 : strcmp(how, "allocates_late") == 0 ? allocate_late
+                                                                      : stamped_free;
     require(pthread_key_create(&key, destructor) == 0, "pthread_key_create\n");
     for (long i = 0; i < n; i++) {
         for (long k = 0; k < step; k++) is_detached ? run_detached() : run_joined();

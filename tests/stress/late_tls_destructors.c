@@ -1,9 +1,11 @@
 /*
- * A thread may allocate and free to its very end: in the destructors of its keys, in all four rounds of them, before and after ours.
+ * A thread may allocate and free to its very end: in the destructors of its keys, in all four rounds of them, before and after
+ * ours.
  *
- * 60 keys (more than the 32 whose values glibc keeps in the thread itself: the rest it callocs, and frees after the last round). Each
- * destructor checks and frees its value, allocates a new one and sets it again, three times; then two more blocks and out. Four C++-like
- * destructors (__cxa_thread_atexit_impl, which C++ thread_local uses) do the same first. 1,000 threads, eight at a time.
+ * 60 keys (more than the 32 whose values glibc keeps in the thread itself: the rest it callocs, and frees after the last round).
+ * Each destructor checks and frees its value, allocates a new one and sets it again, three times; then two more blocks and out.
+ * Four C++-like destructors (__cxa_thread_atexit_impl, which C++ thread_local uses) do the same first. 1,000 threads, eight at a
+ * time.
  */
 #include "stress.h"
 

@@ -1,8 +1,8 @@
 /*
  * What one thread allocates another can free, for ever, in bounded memory.
  *
- * Two producers, two consumers and a queue of 1,024 places under a mutex: every block is freed by a thread that did not allocate it.
- * From the first tenth of the blocks on, resident memory may not grow by more than 16 MiB (the queue holds about 1 MiB).
+ * Two producers, two consumers and a queue of 1,024 places under a mutex: every block is freed by a thread that did not allocate
+ * it. From the first tenth of the blocks on, resident memory may not grow by more than 16 MiB (the queue holds about 1 MiB).
  */
 #include "stress.h"
 

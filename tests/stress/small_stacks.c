@@ -1,8 +1,8 @@
 /*
  * Every entry point works on the smallest stack a thread may have (PTHREAD_STACK_MIN, 16 KiB on x86-64).
  *
- * 500 threads, eight at a time, each calls everything, for small, medium and large sizes, and exits with its keys' destructors still to
- * run. Linked with -z now: the lazy binder alone would save 2.7 KiB of registers on such a stack.
+ * 500 threads, eight at a time, each calls everything, for small, medium and large sizes, and exits with its keys' destructors
+ * still to run. Linked with -z now: the lazy binder alone would save 2.7 KiB of registers on such a stack.
  */
 #include "stress.h"
 

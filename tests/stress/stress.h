@@ -1,8 +1,8 @@
 /*
  * stress.h: what the stress programs share: stamped blocks.
  *
- * A stamped block holds its size in the first 8 bytes and, in the rest, a byte that depends on its address and size (the first and
- * last 64 bytes only, where it is larger than 256). Whoever gets one, in whatever thread or process, can tell if it is whole.
+ * A stamped block holds its size in the first 8 bytes and, in the rest, a byte that depends on its address and size (the first
+ * and last 64 bytes only, where it is larger than 256). Whoever gets one, in whatever thread or process, can tell if it is whole.
  */
 #ifndef TESTS_STRESS_STRESS_H
 #define TESTS_STRESS_STRESS_H
@@ -19,7 +19,8 @@ static inline unsigned char stamp_byte(const void *p, size_t size)
     return (unsigned char)(mix64((uintptr_t)p ^ (size << 48)) | 1);
 }
 
-/* What malloc or realloc has given; size is at least 8. The process ends if memory was refused: no stress program asks for much. */
+/* What malloc or realloc has given; size is at least 8. The process ends if memory was refused: no stress program asks for
+ * much. */
 static inline void *stamped(void *block, size_t size)
 {
     unsigned char *p = block;
@@ -70,8 +71,8 @@ static inline void require_resident(size_t before, size_t grown_max, const char 
     size_t now = resident_nbytes();
     if (before == 0 || now == 0) return;
     say("%s: resident %zu KiB, was %zu KiB\n", when, now >> 10, before >> 10);
-    require(now <= before + grown_max, "%s: resident memory grew from %zu KiB to %zu KiB, allowed %zu KiB more\n", when, before >> 10,
-            now >> 10, grown_max >> 10);
+    require(now <= before + grown_max, "%s: resident memory grew from %zu KiB to %zu KiB, allowed %zu KiB more\n", when,
+            before >> 10, now >> 10, grown_max >> 10);
 }
 
 /* All laws of the heap hold; to be called when no other thread is inside the allocator. */

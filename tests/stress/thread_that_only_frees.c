@@ -1,8 +1,9 @@
 /*
  * A thread that never allocates can free everything, and what it frees comes back to who allocates.
  *
- * The main thread makes blocks, a second thread does nothing but free them: a ring of 16,384 places between the two holds about 16 MiB
- * when full. 8 million blocks (about 8 GiB) pass through. From the first twentieth on, resident memory may not grow by more than 32 MiB.
+ * The main thread makes blocks, a second thread does nothing but free them: a ring of 16,384 places between the two holds about
+ * 16 MiB when full. 8 million blocks (about 8 GiB) pass through. From the first twentieth on, resident memory may not grow by
+ * more than 32 MiB.
  */
 #include "stress.h"
 

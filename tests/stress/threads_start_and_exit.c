@@ -1,8 +1,8 @@
 /*
  * Threads that start and exit leave nothing behind but their live blocks, and those can be freed by others.
  *
- * 10,000 threads, 50 at a time. Each allocates 64 blocks, frees every other one and exits; the main thread checks and frees the rest.
- * Heaps must be inherited: from the first quarter of the threads on, resident memory may not grow by more than 16 MiB.
+ * 10,000 threads, 50 at a time. Each allocates 64 blocks, frees every other one and exits; the main thread checks and frees the
+ * rest. Heaps must be inherited: from the first quarter of the threads on, resident memory may not grow by more than 16 MiB.
  */
 #include "stress.h"
 

@@ -1,9 +1,10 @@
 /*
- * What short threads have had goes back by malloc_trim, however many run meanwhile, and none of them is left without a heap of its own.
+ * What short threads have had goes back by malloc_trim, however many run meanwhile, and none of them is left without a heap of
+ * its own.
  *
- * Two threads start 40,000 short ones each, four at a time, which exchange some of their blocks; two call malloc_trim all the while. At the end
- * no more than 4 MiB may be held: at first 8 were at a tenth of the size, 469 before that, for heaps that were being trimmed were in nobody's
- * reach, and new ones were made.
+ * Two threads start 40,000 short ones each, four at a time, which exchange some of their blocks; two call malloc_trim all the
+ * while. At the end no more than 4 MiB may be held: at first 8 were at a tenth of the size, 469 before that, for heaps that were
+ * being trimmed were in nobody's reach, and new ones were made.
  */
 #include "stress.h"
 
@@ -59,7 +60,8 @@ int main(int argc, char **argv)
     watchdog(280);
     for (int i = 0; i < NSTARTERS + NTRIMMERS; i++) {
         if (i < NSTARTERS) seeds[i] = random_next(&random);
-        require(pthread_create(&threads[i], NULL, i < NSTARTERS ? start : trim, i < NSTARTERS ? &seeds[i] : NULL) == 0, "pthread_create\n");
+        require(pthread_create(&threads[i], NULL, i < NSTARTERS ? start : trim, i < NSTARTERS ? &seeds[i] : NULL) == 0,
+                "pthread_create\n");
     }
     for (int i = 0; i < NSTARTERS + NTRIMMERS; i++) pthread_join(threads[i], NULL);
     api_trim(0);

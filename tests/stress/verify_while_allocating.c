@@ -1,6 +1,6 @@
 /*
- * mspace_verify beside threads that allocate comes to an end, and so do they: what it says then means nothing, but it does not follow a list that
- * changes under it for ever, with everybody waiting for its lock.
+ * mspace_verify beside threads that allocate comes to an end, and so do they: what it says then means nothing, but it does not
+ * follow a list that changes under it for ever, with everybody waiting for its lock.
  */
 #include "stress.h"
 

@@ -1,8 +1,9 @@
 /*
  * A vfork child, which runs on its parent's memory, is not taken for a new process; what it and posix_spawn start runs.
  *
- * While two threads allocate, the main thread 500 times calls vfork; the child frees and allocates a block (its own parent's heap: POSIX
- * forbids it, shells and JVMs have done it) and executes this program again, which allocates and exits. Every other time posix_spawn.
+ * While two threads allocate, the main thread 500 times calls vfork; the child frees and allocates a block (its own parent's
+ * heap: POSIX forbids it, shells and JVMs have done it) and executes this program again, which allocates and exits. Every other
+ * time posix_spawn.
  */
 #include "stress.h"
 

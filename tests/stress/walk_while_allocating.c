@@ -1,8 +1,9 @@
 /*
- * A walk beside threads that allocate ends, in order, whatever becomes of the spans under it; and what nobody touches it sees as it is.
+ * A walk beside threads that allocate ends, in order, whatever becomes of the spans under it; and what nobody touches it sees as
+ * it is.
  *
- * Eight threads get many blocks of one size, free them all, and go on with the next size, so that spans are made, given up and made again
- * for other classes all the time. The main thread walks 2,000 times at full size, and has blocks that stay.
+ * Eight threads get many blocks of one size, free them all, and go on with the next size, so that spans are made, given up and
+ * made again for other classes all the time. The main thread walks 2,000 times at full size, and has blocks that stay.
  */
 #include "../../include/mspace.h"
 #include "stress.h"
@@ -41,14 +42,19 @@ static int look(const struct mspace_item *item, void *argument)
     char *address = item->address;
     require(item->size > 0, "an item of no size at %p\n", item->address);
     if (item->kind == MSPACE_SPAN) {
-        require(address >= view->end_of_span, "a span at %p, behind one that ends at %p\n", item->address, (void *)view->end_of_span);
+        require(address >= view->end_of_span, "a span at %p, behind one that ends at %p\n", item->address,
+                (void *)view->end_of_span);
         view->end_of_span = address + item->size;
         view->span = address;
         view->end_of_block = NULL;
         return 0;
     }
-    if (view->end_of_block) require(address == view->end_of_block, "a block at %p, behind one that ends at %p\n", item->address, (void *)view->end_of_block);
-    else require((size_t)(address - view->span) < item->size, "the first block at %p, of a span at %p\n", item->address, (void *)view->span);
+    if (view->end_of_block)
+        require(address == view->end_of_block, "a block at %p, behind one that ends at %p\n", item->address,
+                (void *)view->end_of_block);
+    else
+        require((size_t)(address - view->span) < item->size, "the first block at %p, of a span at %p\n", item->address,
+                (void *)view->span);
     view->end_of_block = address + item->size;
     require(view->end_of_block <= view->end_of_span, "a block at %p ends outside its span\n", item->address);
     if (view->nstaying == NSTAYING || address != staying[view->nstaying]) return 0;

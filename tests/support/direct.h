@@ -1,6 +1,6 @@
 /*
- * direct.h: what the tests call of the core beside src/api/alloc.h, where nothing is interposed: the names that have their doors in
- * preload/exports.c, without what is of the preloaded library there (the boot arena, the next malloc).
+ * direct.h: what the tests call of the core beside src/api/alloc.h, where nothing is interposed: the names that have their doors
+ * in preload/exports.c, without what is of the preloaded library there (the boot arena, the next malloc).
  */
 #ifndef TESTS_SUPPORT_DIRECT_H
 #define TESTS_SUPPORT_DIRECT_H

@@ -1,4 +1,5 @@
-/* fail.h - system calls that fail as a test has planned. A program that is linked with fail.c and --wrap=os_call runs the gateway that ships (src/os/sys.c). */
+/* fail.h - system calls that fail as a test has planned. A program that is linked with fail.c and --wrap=os_call runs the gateway
+ * that ships (src/os/sys.c). */
 #ifndef MSPACE_FAIL_H
 #define MSPACE_FAIL_H
 

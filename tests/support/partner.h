@@ -1,4 +1,5 @@
-/* partner.h: a second thread that works when it is told to, and what makes two share their objects. PARTNER_NEW and PARTNER_FREE may be another malloc's. */
+/* partner.h: a second thread that works when it is told to, and what makes two share their objects. PARTNER_NEW and PARTNER_FREE
+ * may be another malloc's. */
 #ifndef TESTS_SUPPORT_PARTNER_H
 #define TESTS_SUPPORT_PARTNER_H
 
@@ -63,7 +64,8 @@ static inline void partner_frees(void)
     for (int i = 0; i < PARTNER_NBLOCKS; i++) PARTNER_FREE(partner_blocks[i]);
 }
 
-/* Until all that either of them frees has long been the other's: 200,000 blocks each, three times what it takes (OF_LATE in src/heap/refill.c). */
+/* Until all that either of them frees has long been the other's: 200,000 blocks each, three times what it takes (OF_LATE in
+ * src/heap/refill.c). */
 static inline void partner_shares(size_t size)
 {
     partner_size = size;

@@ -19,7 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Write one formatted line (at most 511 bytes) to standard output. No malloc: vsnprintf needs none for integers and short strings. */
+/* Write one formatted line (at most 511 bytes) to standard output. No malloc: vsnprintf needs none for integers and short
+ * strings. */
 __attribute__((format(printf, 1, 2))) static inline void say(const char *format, ...)
 {
     char line[512];
@@ -43,7 +44,8 @@ static inline void watchdog_bark(int sig)
     _exit(3);
 }
 
-/* A hang must fail, not wait: end the process with status 3 after so many seconds. Not inherited by fork; a child sets its own. */
+/* A hang must fail, not wait: end the process with status 3 after so many seconds. Not inherited by fork; a child sets its
+ * own. */
 static inline void watchdog(unsigned seconds)
 {
     signal(SIGALRM, watchdog_bark);

@@ -35,7 +35,8 @@ static void class_spans_are_the_smallest_that_do(void)
     for (unsigned class = 0; class < NCLASSES; class++) {
         const struct class *row = &class_table[class];
         for (size_t n = 1; n < row->nslices; n++)
-            require(n * SLICE_SIZE / row->size < 8 || !wastes_little(row->size, n), "class %u could do with %zu slices\n", class, n);
+            require(n * SLICE_SIZE / row->size < 8 || !wastes_little(row->size, n), "class %u could do with %zu slices\n", class,
+                    n);
     }
 }
 
@@ -48,8 +49,8 @@ static void class_capacities_fit_their_fields(void)
         require(class_table[class].capacity <= (class < NSMALL ? 4096 : MEDIUM_CAPACITY), "class %u\n", class);
 }
 
-/* The product for the start of block q lies in [bound(q), bound(q + 1)), and for anything else past the last bound: so the one comparison
- * is right for every offset and every number of blocks. */
+/* The product for the start of block q lies in [bound(q), bound(q + 1)), and for anything else past the last bound: so the one
+ * comparison is right for every offset and every number of blocks. */
 static void class_reciprocals_are_right_for_every_offset(void)
 {
     for (unsigned class = 0; class < NCLASSES; class++) {
@@ -57,16 +58,19 @@ static void class_reciprocals_are_right_for_every_offset(void)
         size_t last = row->nslices * SLICE_SIZE / row->size;
         uint64_t floor = UINT64_MAX / row->size + is_power_of_two(row->size);     /* of 2^64 / size */
         require(row->reciprocal == floor + 1, "class %u: reciprocal\n", class);
-        for (size_t n = 1; n <= last; n++) require(class_bound(class, n) > class_bound(class, n - 1), "class %u: bounds ascend\n", class);
+        for (size_t n = 1; n <= last; n++)
+            require(class_bound(class, n) > class_bound(class, n - 1), "class %u: bounds ascend\n", class);
         for (size_t offset = 0; offset < row->nslices * SLICE_SIZE; offset++) {
             size_t q = offset / row->size;
             require(class_quotient(offset, row->reciprocal) == q, "class %u: %zu / %u\n", class, offset, row->size);
             bool is_start = offset % row->size == 0 && q < last;
             if (is_start)
-                require(!class_is_start(offset, row->reciprocal, class_bound(class, q)) && class_is_start(offset, row->reciprocal, class_bound(class, q + 1)),
+                require(!class_is_start(offset, row->reciprocal, class_bound(class, q)) &&
+                            class_is_start(offset, row->reciprocal, class_bound(class, q + 1)),
                         "class %u: block %zu at %zu\n", class, q, offset);
             else
-                require(!class_is_start(offset, row->reciprocal, class_bound(class, last)), "class %u: %zu is no start\n", class, offset);
+                require(!class_is_start(offset, row->reciprocal, class_bound(class, last)), "class %u: %zu is no start\n", class,
+                        offset);
         }
         require(!class_is_start(0, row->reciprocal, 0), "class %u: nothing carved\n", class);
     }
@@ -83,7 +87,8 @@ static void class_refuses_what_lies_far_behind_the_span(void)
             require(class_is_start(offset, row->reciprocal, bound) == is_start, "class %u: offset %zu\n", class, offset);
         }
         for (size_t q = row->capacity; q < ((size_t)1 << 32) / row->size; q += 1 + q / 64)
-            require(!class_is_start(q * row->size, row->reciprocal, bound), "class %u: block %zu of %u\n", class, q, row->capacity);
+            require(!class_is_start(q * row->size, row->reciprocal, bound), "class %u: block %zu of %u\n", class, q,
+                    row->capacity);
     }
 }
 
@@ -102,7 +107,8 @@ static void class_of_finds_one_that_holds_and_two_for_each_doubling_at_first(voi
     for (size_t size = 0; size <= MEDIUM_MAX; size++) {
         unsigned class = class_of(size);
         require(size <= class_table[class].size && !is_for_alignment(class), "%zu bytes: class %u\n", size, class);
-        require(class == 0 || class < NSMALL || 16 * size > 10 * class_table[class].size, "%zu bytes: %u\n", size, class_table[class].size);
+        require(class == 0 || class < NSMALL || 16 * size > 10 * class_table[class].size, "%zu bytes: %u\n", size,
+                class_table[class].size);
         nserving += size > SMALL_MAX && class != class_of(size - 1);
     }
     require(nserving == 12, "%u medium classes serve\n", nserving); /* 5 doublings, 1,040 and 4,368 */
@@ -175,6 +181,6 @@ static void class_of_aligned_finds_the_smallest_that_aligns(void)
 UNIT_MAIN(PROMISE(class_sizes_ascend_in_steps_of_an_eighth), PROMISE(class_spans_waste_two_percent_at_most),
           PROMISE(class_spans_are_the_smallest_that_do), PROMISE(class_capacities_fit_their_fields),
           PROMISE(class_reciprocals_are_right_for_every_offset), PROMISE(class_refuses_what_lies_far_behind_the_span),
-          PROMISE(class_of_finds_one_that_holds_and_two_for_each_doubling_at_first), PROMISE(class_that_is_crowded_leaves_sizes_to_smaller_ones),
-          PROMISE(class_of_finds_the_smallest_that_holds), PROMISE(class_blocks_of_powers_of_two_share_the_cache),
-          PROMISE(class_of_aligned_finds_the_smallest_that_aligns))
+          PROMISE(class_of_finds_one_that_holds_and_two_for_each_doubling_at_first),
+          PROMISE(class_that_is_crowded_leaves_sizes_to_smaller_ones), PROMISE(class_of_finds_the_smallest_that_holds),
+          PROMISE(class_blocks_of_powers_of_two_share_the_cache), PROMISE(class_of_aligned_finds_the_smallest_that_aligns))

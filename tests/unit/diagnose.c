@@ -26,14 +26,16 @@ static void look_above(void)
     bool is_certain;
     char local[16] = {0};
     require(diagnose_outside(&process, local, &is_certain).crime == CRIME_STACK && is_certain, "its own stack\n");
-    require(diagnose_outside(&process, above, &is_certain).crime == CRIME_STACK && !is_certain, "what lies between it and the thread's\n");
+    require(diagnose_outside(&process, above, &is_certain).crime == CRIME_STACK && !is_certain,
+            "what lies between it and the thread's\n");
 }
 
 enum { STACK = 1 << 20, BELOW = 32 << 20 };
 static void *run_coroutine(void *stack)
 {
     getcontext(&coroutine_context);
-    coroutine_context.uc_stack.ss_sp = stack, coroutine_context.uc_stack.ss_size = STACK, coroutine_context.uc_link = &thread_context;
+    coroutine_context.uc_stack.ss_sp = stack, coroutine_context.uc_stack.ss_size = STACK,
+    coroutine_context.uc_link = &thread_context;
     makecontext(&coroutine_context, look_above, 0);
     swapcontext(&thread_context, &coroutine_context);
     return stack;
@@ -46,7 +48,9 @@ static void a_coroutines_stack_does_not_reach_up_to_the_threads(void)
     pthread_attr_t attributes;
     char *stack = mmap(NULL, BELOW + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     life_check();
-    require(stack != MAP_FAILED && pthread_attr_init(&attributes) == 0 && pthread_attr_setstack(&attributes, stack + BELOW, STACK) == 0, "no stack\n");
+    require(stack != MAP_FAILED && pthread_attr_init(&attributes) == 0 &&
+                pthread_attr_setstack(&attributes, stack + BELOW, STACK) == 0,
+            "no stack\n");
     above = stack + BELOW / 2;
     require(pthread_create(&thread, &attributes, run_coroutine, stack) == 0 && pthread_join(thread, NULL) == 0, "no thread\n");
 }

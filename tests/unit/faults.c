@@ -1,5 +1,6 @@
-/* faults.c: what system calls refuse. For each k the k-th mmap fails, once or from then on, under a probe of all entry points: a request
- * that cannot be met is NULL with ENOMEM, what was there before is intact, the heap is sound, and allocation works again later. */
+/* faults.c: what system calls refuse. For each k the k-th mmap fails, once or from then on, under a probe of all entry points: a
+ * request that cannot be met is NULL with ENOMEM, what was there before is intact, the heap is sound, and allocation works again
+ * later. */
 #include "api/alloc.h"
 #include "fail.h"
 #include "unit.h"
@@ -27,7 +28,9 @@ static int nrefused;
 
 static void check(int i)
 {
-    if (held[i].block) require(is_filled(held[i].block, min_size(held[i].size, WRITTEN), i & 0xff), "block %d, of %zu bytes, has changed\n", i, held[i].size);
+    if (held[i].block)
+        require(is_filled(held[i].block, min_size(held[i].size, WRITTEN), i & 0xff), "block %d, of %zu bytes, has changed\n", i,
+                held[i].size);
 }
 
 static void keep(int i, void *block, size_t size)
@@ -58,7 +61,8 @@ static void resize(int i, size_t size)
         check(i);
         return;
     }
-    require(is_filled(block, min_size(min_size(old.size, size), WRITTEN), i & 0xff), "realloc from %zu to %zu lost something\n", old.size, size);
+    require(is_filled(block, min_size(min_size(old.size, size), WRITTEN), i & 0xff), "realloc from %zu to %zu lost something\n",
+            old.size, size);
     keep(i, block, size);
 }
 
@@ -71,7 +75,8 @@ static void one(int i)
     case 0: keep(i, alloc_malloc(size), size); break;
     case 1:
         block = alloc_calloc(1, size);
-        for (size_t at = 0, n = size > MIB ? WRITTEN : SLICE_SIZE; block && at < size; at += SLICE_SIZE) /* of large ones where a large one begins */
+        /* of large ones where a large one begins */
+        for (size_t at = 0, n = size > MIB ? WRITTEN : SLICE_SIZE; block && at < size; at += SLICE_SIZE)
             require(is_filled((char *)block + at, min_size(n, size - at), 0), "calloc of %zu bytes is not zero\n", size);
         keep(i, block, size);
         break;
@@ -172,7 +177,8 @@ static void what_is_free_is_found_before_enomem(void)
     for (int i = 0; i < NBLOCKS; i++) blocks[i] = alloc_malloc(4000);
     os_fail(SYS_mmap, 1, FOR_EVER, ENOMEM);
     for (int i = 0; i < NBLOCKS; i++) alloc_free(blocks[i]);
-    for (int i = 0; i < 3 * NBLOCKS; i++) require(alloc_malloc(1000) != NULL, "out of memory after %d of %d blocks, a quarter of what is free\n", i, 3 * NBLOCKS);
+    for (int i = 0; i < 3 * NBLOCKS; i++)
+        require(alloc_malloc(1000) != NULL, "out of memory after %d of %d blocks, a quarter of what is free\n", i, 3 * NBLOCKS);
     sound();
 }
 
@@ -194,7 +200,8 @@ static void in_thread(size_t first, size_t second)
     pthread_t other;
     void *result = NULL;
     size_t sizes[2] = {first, second};
-    require(pthread_create(&other, NULL, allocate_in_thread, sizes) == 0 && pthread_join(other, &result) == 0 && result == sizes, "the thread\n");
+    require(pthread_create(&other, NULL, allocate_in_thread, sizes) == 0 && pthread_join(other, &result) == 0 && result == sizes,
+            "the thread\n");
 }
 
 static void thread_born_without_memory_gets_null(void)
@@ -256,7 +263,8 @@ static void *hold_the_lock(void *arg)
     return arg;
 }
 
-/* A kernel without MADV_WIPEONFORK, which says so, or answers yes and does nothing: the handler of fork is then the only trigger. */
+/* A kernel without MADV_WIPEONFORK, which says so, or answers yes and does nothing: the handler of fork is then the only
+ * trigger. */
 static void fork_without_wipe(int error)
 {
     pthread_t holder;
@@ -286,7 +294,8 @@ static void fork_without_wipe(int error)
 static void refused_wipe_on_fork_is_made_good_by_the_handler(void) { fork_without_wipe(EINVAL); }
 static void pretended_wipe_on_fork_is_made_good_by_the_handler(void) { fork_without_wipe(0); }
 
-UNIT_MAIN(PROMISE(kth_mmap_fails_once), PROMISE(realloc_to_less_needs_no_memory), PROMISE(kth_mmap_and_all_after_it_fail), PROMISE(one_refusal_is_made_good_by_a_smaller_step),
-          PROMISE(what_is_free_is_found_before_enomem), PROMISE(thread_born_without_memory_gets_null), PROMISE(refused_mremap_becomes_a_copy),
+UNIT_MAIN(PROMISE(kth_mmap_fails_once), PROMISE(realloc_to_less_needs_no_memory), PROMISE(kth_mmap_and_all_after_it_fail),
+          PROMISE(one_refusal_is_made_good_by_a_smaller_step), PROMISE(what_is_free_is_found_before_enomem),
+          PROMISE(thread_born_without_memory_gets_null), PROMISE(refused_mremap_becomes_a_copy),
           PROMISE(refused_mremap_and_mmap_leave_the_block), PROMISE(refused_wipe_on_fork_is_made_good_by_the_handler),
           PROMISE(pretended_wipe_on_fork_is_made_good_by_the_handler))

@@ -17,7 +17,8 @@ static void spans_go_back_when_all_is_free(void)
         require(live_nbytes() >= before + 19 * span, "20 spans of blocks of %zu\n", SIZES[i]);
         free_some(&(struct range_of_blocks){n, 1, 0});
         large_give_kept(heap_own());
-        require(live_nbytes() <= before + 2 * span, "blocks of %zu: %zu bytes stay, %zu before\n", SIZES[i], live_nbytes(), before);
+        require(live_nbytes() <= before + 2 * span, "blocks of %zu: %zu bytes stay, %zu before\n", SIZES[i], live_nbytes(),
+                before);
         sound();
     }
 }
@@ -42,8 +43,8 @@ static void what_grows_through_all_classes_leaves_few_spans_behind(void)
     sound();
 }
 
-/* Three full spans become available: one that could soon be empty, one with a few free blocks, one with many. Emptied they would be in the
- * order of their numbers. */
+/* Three full spans become available: one that could soon be empty, one with a few free blocks, one with many. Emptied they would
+ * be in the order of their numbers. */
 static void refills_last_and_what_is_nearly_empty_is_left_alone(void)
 {
     enum { SIZE = 512, NSPANS = 6 };
@@ -67,8 +68,8 @@ static void refills_last_and_what_is_nearly_empty_is_left_alone(void)
 
 static bool is_next_from(uintptr_t start, size_t size) { return start_of(alloc_malloc(size)) == start; }
 
-/* Two spans with two free blocks each. The first, used up, waits behind the second, and has not been full if a block of it is freed
- * meanwhile; then it has none when it is its turn. What is sent home goes in the order in which malloc would have it. */
+/* Two spans with two free blocks each. The first, used up, waits behind the second, and has not been full if a block of it is
+ * freed meanwhile; then it has none when it is its turn. What is sent home goes in the order in which malloc would have it. */
 static void medium_span_used_up_waits_in_line_for_a_free(void)
 {
     enum { SIZE = 4096 };
@@ -83,7 +84,8 @@ static void medium_span_used_up_waits_in_line_for_a_free(void)
     free_from(one, n, 1);
     heap_send_home(heap_own(), class_of(SIZE));
     require(is_next_from(other, SIZE) && is_next_from(one, SIZE), "the block that has been freed meanwhile is not found\n");
-    require(!is_next_from(one, SIZE) && state_at(one) == SPAN_FULL && state_at(other) == SPAN_FULL, "those without are not let go\n");
+    require(!is_next_from(one, SIZE) && state_at(one) == SPAN_FULL && state_at(other) == SPAN_FULL,
+            "those without are not let go\n");
     sound();
 }
 
@@ -97,7 +99,8 @@ static void spans_go_back_when_other_threads_free(void)
         in_thread(free_some, &(struct range_of_blocks){n, 1, 0});
         sound();
         heap_drain(heap_own(), false);
-        require(live_nbytes() <= before + 4 * span, "blocks of %zu: %zu bytes stay, %zu before\n", SIZES[i], live_nbytes(), before);
+        require(live_nbytes() <= before + 4 * span, "blocks of %zu: %zu bytes stay, %zu before\n", SIZES[i], live_nbytes(),
+                before);
         sound();
     }
 }
@@ -165,7 +168,8 @@ static void memory_freed_by_others_is_used_again(void)
         for (int round = 0; round < 10; round++) {
             in_thread(free_some, &(struct range_of_blocks){n, 2, 0});
             for (size_t k = 0; k < n; k += 2) blocks[k] = alloc_malloc(SIZES[i]);
-            require(live_nbytes() <= most + most / 4 + 8 * SLICE_SIZE, "blocks of %zu, round %d: %zu bytes, from %zu\n", SIZES[i], round, live_nbytes(), most);
+            require(live_nbytes() <= most + most / 4 + 8 * SLICE_SIZE, "blocks of %zu, round %d: %zu bytes, from %zu\n", SIZES[i],
+                    round, live_nbytes(), most);
         }
         free_some(&(struct range_of_blocks){n, 1, 0});
         sound();
@@ -249,7 +253,8 @@ static void idle_threads_share_spans(void)
     pthread_barrier_init(&meeting, NULL, NTHREADS + 1);
     for (int i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, idle, NULL) == 0, "no thread\n");
     pthread_barrier_wait(&meeting);
-    require(live_nbytes() - before <= 4 * SLICE_SIZE, "%zu bytes of spans for %d idle threads\n", live_nbytes() - before, NTHREADS);
+    require(live_nbytes() - before <= 4 * SLICE_SIZE, "%zu bytes of spans for %d idle threads\n", live_nbytes() - before,
+            NTHREADS);
     pthread_barrier_wait(&meeting);
     for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL);
     sound();
@@ -276,7 +281,8 @@ static void many_threads_begin_in_clean_memory(void)
     alloc_free(dirty);
     span_give_clean(large_of(clean));
     pthread_barrier_init(&meeting, NULL, NTHREADS);
-    for (int i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, begin_a_class, &is_clean[i]) == 0, "no thread\n");
+    for (int i = 0; i < NTHREADS; i++)
+        require(pthread_create(&threads[i], NULL, begin_a_class, &is_clean[i]) == 0, "no thread\n");
     int nclean = 0;
     for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL), nclean += is_clean[i];
     require(nclean >= NTHREADS - FIRST, "%d of %d\n", nclean, NTHREADS);
@@ -312,7 +318,8 @@ static void destructors_that_run_last_may_allocate(void)
     }
 }
 
-/* As the padding of a structure does that was copied from where a free block had been: all of a link, or all but the tag over its end. */
+/* As the padding of a structure does that was copied from where a free block had been: all of a link, or all but the tag over its
+ * end. */
 static void live_block_that_holds_a_link_is_not_taken_for_free(void)
 {
     for (int hardened = 0; hardened < 2; hardened++) {
@@ -327,7 +334,8 @@ static void live_block_that_holds_a_link_is_not_taken_for_free(void)
                 char before[8];
                 memcpy(before, live, 8);
                 live = alloc_realloc(live, 3 * size);
-                require(live && memcmp(live, before, 8) == 0, "a live block of %zu bytes that holds a link is not resized\n", size);
+                require(live && memcmp(live, before, 8) == 0, "a live block of %zu bytes that holds a link is not resized\n",
+                        size);
                 memcpy(live, before, 8);
                 alloc_free(live);
             }
@@ -349,7 +357,8 @@ static void hardened_mode_gives_nothing_that_holds_a_link(void)
     char *large = alloc_malloc(nbytes);
     require((uintptr_t)large + nbytes > from && (uintptr_t)large < end, "not where small blocks were\n");
     for (size_t i = 0; i < nbytes; i += GRANULE)
-        require(!block_is_sound((struct block *)(void *)(large + i)), "what was a free block's link is %zu bytes into a large block\n", i);
+        require(!block_is_sound((struct block *)(void *)(large + i)),
+                "what was a free block's link is %zu bytes into a large block\n", i);
 }
 
 static int status_of_child(void)
@@ -399,8 +408,9 @@ static void fork_among_threads_leaves_a_sound_heap(void)
 UNIT_MAIN(PROMISE(spans_go_back_when_all_is_free), PROMISE(what_grows_through_all_classes_leaves_few_spans_behind),
           PROMISE(refills_last_and_what_is_nearly_empty_is_left_alone), PROMISE(medium_span_used_up_waits_in_line_for_a_free),
           PROMISE(spans_go_back_when_other_threads_free), PROMISE(spans_of_a_sleeping_owner_go_back),
-          PROMISE(memory_freed_by_others_is_used_again), PROMISE(what_ripens_is_looked_for_in_proportion_to_what_does_not), PROMISE(malloc_takes_in_few_of_what_is_woken), PROMISE(interleaved_frees_by_owner_and_others_agree),
-          PROMISE(blocks_outlive_their_thread), PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans), PROMISE(many_threads_begin_in_clean_memory),
-          PROMISE(destructors_that_run_last_may_allocate), PROMISE(live_block_that_holds_a_link_is_not_taken_for_free),
-          PROMISE(hardened_mode_gives_nothing_that_holds_a_link),
+          PROMISE(memory_freed_by_others_is_used_again), PROMISE(what_ripens_is_looked_for_in_proportion_to_what_does_not),
+          PROMISE(malloc_takes_in_few_of_what_is_woken), PROMISE(interleaved_frees_by_owner_and_others_agree),
+          PROMISE(blocks_outlive_their_thread), PROMISE(heaps_are_recycled), PROMISE(idle_threads_share_spans),
+          PROMISE(many_threads_begin_in_clean_memory), PROMISE(destructors_that_run_last_may_allocate),
+          PROMISE(live_block_that_holds_a_link_is_not_taken_for_free), PROMISE(hardened_mode_gives_nothing_that_holds_a_link),
           PROMISE(fork_among_threads_leaves_a_sound_heap))

@@ -1,4 +1,5 @@
-/* huge.c: huge pages are asked for above the first huge= bytes of the range, or an eighth of them where pages are dear, and in few pieces (src/span/huge.c). */
+/* huge.c: huge pages are asked for above the first huge= bytes of the range, or an eighth of them where pages are dear, and in
+ * few pieces (src/span/huge.c). */
 #include "api/alloc.h"
 #include "api/life.h"
 #include "base/bits.h"
@@ -27,7 +28,8 @@ static void big_heaps_are_advised_in_few_runs(void)
     require(seen.n <= 7, "%u mappings: 128 MiB doubles twice to 512\n", seen.n);
 }
 
-/* A page costs so much to touch. What the library measures, up to an eighth of huge=, depends on the host; afterwards it stays as it is set. */
+/* A page costs so much to touch. What the library measures, up to an eighth of huge=, depends on the host; afterwards it stays as
+ * it is set. */
 static const uint64_t CHEAP = 1 << 11, DEAR = 1 << 15;
 
 /* A heap of blocks of so many bytes, of 96 MiB where huge= is 64, and pages are cheap. */
@@ -39,7 +41,8 @@ static bool is_advised(size_t size)
     return mappings_look().nadvised > 0;
 }
 
-/* The spans of all classes, with a block in each: a tenth of what is in use, as in a process of many threads, which has such for each of them. */
+/* The spans of all classes, with a block in each: a tenth of what is in use, as in a process of many threads, which has such for
+ * each of them. */
 static void where_a_tenth_is_never_touched_none_are_advised(void)
 {
     class_serve_all();
@@ -47,20 +50,26 @@ static void where_a_tenth_is_never_touched_none_are_advised(void)
     require(!is_advised(PAGE), "advised for spans that would be held whole\n");
 }
 
-/* Each in a process of its own. Larger ones, too, are often filled in part, but from one end, and what is left of them lies on pages of their own. */
+/* Each in a process of its own. Larger ones, too, are often filled in part, but from one end, and what is left of them lies on
+ * pages of their own. */
 static void for_blocks_that_may_be_filled_in_part_none_are_advised(void)
 {
     enum { ADVISED = 42, NOT_ADVISED };
-    static const struct { const char *size; bool shall_be; } HEAPS[] = {{"1000", true}, {"4096", true}, {"8000", false}, {"300000", false}, {"3000000", true}};
+    static const struct {
+        const char *size;
+        bool shall_be;
+    } HEAPS[] = {{"1000", true}, {"4096", true}, {"8000", false}, {"300000", false}, {"3000000", true}};
     if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
     if (unit_argument) _exit(is_advised(strtoul(unit_argument, NULL, 10)) ? ADVISED : NOT_ADVISED);
     for (unsigned i = 0; i < sizeof HEAPS / sizeof *HEAPS; i++) {
         int status = unit_run(__func__, HEAPS[i].size);
-        require(WEXITSTATUS(status) == (HEAPS[i].shall_be ? ADVISED : NOT_ADVISED), "of %s bytes: status %x\n", HEAPS[i].size, status);
+        require(WEXITSTATUS(status) == (HEAPS[i].shall_be ? ADVISED : NOT_ADVISED), "of %s bytes: status %x\n", HEAPS[i].size,
+                status);
     }
 }
 
-/* The least of some page faults. Where they are cheap the library could not tell a page that has been touched from one that has not, and does not try. */
+/* The least of some page faults. Where they are cheap the library could not tell a page that has been touched from one that has
+ * not, and does not try. */
 static bool are_pages_dear(void)
 {
     enum { N = 16 };
@@ -145,7 +154,10 @@ static void where_pages_are_dear_and_half_of_each_block_is_written_they_are_not(
     require(first_advised(DEAR, 2 * SLICE_SIZE, SLICE_SIZE) == SIZE_MAX, "half of what is in use is never touched\n");
 }
 
-static void where_pages_are_cheap_they_are_not(void) { require(first_advised(CHEAP, 100, 100) == SIZE_MAX, "advised below huge=\n"); }
+static void where_pages_are_cheap_they_are_not(void)
+{
+    require(first_advised(CHEAP, 100, 100) == SIZE_MAX, "advised below huge=\n");
+}
 
 /* Adds a block's pages, and those that are resident. */
 static void count(char *block, size_t size, size_t *npages, size_t *nresident)
@@ -177,7 +189,10 @@ static void check_made_ahead(size_t size)
     require(share >= 75 && share <= 95, "%zu %%\n", share);
 }
 
-static void where_pages_are_dear_those_of_blocks_are_made_ahead_if_blocks_are_written(void) { for_each_size(__func__, 1, check_made_ahead); }
+static void where_pages_are_dear_those_of_blocks_are_made_ahead_if_blocks_are_written(void)
+{
+    for_each_size(__func__, 1, check_made_ahead);
+}
 
 static void check_not_made_ahead(size_t size)
 {
@@ -186,7 +201,10 @@ static void check_not_made_ahead(size_t size)
     require(share <= 15, "%zu %%\n", share);
 }
 
-static void where_pages_are_dear_those_of_blocks_are_not_made_ahead_if_blocks_are_not_written(void) { for_each_size(__func__, 1, check_not_made_ahead); }
+static void where_pages_are_dear_those_of_blocks_are_not_made_ahead_if_blocks_are_not_written(void)
+{
+    for_each_size(__func__, 1, check_not_made_ahead);
+}
 
 static void where_pages_are_cheap_none_are_made_ahead(void)
 {
@@ -238,7 +256,8 @@ static void a_large_reserve_costs_what_is_written_into_it(void)
     require(!has_huge_pages() || mappings_look().nadvised > 0, "nothing of it is on huge pages\n");
 }
 
-/* 64 MiB that have been asked for, free and purged; in them 10 MB of blocks, of which every 16th stays, and what that leaves free goes back. */
+/* 64 MiB that have been asked for, free and purged; in them 10 MB of blocks, of which every 16th stays, and what that leaves free
+ * goes back. */
 static void ask_and_leave_some(size_t size, void (*give_back)(void))
 {
     static void *blocks[5000];
@@ -272,7 +291,8 @@ static void move_and_come_back(void)
             after.nadvised, before.n, before.nadvised);
 }
 
-/* On huge pages, and on ordinary ones where huge ones have been forgone: a range without either's word would not join its neighbours. */
+/* On huge pages, and on ordinary ones where huge ones have been forgone: a range without either's word would not join its
+ * neighbours. */
 static void moved_ranges_come_back_as_they_were(void)
 {
     if (!has_huge_pages()) return say("skipped: this kernel has no huge pages\n");
@@ -294,12 +314,15 @@ static void what_is_given_back_in_part_is_not_filled_up_again(void)
 }
 
 UNIT_MAIN(PROMISE(small_heaps_keep_to_ordinary_pages), PROMISE(big_heaps_are_advised_in_few_runs),
-          PROMISE(where_a_tenth_is_never_touched_none_are_advised), PROMISE(for_blocks_that_may_be_filled_in_part_none_are_advised),
+          PROMISE(where_a_tenth_is_never_touched_none_are_advised),
+          PROMISE(for_blocks_that_may_be_filled_in_part_none_are_advised),
           PROMISE(where_pages_are_dear_blocks_that_are_written_are_on_huge_ones_from_an_eighth),
-          PROMISE(where_pages_are_dear_blocks_that_are_not_written_are_not), PROMISE(where_pages_are_dear_and_a_third_is_in_no_block_they_are_not),
+          PROMISE(where_pages_are_dear_blocks_that_are_not_written_are_not),
+          PROMISE(where_pages_are_dear_and_a_third_is_in_no_block_they_are_not),
           PROMISE(where_pages_are_dear_and_half_of_each_block_is_written_they_are_not),
-          PROMISE(where_pages_are_cheap_they_are_not), PROMISE(where_pages_are_dear_those_of_blocks_are_made_ahead_if_blocks_are_written),
-          PROMISE(where_pages_are_dear_those_of_blocks_are_not_made_ahead_if_blocks_are_not_written), PROMISE(where_pages_are_cheap_none_are_made_ahead),
-          PROMISE(pages_that_may_not_be_read_are_not_looked_at_by_reading), PROMISE(what_a_page_costs_is_seen_before_it_matters),
-          PROMISE(a_large_reserve_costs_what_is_written_into_it), PROMISE(moved_ranges_come_back_as_they_were),
-          PROMISE(what_is_given_back_in_part_is_not_filled_up_again))
+          PROMISE(where_pages_are_cheap_they_are_not),
+          PROMISE(where_pages_are_dear_those_of_blocks_are_made_ahead_if_blocks_are_written),
+          PROMISE(where_pages_are_dear_those_of_blocks_are_not_made_ahead_if_blocks_are_not_written),
+          PROMISE(where_pages_are_cheap_none_are_made_ahead), PROMISE(pages_that_may_not_be_read_are_not_looked_at_by_reading),
+          PROMISE(what_a_page_costs_is_seen_before_it_matters), PROMISE(a_large_reserve_costs_what_is_written_into_it),
+          PROMISE(moved_ranges_come_back_as_they_were), PROMISE(what_is_given_back_in_part_is_not_filled_up_again))

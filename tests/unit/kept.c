@@ -1,4 +1,5 @@
-/* kept.c: laws of large blocks that are kept when they are freed: by their heap (src/heap/large.c), or for the thread that has freed them (again.h). */
+/* kept.c: laws of large blocks that are kept when they are freed: by their heap (src/heap/large.c), or for the thread that has
+ * freed them (again.h). */
 #include "base/bits.h"
 #include "heap/again.h"
 #include "os/options.h"
@@ -234,7 +235,8 @@ static void who_fills_and_drops_more_than_may_be_kept_asks_for_many_at_once(void
     free_one();
     hire(workers), tell(workers, free_one);
     for (size_t nslices = 1; nslices <= AGAIN_SLICES; nslices *= 2) {
-        size_t beyond = options.dirty / S / 2, n = (AGAIN_SHARES * heap_share + beyond) / nslices, flock = FLOCK / nslices, all = 2 * beyond / nslices;
+        size_t beyond = options.dirty / S / 2, n = (AGAIN_SHARES * heap_share + beyond) / nslices, flock = FLOCK / nslices,
+               all = 2 * beyond / nslices;
         for (int round = 0; round < 8; round++) count_trips(n, nslices);
         int ntrips = count_trips(n, nslices);
         require((size_t)ntrips <= all / flock + 2, "blocks of %zu slices: %d trips for %zu\n", nslices, ntrips, all);
@@ -250,7 +252,8 @@ static void what_is_freed_in_bulk_beside_another_thread_goes_back(void)
     static unsigned char *block[N];
     free_one();
     hire(workers), tell(workers, free_one);
-    for (size_t n = KEPT_SLICES; heap_own()->again.room < AGAIN_SHARES * heap_share; n += 4) count_trips(n, 1); /* little at a time, so that nothing is purged and wanted again */
+    /* little at a time, so that nothing is purged and wanted again */
+    for (size_t n = KEPT_SLICES; heap_own()->again.room < AGAIN_SHARES * heap_share; n += 4) count_trips(n, 1);
     for (int i = 0; i < N; i++) block[i] = get(S, 1);
     for (int i = 0; i < N; i++) alloc_free(block[i]);
     require(spans.totals.dirty <= N / 4, "%zu slices are dirty\n", spans.totals.dirty);
@@ -402,8 +405,10 @@ UNIT_MAIN(PROMISE(a_block_that_is_freed_is_kept_for_the_next_of_its_size), PROMI
           PROMISE(what_is_kept_is_shared_by_all_threads), PROMISE(what_another_thread_frees_is_kept_for_its_home),
           PROMISE(nothing_is_kept_when_something_else_is_wanted), PROMISE(who_fills_and_drops_has_room_for_all),
           PROMISE(what_is_kept_and_in_use_is_little_more_than_was_in_use),
-          PROMISE(little_that_is_kept_stays_when_another_size_is_wanted), PROMISE(who_fills_and_drops_more_than_may_be_kept_asks_for_many_at_once),
+          PROMISE(little_that_is_kept_stays_when_another_size_is_wanted),
+          PROMISE(who_fills_and_drops_more_than_may_be_kept_asks_for_many_at_once),
           PROMISE(what_is_freed_in_bulk_beside_another_thread_goes_back), PROMISE(room_gets_less_when_other_threads_come),
           PROMISE(threads_that_come_one_after_another_keep_little), PROMISE(threads_that_are_woken_once_more_keep_little),
-          PROMISE(each_thread_has_room_for_its_share), PROMISE(those_who_are_gone_have_no_share), PROMISE(what_nobody_wants_any_more_goes),
-          PROMISE(who_takes_such_blocks_keeps_those_of_others), PROMISE(a_buffer_that_is_made_small_is_kept_for_the_next))
+          PROMISE(each_thread_has_room_for_its_share), PROMISE(those_who_are_gone_have_no_share),
+          PROMISE(what_nobody_wants_any_more_goes), PROMISE(who_takes_such_blocks_keeps_those_of_others),
+          PROMISE(a_buffer_that_is_made_small_is_kept_for_the_next))

@@ -64,7 +64,8 @@ static void what_is_filled_and_dropped_stays_with_its_thread(void)
         struct span_totals before = spans.totals;
         require(count_kept() >= 48 / 2, "blocks of %zu: %zu slices are kept\n", sizes[i], count_kept());
         fill_and_drop(nspans, sizes[i]);
-        require(spans.totals.live == before.live && spans.totals.dirty == before.dirty, "blocks of %zu: the page level has been asked\n", sizes[i]);
+        require(spans.totals.live == before.live && spans.totals.dirty == before.dirty,
+                "blocks of %zu: the page level has been asked\n", sizes[i]);
         sound();
         heap_drain(heap_own(), true);
         require(count_kept() == 0, "malloc_trim\n");
@@ -76,7 +77,8 @@ static void no_more_is_kept_than_one_share(void)
     begin();
     for (int i = 0; i < NSIZES; i++) {
         fill_and_drop(3 * KEPT_SLICES / nslices_of(sizes[i]), sizes[i]);
-        require(count_kept() <= KEPT_SLICES, "blocks of %zu: %zu slices are kept before any have been granted\n", sizes[i], count_kept());
+        require(count_kept() <= KEPT_SLICES, "blocks of %zu: %zu slices are kept before any have been granted\n", sizes[i],
+                count_kept());
         fill_and_drop_much(sizes[i]);
         require(count_kept() <= heap_share, "blocks of %zu: %zu slices are kept, of %zu\n", sizes[i], count_kept(), heap_share);
         sound();
@@ -160,12 +162,14 @@ static void a_pointer_into_what_is_kept_is_nobodys(void)
         if (span_state(range.records + i) != SPAN_KEPT) continue;
         char *start = span_address(range.records + i);
         nkept++;
-        require(diagnose_inside(start).crime == CRIME_UNUSED && diagnose_inside(start + 512).crime == CRIME_UNUSED, "it is told to be something else\n");
+        require(diagnose_inside(start).crime == CRIME_UNUSED && diagnose_inside(start + 512).crime == CRIME_UNUSED,
+                "it is told to be something else\n");
         require(!alloc_usable_size(start), "it has a size\n");
     }
     require(nkept > 0, "none are kept\n");
 }
 
-UNIT_MAIN(PROMISE(what_is_filled_and_dropped_stays_with_its_thread), PROMISE(no_more_is_kept_than_one_share), PROMISE(what_one_size_leaves_others_take),
-          PROMISE(what_nobody_wants_any_more_goes), PROMISE(a_thread_that_is_gone_keeps_none), PROMISE(what_others_free_is_not_kept_for_them),
+UNIT_MAIN(PROMISE(what_is_filled_and_dropped_stays_with_its_thread), PROMISE(no_more_is_kept_than_one_share),
+          PROMISE(what_one_size_leaves_others_take), PROMISE(what_nobody_wants_any_more_goes),
+          PROMISE(a_thread_that_is_gone_keeps_none), PROMISE(what_others_free_is_not_kept_for_them),
           PROMISE(none_are_kept_where_each_free_is_watched), PROMISE(a_pointer_into_what_is_kept_is_nobodys))

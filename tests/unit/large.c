@@ -12,7 +12,8 @@ static void large_usable_size_is_whole_pages(void)
 {
     for (size_t size = MEDIUM_MAX + 1; size < 3 << 20; size += 12345) {
         unsigned char *p = get(size, 1);
-        require(alloc_usable_size(p) == round_up(size, PAGE) && (uintptr_t)p % S == 0, "%zu bytes: %zu usable\n", size, alloc_usable_size(p));
+        require(alloc_usable_size(p) == round_up(size, PAGE) && (uintptr_t)p % S == 0, "%zu bytes: %zu usable\n", size,
+                alloc_usable_size(p));
         alloc_free(p);
     }
     sound();
@@ -165,7 +166,8 @@ static void realloc_keeps_contents_from_any_size_to_any(void)
         size = size + random_below(&state, (uint32_t)size);
         unsigned char *p = alloc_realloc(block[i].p, size);
         size_t kept = min_size(size, block[i].size);
-        require(p && alloc_usable_size(p) >= size && is_filled(p, min_size(kept, 3000), i + 1), "from %zu to %zu\n", block[i].size, size);
+        require(p && alloc_usable_size(p) >= size && is_filled(p, min_size(kept, 3000), i + 1), "from %zu to %zu\n",
+                block[i].size, size);
         if (kept > 3000) require(is_filled(p + kept - 100, 100, i + 1), "from %zu to %zu: the end\n", block[i].size, size);
         memset(p, i + 1, min_size(size, 3000));
         memset(p + size - min_size(size, 20000), i + 1, min_size(size, 20000));
@@ -193,7 +195,8 @@ static void calloc_of_a_large_block_is_zero_after_any_history(void)
         kept[i] = alloc_calloc(1, size);
         require(is_filled(kept[i], size, 0), "%zu bytes\n", size);
         if (random_below(&state, 4) == 0) purge_down_to(random_below(&state, 1 << 24));
-        if (random_below(&state, 4) == 0) kept[i] = alloc_realloc(kept[i], size = size / 2 + random_below(&state, (uint32_t)size) + 1);
+        if (random_below(&state, 4) == 0)
+            kept[i] = alloc_realloc(kept[i], size = size / 2 + random_below(&state, (uint32_t)size) + 1);
         memset(kept[i], 0xff, random_below(&state, 2) ? size : size / 3);
         if (op % 100 == 0) sound();
     }
@@ -231,8 +234,9 @@ static void calloc_of_a_sparse_array_stays_sparse(void)
     sound();
 }
 
-UNIT_MAIN(PROMISE(large_usable_size_is_whole_pages), PROMISE(large_is_freed_once), PROMISE(realloc_grows_in_place_into_a_free_neighbour),
-          PROMISE(realloc_by_steps_moves_seldom), PROMISE(realloc_to_less_returns_the_tail), PROMISE(realloc_moves_pages_and_keeps_their_contents),
+UNIT_MAIN(PROMISE(large_usable_size_is_whole_pages), PROMISE(large_is_freed_once),
+          PROMISE(realloc_grows_in_place_into_a_free_neighbour), PROMISE(realloc_by_steps_moves_seldom),
+          PROMISE(realloc_to_less_returns_the_tail), PROMISE(realloc_moves_pages_and_keeps_their_contents),
           PROMISE(realloc_of_a_big_block_is_never_twice_resident), PROMISE(the_last_block_grows_in_place),
           PROMISE(realloc_moves_within_its_budget), PROMISE(realloc_never_moves_pages_under_mremap_0),
           PROMISE(realloc_keeps_contents_from_any_size_to_any), PROMISE(calloc_of_a_large_block_is_zero_after_any_history),

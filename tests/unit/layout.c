@@ -1,4 +1,5 @@
-/* layout.c: where blocks and tables lie: what the first blocks of a class share, and that not all meet in the same places of the caches. */
+/* layout.c: where blocks and tables lie: what the first blocks of a class share, and that not all meet in the same places of the
+ * caches. */
 #include "blocks.h"
 #include "fail.h"
 #include "heap/remote.h"
@@ -9,7 +10,8 @@ static void first_blocks_of_a_medium_class_leave_dirty_memory_to_others(void)
 {
     enum { SIZE = 5000, LARGE = 1 << 20 };
     void *large = alloc_malloc(LARGE);
-    for (int i = 0; i < 100 && spans.totals.clean < 8; i++) alloc_malloc(LARGE); /* the range grows by more than is wanted, in the end */
+    /* the range grows by more than is wanted, in the end */
+    for (int i = 0; i < 100 && spans.totals.clean < 8; i++) alloc_malloc(LARGE);
     memset(large, 1, LARGE);
     alloc_free(large);
     size_t dirty = spans.totals.dirty;
@@ -32,7 +34,8 @@ static void words_of_remote_bits_lie_apart_and_close(void)
     for (unsigned word = 0; word < REMOTE_WORDS; word++)
         for (size_t slice = 0; slice < NSLICES; slice++) {
             size_t place = (size_t)(remote_word(range.records + slice, word) - &range.remote[0][0][0][0]);
-            require(place < NSLICES * REMOTE_WORDS && !has[place], "word %u of slice %zu is another's, or outside\n", word, slice);
+            require(place < NSLICES * REMOTE_WORDS && !has[place], "word %u of slice %zu is another's, or outside\n", word,
+                    slice);
             has[place] = true;
             if (word < 8 && !has_page[place * 8 / PAGE]) has_page[place * 8 / PAGE] = true, npages++;
         }
@@ -46,7 +49,8 @@ static void few_blocks_of_many_classes_share_spans(void)
     size_t before = live_nbytes(), n = 0;
     for (unsigned class = 0; class < NSMALL; class++)
         if (class_table[class].size > OFTEN_USED) blocks[n++] = alloc_malloc(class_table[class].size);
-    require(n > 20 && live_nbytes() - before <= 5 * SLICE_SIZE, "%zu blocks, each of another class, have %zu bytes of spans\n", n, live_nbytes() - before);
+    require(n > 20 && live_nbytes() - before <= 5 * SLICE_SIZE, "%zu blocks, each of another class, have %zu bytes of spans\n", n,
+            live_nbytes() - before);
     free_some(&(struct range_of_blocks){n, 1, 0});
     sound();
 }
@@ -57,7 +61,8 @@ static void first_blocks_of_a_class_are_as_aligned_as_all(void)
         for (size_t size = 1; size <= 2000; size += 150)
             for (int i = 0; i < 3; i++) {
                 void *p = alloc_memalign(alignment, size);
-                require(p && (uintptr_t)p % alignment == 0 && alloc_usable_size(p) >= size, "memalign(%zu, %zu) is %p\n", alignment, size, p);
+                require(p && (uintptr_t)p % alignment == 0 && alloc_usable_size(p) >= size, "memalign(%zu, %zu) is %p\n",
+                        alignment, size, p);
             }
     fill(BORROWED + 1, 300);
     require(alloc_usable_size(blocks[BORROWED]) == class_table[class_of(300)].size, "the classes go on borrowing\n");
@@ -97,7 +102,8 @@ static void *take_young_blocks(void *place)
 {
     for (int i = 0; i < YOUNG * NSMALL; i++) {
         ((void **)place)[i] = alloc_malloc(class_table[i / YOUNG].size);
-        pthread_barrier_wait(&meeting); /* four in a row would be whole lines of any size; and the others have heaps of their own */
+        /* four in a row would be whole lines of any size; and the others have heaps of their own */
+        pthread_barrier_wait(&meeting);
     }
     return NULL;
 }
@@ -110,7 +116,8 @@ static void first_blocks_of_threads_share_no_line(void)
     enum { EACH = YOUNG * NSMALL, NTHREADS = 4 };
     pthread_t threads[NTHREADS];
     pthread_barrier_init(&meeting, NULL, NTHREADS);
-    for (int i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, take_young_blocks, blocks + i * EACH) == 0, "no thread\n");
+    for (int i = 0; i < NTHREADS; i++)
+        require(pthread_create(&threads[i], NULL, take_young_blocks, blocks + i * EACH) == 0, "no thread\n");
     for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL);
     for (int i = 0; i < NTHREADS * EACH; i++)
         for (int k = 0; k < i / EACH * EACH; k++) {
@@ -136,7 +143,8 @@ static void few_medium_blocks_of_many_threads_share_spans(void)
     pthread_t threads[NTHREADS];
     alloc_malloc(1);
     pthread_barrier_init(&meeting, NULL, NTHREADS);
-    for (int i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, pass_through_medium_classes, NULL) == 0, "no thread\n");
+    for (int i = 0; i < NTHREADS; i++)
+        require(pthread_create(&threads[i], NULL, pass_through_medium_classes, NULL) == 0, "no thread\n");
     for (int i = 0; i < NTHREADS; i++) pthread_join(threads[i], NULL);
     size_t nspans = 0;
     span_for_each (span) nspans += span_state(span) == SPAN_CURRENT && span_desc(span)->class >= NSMALL;
@@ -185,7 +193,8 @@ static void a_class_that_can_borrow_nothing_has_its_own(void)
     sound();
 }
 
-/* The hash by which AMD's processors since Zen find the way of a line: two lines of a set that agree in it throw each other out. */
+/* The hash by which AMD's processors since Zen find the way of a line: two lines of a set that agree in it throw each other
+ * out. */
 static unsigned way_hash(const void *p)
 {
     static const uint8_t pairs[][2] = {{12, 27}, {13, 26}, {14, 25}, {15, 20}, {16, 21}, {17, 22}, {18, 23}, {19, 24}};

@@ -23,7 +23,8 @@ static void expect(int n, const int *numbers)
         i++;
     }
     require(i == n, "%d nodes, not %d\n", i, n);
-    for (const struct list *node = head.prev; node != &head; node = node->prev) require(node == &nodes[numbers[--i]], "backward order\n");
+    for (const struct list *node = head.prev; node != &head; node = node->prev)
+        require(node == &nodes[numbers[--i]], "backward order\n");
     require(list_is_sound(&head) && list_is_empty(&head) == (n == 0), "the head\n");
 }
 

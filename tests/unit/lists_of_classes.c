@@ -1,4 +1,5 @@
-/* lists_of_classes.c: laws of the lists on which freed blocks wait, medium ones and those of attached spans (src/heap/listed.c). */
+/* lists_of_classes.c: laws of the lists on which freed blocks wait, medium ones and those of attached spans
+ * (src/heap/listed.c). */
 #include "blocks.h"
 #include "heap/event.h"
 #include "os/options.h"
@@ -23,7 +24,8 @@ static void medium_blocks_are_taken_as_they_were_freed_last(void)
     for (size_t k = 0; k < NLISTED; k++) {
         void *block = blocks[k * capacity];
         alloc_free(block), sound();
-        require(nlive_now() == nlive - k - 1 && alloc_is_free(range.table + range_index(block), block), "block %zu is not free\n", k);
+        require(nlive_now() == nlive - k - 1 && alloc_is_free(range.table + range_index(block), block), "block %zu is not free\n",
+                k);
     }
     for (size_t k = NLISTED; k--;) {
         require(state_at(start_of(blocks[k * capacity])) == SPAN_FULL, "span %zu has left what it was\n", k);
@@ -43,13 +45,14 @@ static struct pair *list_of(size_t size)
     return &heap_own()->pairs[class_of(size)];
 }
 
-/* What is freed in bulk nobody has asked for: few wait. Of what comes and goes more, up to ROOM; it goes home after two looks, and nothing comes in
- * its place until somebody asks. */
+/* What is freed in bulk nobody has asked for: few wait. Of what comes and goes more, up to ROOM; it goes home after two looks,
+ * and nothing comes in its place until somebody asks. */
 static void list_of_medium_blocks_is_as_long_as_it_is_used(void)
 {
     enum { SIZE = 4096, NLOOKS = 2 * 4, NSPANS = 8 };
     const struct pair *list = list_of(SIZE);
-    size_t n = NSPANS * class_table[class_of(SIZE)].capacity, most = ROOM / class_table[class_of(SIZE)].size, before = spans.totals.live;
+    size_t n = NSPANS * class_table[class_of(SIZE)].capacity, most = ROOM / class_table[class_of(SIZE)].size,
+           before = spans.totals.live;
     fill(n, SIZE);
     free_all(n);
     require(length_of(list) <= LIST_FEW, "%zu blocks wait\n", length_of(list));
@@ -69,7 +72,8 @@ static void list_of_medium_blocks_is_as_long_as_it_is_used(void)
     alloc_free(blocks[0] = alloc_malloc(SIZE)), sound();
 }
 
-/* Then all that is freed waits, and no free takes a slow road but for a look at what is dirty; as long as it is no more than ROOM_WIDE. */
+/* Then all that is freed waits, and no free takes a slow road but for a look at what is dirty; as long as it is no more than
+ * ROOM_WIDE. */
 static void what_is_filled_and_dropped_over_and_over_waits_to_its_last_block(void)
 {
     static const size_t SIZES[] = {1024, 4096, 9000, 20000, 32768};
@@ -86,7 +90,8 @@ static void what_is_filled_and_dropped_over_and_over_waits_to_its_last_block(voi
         }
         require(length_of(list) == n, "%zu bytes: %zu blocks wait, of %zu\n", SIZES[i], length_of(list), n);
         nslow = heap_own()->nslow - nslow;
-        require(nslow <= 2 * PATROL_ROADS * (n / PATROL_EVERY + 1), "%zu bytes: %u slow roads for %zu blocks\n", SIZES[i], nslow, n);
+        require(nslow <= 2 * PATROL_ROADS * (n / PATROL_EVERY + 1), "%zu bytes: %u slow roads for %zu blocks\n", SIZES[i], nslow,
+                n);
         fill(n, SIZES[i]);
         require(!list->head && nlive_now() >= n, "%zu bytes: what waits is not taken\n", SIZES[i]);
         free_all(n);
@@ -96,8 +101,8 @@ static void what_is_filled_and_dropped_over_and_over_waits_to_its_last_block(voi
     }
 }
 
-/* Of more than ROOM_WIDE few blocks wait, each time, whatever is used in between: what would go home for nothing does not even begin to wait, but now and
- * then. */
+/* Of more than ROOM_WIDE few blocks wait, each time, whatever is used in between: what would go home for nothing does not even
+ * begin to wait, but now and then. */
 static void what_is_more_than_lists_are_for_does_not_wait(void)
 {
     enum { SIZE = 4096, NROUNDS = 3 * NARROW };
@@ -121,14 +126,16 @@ static void what_is_more_than_lists_are_for_does_not_wait(void)
 enum { NTURNS = 12 };
 static size_t size_in_turn(unsigned k) { return 1500 + 2500 * (size_t)k; }
 
-/* Rounds of all the classes [from, to), a megabyte of each; returns the most that their lists might hold beyond ROOM after one. */
+/* Rounds of all the classes [from, to), a megabyte of each; returns the most that their lists might hold beyond ROOM after
+ * one. */
 static size_t widths_after(unsigned from, unsigned to)
 {
     size_t most = 0;
     for (int round = 0; round < 8; round++) {
         size_t n = 0, nbytes = 0;
         for (unsigned k = from; k < to; k++)
-            for (size_t left = ROOM_WIDE / class_table[class_of(size_in_turn(k))].size; left; left--) blocks[n++] = alloc_malloc(size_in_turn(k));
+            for (size_t left = ROOM_WIDE / class_table[class_of(size_in_turn(k))].size; left; left--)
+                blocks[n++] = alloc_malloc(size_in_turn(k));
         free_all(n);
         for (unsigned k = from; k < to; k++) {
             int32_t room = heap_own()->pairs[class_of(size_in_turn(k))].room;
@@ -153,7 +160,8 @@ static void all_wide_lists_hold_no_more_than_the_heaps_share_of_what_may_be_dirt
         size_t most = min_size(ROOM_OF_ALL, 2 * (share << SLICE_SHIFT)), nbytes;
         heap_share = share;
         nbytes = widths_after(0, NTURNS);
-        require(nbytes <= most && (most < 2 * ROOM_WIDE || nbytes >= ROOM_WIDE - ROOM), "a share of %zu slices: %zu bytes, at most %zu\n", share, nbytes, most);
+        require(nbytes <= most && (most < 2 * ROOM_WIDE || nbytes >= ROOM_WIDE - ROOM),
+                "a share of %zu slices: %zu bytes, at most %zu\n", share, nbytes, most);
         forget();
     }
     options.limit.hard = (size_t)64 << 30;
@@ -180,7 +188,8 @@ static void wide_list_that_is_in_the_way_goes_home(void)
     sound();
 }
 
-/* Or what another thread frees as well would be handed out twice: also of blocks whose next lies so far away that they do not look as if they were free. */
+/* Or what another thread frees as well would be handed out twice: also of blocks whose next lies so far away that they do not
+ * look as if they were free. */
 static void listed_blocks_are_found_however_far_the_next_is(void)
 {
     enum { SIZE = 9000, N = 200 };
@@ -210,7 +219,8 @@ static void wide_lists_that_are_empty_leave_their_room_to_others(void)
     size_t nfirst = widths_after(0, NTURNS / 2);
     heap_drain(heap_own(), true);
     size_t nthen = widths_after(NTURNS / 2, NTURNS);
-    require(nfirst >= ROOM_OF_ALL / 2 && nthen >= ROOM_OF_ALL / 2, "%zu bytes, then %zu, of %u\n", nfirst, nthen, (unsigned)ROOM_OF_ALL);
+    require(nfirst >= ROOM_OF_ALL / 2 && nthen >= ROOM_OF_ALL / 2, "%zu bytes, then %zu, of %u\n", nfirst, nthen,
+            (unsigned)ROOM_OF_ALL);
     sound();
 }
 
@@ -239,7 +249,8 @@ static void medium_span_of_which_owner_and_others_free_goes_back(void)
     sound();
 }
 
-/* Of small blocks of 960 bytes: a span of 68, full but for the four whose frees make it available, is soon full again, and attached. */
+/* Of small blocks of 960 bytes: a span of 68, full but for the four whose frees make it available, is soon full again, and
+ * attached. */
 enum { LISTED_SIZE = 960 };
 static bool is_attached_at(uintptr_t start)
 {
@@ -250,7 +261,8 @@ static bool is_attached_at(uintptr_t start)
 static bool is_used_up(const struct heap *heap, unsigned class)
 {
     const struct span *span = heap->current[class];
-    return heap->nfirst[class] >= heap_nyoung(class) + BORROWED && span && !heap->pairs[class].head && span_desc(span)->carved == span->capacity;
+    return heap->nfirst[class] >= heap_nyoung(class) + BORROWED && span && !heap->pairs[class].head &&
+           span_desc(span)->carved == span->capacity;
 }
 
 /* Attaches so many spans; blocks[k * capacity] is in the k-th. */
@@ -271,7 +283,8 @@ static void attach(size_t nspans)
         blocks[i] = block;
     }
     blocks[n++] = alloc_malloc(LISTED_SIZE); /* so the last is used up, too */
-    for (size_t k = 0; k < nspans; k++) require(is_attached_at(start_of(blocks[k * capacity])), "span %zu is not full and attached\n", k);
+    for (size_t k = 0; k < nspans; k++)
+        require(is_attached_at(start_of(blocks[k * capacity])), "span %zu is not full and attached\n", k);
     require(nlive_now() == before + n, "%zu blocks are counted, %zu are live\n", nlive_now() - before, n);
     sound();
 }
@@ -283,12 +296,14 @@ static void blocks_of_attached_spans_are_taken_as_they_were_freed_last(void)
     size_t capacity = class_table[class_of(LISTED_SIZE)].capacity, before = nlive_now();
     for (size_t k = 0; k < NATTACHED; k++) alloc_free(blocks[k * capacity]), sound();
     require(nlive_now() == before - NATTACHED, "%zu blocks are counted, not %zu\n", nlive_now(), before - NATTACHED);
-    for (size_t k = NATTACHED; k--;) require(alloc_malloc(LISTED_SIZE) == blocks[k * capacity], "span %zu: not what was freed last\n", k);
+    for (size_t k = NATTACHED; k--;)
+        require(alloc_malloc(LISTED_SIZE) == blocks[k * capacity], "span %zu: not what was freed last\n", k);
     for (size_t k = 0; k < NATTACHED; k++) require(is_attached_at(start_of(blocks[k * capacity])), "span %zu has moved\n", k);
     sound();
 }
 
-/* What others free of one makes it available, and what is on the list of it is taken all the same; what others free to the last gives it back. */
+/* What others free of one makes it available, and what is on the list of it is taken all the same; what others free to the last
+ * gives it back. */
 static void attached_spans_take_in_what_others_free(void)
 {
     size_t capacity = class_table[class_of(LISTED_SIZE)].capacity;
@@ -354,7 +369,8 @@ static size_t carved_nbytes(unsigned class)
     return nbytes;
 }
 
-/* First in, first out, of a few more than a span holds: what goes is of the first span, and the second is not carved to its end for that. */
+/* First in, first out, of a few more than a span holds: what goes is of the first span, and the second is not carved to its end
+ * for that. */
 static void no_more_memory_becomes_blocks_than_is_in_use(void)
 {
     enum { SIZE = 144, NROUNDS = 20 };
@@ -397,7 +413,8 @@ static void a_block_that_was_never_written_is_one_page_fault_to_free(void)
     size_t n = 0;
     options.huge = (size_t)1 << 40;
     for (unsigned class = NSMALL; class < NCLASSES; class ++)
-        for (size_t i = 0, size = class_table[class].size; i < OF_A_CLASS && size > 2 * PAGE && class_of(size) == class; i++) unwritten[n++] = alloc_malloc(size);
+        for (size_t i = 0, size = class_table[class].size; i < OF_A_CLASS && size > 2 * PAGE && class_of(size) == class; i++)
+            unwritten[n++] = alloc_malloc(size);
     size_t before = count_page_faults();
     for (size_t i = 0; i < n; i++) alloc_free(unwritten[i]);
     size_t nfaults = count_page_faults() - before;
@@ -410,9 +427,9 @@ UNIT_MAIN(PROMISE(a_block_that_was_never_written_is_one_page_fault_to_free),
           PROMISE(what_is_more_than_lists_are_for_does_not_wait),
           PROMISE(all_wide_lists_hold_no_more_than_the_heaps_share_of_what_may_be_dirty),
           PROMISE(wide_lists_that_are_empty_leave_their_room_to_others), PROMISE(wide_list_that_is_in_the_way_goes_home),
-          PROMISE(listed_blocks_are_found_however_far_the_next_is),
-          PROMISE(pairs_of_medium_blocks_look_at_what_is_dirty), PROMISE(medium_span_of_which_owner_and_others_free_goes_back),
+          PROMISE(listed_blocks_are_found_however_far_the_next_is), PROMISE(pairs_of_medium_blocks_look_at_what_is_dirty),
+          PROMISE(medium_span_of_which_owner_and_others_free_goes_back),
           PROMISE(blocks_of_attached_spans_are_taken_as_they_were_freed_last), PROMISE(attached_spans_take_in_what_others_free),
-          PROMISE(attached_spans_of_which_a_little_is_freed_in_turn_go_back), PROMISE(blocks_that_nobody_wants_go_back_to_attached_spans),
-          PROMISE(no_more_memory_becomes_blocks_than_is_in_use),
+          PROMISE(attached_spans_of_which_a_little_is_freed_in_turn_go_back),
+          PROMISE(blocks_that_nobody_wants_go_back_to_attached_spans), PROMISE(no_more_memory_becomes_blocks_than_is_in_use),
           PROMISE(medium_blocks_replaced_at_random_hold_half_more_than_is_in_use_at_most))

@@ -23,7 +23,8 @@ static char *end_of_range(void) { return (char *)range.base + (range_limit() << 
 static int find_hole(const struct mspace_item *item, void *page)
 {
     char *address = item->address;
-    return item->kind == MSPACE_SPAN && item->state == MSPACE_FOREIGN && address <= *(char **)page && *(char **)page < address + item->size;
+    return item->kind == MSPACE_SPAN && item->state == MSPACE_FOREIGN && address <= *(char **)page &&
+           *(char **)page < address + item->size;
 }
 
 /* Allocates until the range has grown over the obstacle, and checks all that was given. */
@@ -50,7 +51,8 @@ static void obstacle_right_behind_the_range_is_skipped(void)
     char *page = occupy(end_of_range());
     grow_past(page);
     require(mspace_walk(find_hole, &page) == 1, "the walk does not call it foreign\n");
-    require(diagnose_inside(page).crime == CRIME_UNUSED && alloc_usable_size(page) == 0 && mspacer(page) == 1, "a pointer into it is taken for ours\n");
+    require(diagnose_inside(page).crime == CRIME_UNUSED && alloc_usable_size(page) == 0 && mspacer(page) == 1,
+            "a pointer into it is taken for ours\n");
 }
 
 static void obstacle_further_on_is_skipped(void)
@@ -135,6 +137,7 @@ static void range_that_is_taken_at_start_is_drawn_again(void)
     sound();
 }
 
-UNIT_MAIN(PROMISE(range_that_is_taken_at_start_is_drawn_again), PROMISE(obstacle_right_behind_the_range_is_skipped), PROMISE(obstacle_further_on_is_skipped), PROMISE(several_obstacles_are_skipped),
+UNIT_MAIN(PROMISE(range_that_is_taken_at_start_is_drawn_again), PROMISE(obstacle_right_behind_the_range_is_skipped),
+          PROMISE(obstacle_further_on_is_skipped), PROMISE(several_obstacles_are_skipped),
           PROMISE(obstacle_that_goes_away_does_not_matter), PROMISE(obstacle_behind_the_descs_is_out_of_memory),
           PROMISE(obstacle_behind_the_records_is_out_of_memory))

@@ -34,7 +34,8 @@ static bool are_defaults(void) { return memcmp(&options, &defaults, sizeof optio
 static void options_are_read(void)
 {
     CONF("mode=hardened,on_error=report,dirty=3,huge=7M,mremap=0,disable=1,stats=1,verbose=1,help=1");
-    require(options.mode == MODE_HARDENED && options.on_error == ON_ERROR_REPORT && options.dirty == 3 && options.huge == 7 * MIB, "choices, sizes\n");
+    require(options.mode == MODE_HARDENED && options.on_error == ON_ERROR_REPORT && options.dirty == 3 && options.huge == 7 * MIB,
+            "choices, sizes\n");
     require(!options.mremap && options.disable && options.stats && options.verbose && options.help, "flags\n");
     CONF("on_error=ignore,mode=fast,mremap=1");
     require(options.mode == MODE_FAST && options.on_error == ON_ERROR_IGNORE && options.mremap, "the other choices\n");
@@ -49,9 +50,36 @@ static void sizes_take_units(void)
     static const struct {
         const char *text;
         size_t size;
-    } good[] = {{"0", 0}, {"1", 1}, {"4096", 4096}, {"2K", 2048}, {"2k", 2048}, {"3M", 3 * MIB}, {"3m", 3 * MIB}, {"5G", 5 * GIB}, {"5g", 5 * GIB},
-                {"007", 7}, {"1000000000G", 1000000000 * GIB}, {"1.5M", 3 * MIB / 2}, {"0.25K", 256}, {"2.0G", 2 * GIB}};
-    static const char *const bad[] = {"", "K", "-1", "1.5", "1.M", ".5M", "1.5.5M", "1.99999999999999999999M", "1MB", "M1", "0x10", " 1", "1 ", "12345678901234567890", "99999999999999999999999999G", "1T",
+    } good[] = {{"0", 0},
+                {"1", 1},
+                {"4096", 4096},
+                {"2K", 2048},
+                {"2k", 2048},
+                {"3M", 3 * MIB},
+                {"3m", 3 * MIB},
+                {"5G", 5 * GIB},
+                {"5g", 5 * GIB},
+                {"007", 7},
+                {"1000000000G", 1000000000 * GIB},
+                {"1.5M", 3 * MIB / 2},
+                {"0.25K", 256},
+                {"2.0G", 2 * GIB}};
+    static const char *const bad[] = {"",
+                                      "K",
+                                      "-1",
+                                      "1.5",
+                                      "1.M",
+                                      ".5M",
+                                      "1.5.5M",
+                                      "1.99999999999999999999M",
+                                      "1MB",
+                                      "M1",
+                                      "0x10",
+                                      " 1",
+                                      "1 ",
+                                      "12345678901234567890",
+                                      "99999999999999999999999999G",
+                                      "1T",
                                       "0.0000000000000000000000000000000000000000000000000000000000000001M"};
     char text[200];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -84,9 +112,39 @@ static void limits_are_one_size_or_two(void)
 
 static void garbage_changes_nothing(void)
 {
-    static const char *const garbage[] = {"", ",", ",,,,", "=", "=1", "==", "stats", "stats=", "stats=2", "stats=yes", "stats=11", "stats =1", " stats=1", "STATS=1",
-                                          "statistics=1", "stat=1", "mode=", "mode=fas", "mode=faster", "mode=fast|hardened", "mode=|", "on_error=abort,", "'", "''",
-                                          "'stats=1", "stats='1", "stats=''", "'stats=1'", "\xff\xfe=\x80", "dirty", "help=0", "skip=", "nosuch=1,neither=2"};
+    static const char *const garbage[] = {"",
+                                          ",",
+                                          ",,,,",
+                                          "=",
+                                          "=1",
+                                          "==",
+                                          "stats",
+                                          "stats=",
+                                          "stats=2",
+                                          "stats=yes",
+                                          "stats=11",
+                                          "stats =1",
+                                          " stats=1",
+                                          "STATS=1",
+                                          "statistics=1",
+                                          "stat=1",
+                                          "mode=",
+                                          "mode=fas",
+                                          "mode=faster",
+                                          "mode=fast|hardened",
+                                          "mode=|",
+                                          "on_error=abort,",
+                                          "'",
+                                          "''",
+                                          "'stats=1",
+                                          "stats='1",
+                                          "stats=''",
+                                          "'stats=1'",
+                                          "\xff\xfe=\x80",
+                                          "dirty",
+                                          "help=0",
+                                          "skip=",
+                                          "nosuch=1,neither=2"};
     for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
         char text[200];
         snprintf(text, sizeof text, "MSPACE_CONF=%s", garbage[i]);
@@ -133,8 +191,11 @@ static void quotes_hold_commas(void)
 static void lists_hold_words(void)
 {
     CONF("skip=git+ssh+g");
-    require(option_list_has(&options.skip, "git") && option_list_has(&options.skip, "ssh") && option_list_has(&options.skip, "g"), "its words\n");
-    require(!option_list_has(&options.skip, "gi") && !option_list_has(&options.skip, "gitx") && !option_list_has(&options.skip, "it+ssh"), "nothing else\n");
+    require(option_list_has(&options.skip, "git") && option_list_has(&options.skip, "ssh") && option_list_has(&options.skip, "g"),
+            "its words\n");
+    require(!option_list_has(&options.skip, "gi") && !option_list_has(&options.skip, "gitx") &&
+                !option_list_has(&options.skip, "it+ssh"),
+            "nothing else\n");
     CONF("stats=1");
     require(!option_list_has(&options.skip, "git") && !option_list_has(&options.skip, ""), "an empty list\n");
 }
@@ -144,10 +205,23 @@ static void words_of_lists_may_have_a_plus(void)
     static const struct {
         const char *list, *word;
         bool is_there;
-    } cases[] = {{"g++", "g++", true}, {"g++", "g", false}, {"g++", "g+", false}, {"clang+++ssh", "clang++", true}, {"clang+++ssh", "clang", false},
-                 {"clang+++ssh", "ssh", true}, {"git+c++", "c++", true}, {"git+c++", "git", true}, {"git+c++", "c", false}, {"g++-12+c++filt", "g++-12", true},
-                 {"g++-12+c++filt", "c++filt", true}, {"g++-12+c++filt", "c++", false}, {" git + c++ ", "git", true}, {" git + c++ ", "c++", true},
-                 {" git + c++ ", "c", false}, {"+", "", false}, {"a++b", "b", true}};
+    } cases[] = {{"g++", "g++", true},
+                 {"g++", "g", false},
+                 {"g++", "g+", false},
+                 {"clang+++ssh", "clang++", true},
+                 {"clang+++ssh", "clang", false},
+                 {"clang+++ssh", "ssh", true},
+                 {"git+c++", "c++", true},
+                 {"git+c++", "git", true},
+                 {"git+c++", "c", false},
+                 {"g++-12+c++filt", "g++-12", true},
+                 {"g++-12+c++filt", "c++filt", true},
+                 {"g++-12+c++filt", "c++", false},
+                 {" git + c++ ", "git", true},
+                 {" git + c++ ", "c++", true},
+                 {" git + c++ ", "c", false},
+                 {"+", "", false},
+                 {"a++b", "b", true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct word list = {cases[i].list, strlen(cases[i].list)};
         require(option_list_has(&list, cases[i].word) == cases[i].is_there, "'%s' in '%s'\n", cases[i].word, cases[i].list);
@@ -156,7 +230,8 @@ static void words_of_lists_may_have_a_plus(void)
 
 static void shorthands_win(void)
 {
-    READ("MSPACE_CONF=stats=0,mode=fast,verbose=0,disable=0", "MSPACE_STATS=1", "MSPACE_MODE=hardened", "MSPACE_VERBOSE=1", "MSPACE_DISABLE=1");
+    READ("MSPACE_CONF=stats=0,mode=fast,verbose=0,disable=0", "MSPACE_STATS=1", "MSPACE_MODE=hardened", "MSPACE_VERBOSE=1",
+         "MSPACE_DISABLE=1");
     require(options.stats && options.mode == MODE_HARDENED && options.verbose && options.disable, "over MSPACE_CONF\n");
     READ("MSPACE_CONF=stats=1", "MSPACE_STATS=0");
     require(!options.stats, "to the other side too\n");
@@ -219,9 +294,12 @@ static void every_complaint_is_heard(void)
 {
     static const char LINE[] = "': no such option, value or file; MSPACE_CONF=help=1 lists them\n";
     char wanted[1024];
-    snprintf(wanted, sizeof wanted, "mspace[%%1$d]: ignored 'foo=1%smspace[%%1$d]: ignored 'bar=2%smspace[%%1$d]: ignored 'mode=hard%s", LINE, LINE, LINE);
+    snprintf(wanted, sizeof wanted,
+             "mspace[%%1$d]: ignored 'foo=1%smspace[%%1$d]: ignored 'bar=2%smspace[%%1$d]: ignored 'mode=hard%s", LINE, LINE,
+             LINE);
     expect_said("MSPACE_CONF", "foo=1,bar=2,mode=hard", "MSPACE_VERBOSE", wanted);
-    expect_said("MSPACE_CONF", "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z", "MSPACE_VERBOSE", "mspace[%d]: ignored 'h'");
+    expect_said("MSPACE_CONF", "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,w,x,y,z", "MSPACE_VERBOSE",
+                "mspace[%d]: ignored 'h'");
 }
 
 static void help_lists_the_options(void)
@@ -254,7 +332,8 @@ static void read_with_file(const char *text, const char *conf)
 
 static void file_holds_defaults_for_all_and_for_some(void)
 {
-    read_with_file("dirty=1\n# stats=1\n\n \thuge=3M,\r\n[ssh+gi]\ndirty=2\n[sh+git]\nmremap=0,mode=hardened\n[gitx]\nmremap=1\n", FILE_AND(""));
+    read_with_file("dirty=1\n# stats=1\n\n \thuge=3M,\r\n[ssh+gi]\ndirty=2\n[sh+git]\nmremap=0,mode=hardened\n[gitx]\nmremap=1\n",
+                   FILE_AND(""));
     require(options.dirty == 1 && options.huge == 3 * MIB && !options.stats, "lines for all\n");
     require(!options.mremap && options.mode == MODE_HARDENED, "a section\n");
     read_with_file("skip=a+b", FILE_AND(",stats=1"));
@@ -307,9 +386,17 @@ static void preload_is_known_and_forgotten(void)
 {
     static const struct {
         const char *before, *after; /* after: NULL, the variable is gone */
-    } cases[] = {{"libmspace.so", NULL}, {"/a/b/libmspace.so.0", NULL}, {" :libmspace.so: ", NULL}, {"x.so:/a/libmspace.so", "x.so:"},
-                 {"libmspace.so y.so", "y.so"}, {"x.so libmspace.so:y.so", "x.so y.so"}, {"libmspace.so:./libmspace.so:y.so", "y.so"},
-                 {"x.so:y.so", "x.so:y.so"}, {"/libmspace.so/x.so", "/libmspace.so/x.so"}, {"mylibmspace.so", "mylibmspace.so"}, {"", ""}};
+    } cases[] = {{"libmspace.so", NULL},
+                 {"/a/b/libmspace.so.0", NULL},
+                 {" :libmspace.so: ", NULL},
+                 {"x.so:/a/libmspace.so", "x.so:"},
+                 {"libmspace.so y.so", "y.so"},
+                 {"x.so libmspace.so:y.so", "x.so y.so"},
+                 {"libmspace.so:./libmspace.so:y.so", "y.so"},
+                 {"x.so:y.so", "x.so:y.so"},
+                 {"/libmspace.so/x.so", "/libmspace.so/x.so"},
+                 {"mylibmspace.so", "mylibmspace.so"},
+                 {"", ""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[100], *environment[] = {(char[]){"A=1"}, text, (char[]){"B=2"}, NULL};
         struct os_process given = {.environment = environment};
@@ -318,13 +405,16 @@ static void preload_is_known_and_forgotten(void)
         require(os_is_preloaded(&given) == is_there, "'%s'\n", cases[i].before);
         os_forget_preload(&given);
         if (is_there && !cases[i].after) require(environment[1][0] == 'B' && !environment[2], "'%s' stays\n", cases[i].before);
-        else require(cases[i].after ? strcmp(text + 11, cases[i].after) == 0 : environment[1] != text, "'%s' becomes '%s'\n", cases[i].before, text);
+        else
+            require(cases[i].after ? strcmp(text + 11, cases[i].after) == 0 : environment[1] != text, "'%s' becomes '%s'\n",
+                    cases[i].before, text);
     }
 }
 
-UNIT_MAIN(PROMISE(options_are_read), PROMISE(sizes_take_units), PROMISE(limits_are_one_size_or_two), PROMISE(garbage_changes_nothing), PROMISE(an_empty_list_leaves_the_one_before),
-          PROMISE(a_huge_environment_is_no_harm),
-          PROMISE(the_last_of_a_key_wins), PROMISE(quotes_hold_commas), PROMISE(lists_hold_words), PROMISE(words_of_lists_may_have_a_plus), PROMISE(shorthands_win),
-          PROMISE(privileged_programs_hear_nothing), PROMISE(complaints_are_heard_under_verbose_only), PROMISE(every_complaint_is_heard), PROMISE(help_lists_the_options), PROMISE(nothing),
-          PROMISE(file_holds_defaults_for_all_and_for_some), PROMISE(environment_wins_over_the_file), PROMISE(bad_files_change_nothing),
-          PROMISE(setuid_programs_read_no_file), PROMISE(preload_is_known_and_forgotten))
+UNIT_MAIN(PROMISE(options_are_read), PROMISE(sizes_take_units), PROMISE(limits_are_one_size_or_two),
+          PROMISE(garbage_changes_nothing), PROMISE(an_empty_list_leaves_the_one_before), PROMISE(a_huge_environment_is_no_harm),
+          PROMISE(the_last_of_a_key_wins), PROMISE(quotes_hold_commas), PROMISE(lists_hold_words),
+          PROMISE(words_of_lists_may_have_a_plus), PROMISE(shorthands_win), PROMISE(privileged_programs_hear_nothing),
+          PROMISE(complaints_are_heard_under_verbose_only), PROMISE(every_complaint_is_heard), PROMISE(help_lists_the_options),
+          PROMISE(nothing), PROMISE(file_holds_defaults_for_all_and_for_some), PROMISE(environment_wins_over_the_file),
+          PROMISE(bad_files_change_nothing), PROMISE(setuid_programs_read_no_file), PROMISE(preload_is_known_and_forgotten))

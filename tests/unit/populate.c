@@ -1,4 +1,5 @@
-/* populate.c: memory that is about to be written whole comes by several pages a system call, and no other does (refill.c, large.c). */
+/* populate.c: memory that is about to be written whole comes by several pages a system call, and no other does (refill.c,
+ * large.c). */
 #include "api/alloc.h"
 #include "fail.h"
 #include "limit.h"
@@ -44,7 +45,8 @@ static void blocks_of_a_class_that_grows_come_four_pages_at_a_time(void)
         take_spans(4 * MANY, SIZES[i]);
         size_t before = resident_nbytes();
         unsigned long n = take(NBYTES, SIZES[i]), want = NBYTES / (4 * PAGE);
-        require(n >= want - want / 16 && n <= want + want / 2 + OTHERS, "%zu bytes: %lu calls, not %lu or half as many more\n", SIZES[i], n, want);
+        require(n >= want - want / 16 && n <= want + want / 2 + OTHERS, "%zu bytes: %lu calls, not %lu or half as many more\n",
+                SIZES[i], n, want);
         size_t more = resident_nbytes() - before;
         require(more < NBYTES + NBYTES / 8 + 4 * PAGE, "%zu bytes: %zu KiB for %d\n", SIZES[i], more >> 10, NBYTES >> 10);
     }
@@ -141,6 +143,6 @@ static void what_realloc_copies_into_comes_at_once(void)
 }
 
 UNIT_MAIN(PROMISE(blocks_of_a_class_that_grows_come_four_pages_at_a_time), PROMISE(the_first_of_a_class_come_as_they_are_written),
-          PROMISE(what_may_stay_untouched_is_left_alone), PROMISE(what_has_been_used_before_is_not_asked_for), PROMISE(a_heap_that_was_drained_begins_anew),
-          PROMISE(under_a_limit_nothing_is_populated), PROMISE(refusal_is_harmless),
+          PROMISE(what_may_stay_untouched_is_left_alone), PROMISE(what_has_been_used_before_is_not_asked_for),
+          PROMISE(a_heap_that_was_drained_begins_anew), PROMISE(under_a_limit_nothing_is_populated), PROMISE(refusal_is_harmless),
           PROMISE(what_the_system_does_not_know_is_asked_once), PROMISE(what_realloc_copies_into_comes_at_once))

@@ -31,8 +31,9 @@ static void empty(void)
     for (int i = 0; i < N; i++) alloc_free(blocks[i]);
 }
 
-/* A program that has shrunk, a moment later, with little more to do: purging may wait a millisecond, and is done by one slow road in sixteen
- * (PATROL_ROADS), which carves 16 KiB. A busy machine may let each such visit purge no more than its first 2 MiB of the last 64 (BURST). */
+/* A program that has shrunk, a moment later, with little more to do: purging may wait a millisecond, and is done by one slow road
+ * in sixteen (PATROL_ROADS), which carves 16 KiB. A busy machine may let each such visit purge no more than its first 2 MiB of
+ * the last 64 (BURST). */
 static void settle(void)
 {
     enum { VISITS = 64 / 2 + 2, BLOCKS = PATROL_ROADS * ((16 << 10) / 500 + 1) };
@@ -87,8 +88,8 @@ static void touch_in_turn(size_t size, int nrounds)
     }
 }
 
-/* A block larger than all that may stay dirty, had and given back again and again: one page in fifty, not the fifth that is too much each
- * time. Once nobody wants it any more it goes as ever. */
+/* A block larger than all that may stay dirty, had and given back again and again: one page in fifty, not the fifth that is too
+ * much each time. Once nobody wants it any more it goes as ever. */
 static void what_is_wanted_again_stays(void)
 {
     for (size_t size = 5 << 20; size <= 80 << 20; size *= 4) {
@@ -109,7 +110,8 @@ static void pass_a_second(void)
     for (int i = 0; i < 3; i++) purge_slowly(false), usleep(1000); /* it waits half a millisecond */
 }
 
-/* 3 MB are fewer than may stay, and go when two seconds have shown that nobody wants them; not while they are taken and given back. */
+/* 3 MB are fewer than may stay, and go when two seconds have shown that nobody wants them; not while they are taken and given
+ * back. */
 static void what_nobody_wants_grows_old(void)
 {
     enum { SIZE = 3 << 20 };
@@ -330,9 +332,10 @@ static void what_is_freed_over_the_soft_limit_is_purged_at_once(void)
     options.limit = (struct option_limit){0, 0};
 }
 
-UNIT_MAIN(PROMISE(what_another_thread_purges_is_waited_for), PROMISE(who_comes_by_purges_for_some_milliseconds), PROMISE(what_is_freed_over_the_soft_limit_is_purged_at_once),
-          PROMISE(purge_bounds_what_is_kept), PROMISE(purge_bound_follows_the_option), PROMISE(what_is_wanted_again_stays),
-          PROMISE(what_nobody_wants_grows_old), PROMISE(what_grows_is_exchanged_for_what_is_free),
-          PROMISE(a_large_block_that_nobody_touches_costs_no_page_faults), PROMISE(purge_makes_memory_read_zero),
-          PROMISE(fork_in_the_middle_of_a_purge_loses_nothing), PROMISE(refused_madvise_is_no_harm),
-          PROMISE(pretended_madvise_is_no_harm), PROMISE(a_locked_page_keeps_no_other), PROMISE(refused_replacement_is_no_harm))
+UNIT_MAIN(PROMISE(what_another_thread_purges_is_waited_for), PROMISE(who_comes_by_purges_for_some_milliseconds),
+          PROMISE(what_is_freed_over_the_soft_limit_is_purged_at_once), PROMISE(purge_bounds_what_is_kept),
+          PROMISE(purge_bound_follows_the_option), PROMISE(what_is_wanted_again_stays), PROMISE(what_nobody_wants_grows_old),
+          PROMISE(what_grows_is_exchanged_for_what_is_free), PROMISE(a_large_block_that_nobody_touches_costs_no_page_faults),
+          PROMISE(purge_makes_memory_read_zero), PROMISE(fork_in_the_middle_of_a_purge_loses_nothing),
+          PROMISE(refused_madvise_is_no_harm), PROMISE(pretended_madvise_is_no_harm), PROMISE(a_locked_page_keeps_no_other),
+          PROMISE(refused_replacement_is_no_harm))

@@ -1,10 +1,11 @@
-/* refusals.c: the kernel refuses the k-th call of a kind, up to three in a row or all from then on, under several probes and modes.
+/* refusals.c: the kernel refuses the k-th call of a kind, up to three in a row or all from then on, under several probes and
+ * modes.
  *
- * Whatever is refused, and when: a request that cannot be met is NULL with ENOMEM, realloc that fails leaves its block, every block keeps
- * its contents, calloc reads zero, free keeps errno, nothing is printed, the heap is sound; and when calls work again, so does allocation,
- * as much of it as before. What breaks this is a step that is half done when its second half is refused: slices without their tables, a
- * block charged but not made, pages moved but not noted. Each case is a fresh process. At MSPACE_TEST_SCALE=1 every k up to 200 or to the
- * last call that the probe makes; else some, by the seed.
+ * Whatever is refused, and when: a request that cannot be met is NULL with ENOMEM, realloc that fails leaves its block, every
+ * block keeps its contents, calloc reads zero, free keeps errno, nothing is printed, the heap is sound; and when calls work
+ * again, so does allocation, as much of it as before. What breaks this is a step that is half done when its second half is
+ * refused: slices without their tables, a block charged but not made, pages moved but not noted. Each case is a fresh process. At
+ * MSPACE_TEST_SCALE=1 every k up to 200 or to the last call that the probe makes; else some, by the seed.
  *
  *     unit_refusals PROMISE [SEED] */
 #include "api/alloc.h"
@@ -58,7 +59,8 @@ static bool keep(struct held *held, const char *entry, void *block, size_t size)
 {
     static _Atomic(uint32_t) next = 1;
     if (!block) return refused(entry, size), false;
-    require((uintptr_t)block % 16 == 0 && alloc_usable_size(block) >= size, "%s of %zu bytes is too small a block\n", entry, size);
+    require((uintptr_t)block % 16 == 0 && alloc_usable_size(block) >= size, "%s of %zu bytes is too small a block\n", entry,
+            size);
     *held = (struct held){block, size, next++ * 0x01010107u};
     stamp(held);
     return true;
@@ -212,8 +214,8 @@ static void threads(uint64_t random)
     for (int i = 0; i < NSHARED; i++) drop(atomic_exchange(&shared[i], NULL));
 }
 
-/* Somebody else's pages where the heap wants to grow: its hints are not honoured, and what came instead is to be unmapped. Or what is there already,
- * because that was refused: it is in the way as well. */
+/* Somebody else's pages where the heap wants to grow: its hints are not honoured, and what came instead is to be unmapped. Or
+ * what is there already, because that was refused: it is in the way as well. */
 static void obstacles(uint64_t random)
 {
     char *pages[4];
@@ -310,7 +312,8 @@ static void does_not_leak(const struct plan *plan)
     run_probe(plan, false);
     size_t live = spans.totals.live;
     for (int i = 0; i < 2; i++) run_probe(plan, false);
-    require(spans.totals.live <= live + live / 2 + 64, "%zu slices are in use, %zu before, and nothing is held\n", spans.totals.live, live);
+    require(spans.totals.live <= live + live / 2 + 64, "%zu slices are in use, %zu before, and nothing is held\n",
+            spans.totals.live, live);
 }
 
 static void in_child(const struct plan *plan)
@@ -350,9 +353,9 @@ static unsigned long try_case(const struct plan *plan, int messages)
     }
     require(child > 0 && waitpid(child, &status, 0) == child, "no process: errno %d\n", errno);
     off_t nbytes = lseek(messages, 0, SEEK_END);
-    require(status == 0 && nbytes == 0, "%s, %s, %s, k = %lu, %ld times, random %llu: wait status %x, %ld bytes of messages\n", plan->probe->name,
-            plan->mode->name, plan->refusal->name, plan->k, (long)plan->times, (unsigned long long)plan->random,
-            (unsigned)status, (long)nbytes);
+    require(status == 0 && nbytes == 0, "%s, %s, %s, k = %lu, %ld times, random %llu: wait status %x, %ld bytes of messages\n",
+            plan->probe->name, plan->mode->name, plan->refusal->name, plan->k, (long)plan->times,
+            (unsigned long long)plan->random, (unsigned)status, (long)nbytes);
     return told->ncalls;
 }
 

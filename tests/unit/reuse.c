@@ -145,7 +145,8 @@ static void reused_page_is_free_for_all_who_look(void)
     require(heap_own()->pairs[class_of(size)].head == theirs, "it was not kept\n");
 }
 
-/* A thread that fills and drops pages, and keeps a few: each round gives back spans, so that their class is expected to end, and then wants them again. */
+/* A thread that fills and drops pages, and keeps a few: each round gives back spans, so that their class is expected to end, and
+ * then wants them again. */
 static void what_a_thread_gets_is_counted_while_its_spans_come_and_go(void)
 {
     enum { NKEPT = 20, NTURNED = 300, NROUNDS = 100 };
@@ -164,8 +165,8 @@ static void what_a_thread_gets_is_counted_while_its_spans_come_and_go(void)
     sound();
 }
 
-UNIT_MAIN(PROMISE(what_a_thread_gets_is_counted_while_its_spans_come_and_go),
-          PROMISE(threads_that_share_use_others_blocks_again), PROMISE(threads_that_share_pages_use_others_pages_again), PROMISE(threads_that_pass_on_a_few_do_not),
+UNIT_MAIN(PROMISE(what_a_thread_gets_is_counted_while_its_spans_come_and_go), PROMISE(threads_that_share_use_others_blocks_again),
+          PROMISE(threads_that_share_pages_use_others_pages_again), PROMISE(threads_that_pass_on_a_few_do_not),
           PROMISE(thread_that_only_frees_keeps_little), PROMISE(thread_that_hardly_allocates_keeps_little),
           PROMISE(what_is_reused_goes_home_when_the_thread_exits), PROMISE(reused_block_is_free_for_all_who_look),
           PROMISE(reused_page_is_free_for_all_who_look))

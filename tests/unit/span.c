@@ -1,5 +1,5 @@
-/* span.c: laws of the page level (src/span): span_verify after each step, by hand and at random. What a span is said to read is looked
- * at too: each test writes into the first bytes of slices, and remembers where. */
+/* span.c: laws of the page level (src/span): span_verify after each step, by hand and at random. What a span is said to read is
+ * looked at too: each test writes into the first bytes of slices, and remembers where. */
 #include "span/dirty.h"
 #include "api/life.h"
 #include "fail.h"
@@ -24,7 +24,10 @@ static void verify(void)
 }
 
 /* A word in each slice, which the tests set when they write to it. */
-static uint64_t *word_in(const struct span *span, size_t slice) { return (uint64_t *)(void *)(span_address(span) + (slice << SLICE_SHIFT) + 512); }
+static uint64_t *word_in(const struct span *span, size_t slice)
+{
+    return (uint64_t *)(void *)(span_address(span) + (slice << SLICE_SHIFT) + 512);
+}
 
 static void write_to(const struct span *span, size_t from, size_t end)
 {
@@ -39,13 +42,17 @@ static bool reads_zero(const struct span *span, size_t from, size_t end)
 }
 
 /* As large.c does: a span in use is spoken for by its first desc. */
-static void speak_for(const struct span *span, uintptr_t owner) { __atomic_store_n(&span_desc(span)->owner, owner, __ATOMIC_RELEASE); }
+static void speak_for(const struct span *span, uintptr_t owner)
+{
+    __atomic_store_n(&span_desc(span)->owner, owner, __ATOMIC_RELEASE);
+}
 
 static struct span *take(size_t nslices, size_t alignment, bool want_clean)
 {
     struct span *span = span_take(nslices, alignment, SPAN_LARGE, want_clean);
     require(span != NULL, "no span of %zu slices\n", nslices);
-    require(span_nslices(span) == nslices && span_state(span) == SPAN_LARGE, "asked for %zu slices, got %zu\n", nslices, span_nslices(span));
+    require(span_nslices(span) == nslices && span_state(span) == SPAN_LARGE, "asked for %zu slices, got %zu\n", nslices,
+            span_nslices(span));
     require((uintptr_t)span_address(span) % (alignment << SLICE_SHIFT) == 0, "not aligned to %zu slices\n", alignment);
     require(!span->is_clean || reads_zero(span, 0, nslices), "said to be clean, but is not\n");
     require(list_is_empty(&span->node), "its record says that it is on a list\n");
@@ -168,7 +175,8 @@ static void spans_given_in_a_row_wait_for_the_next_of_their_size(void)
 {
     life_check();
     give_row(2);
-    for (int i = NROW; i-- > NJOINED;) require(take(2, 1, false) == row[i] && !row[i]->is_clean, "number %d was not taken in its turn\n", i);
+    for (int i = NROW; i-- > NJOINED;)
+        require(take(2, 1, false) == row[i] && !row[i]->is_clean, "number %d was not taken in its turn\n", i);
     require(take(2, 1, false) == row[0], "when none waits one is cut off what is dirty\n");
 }
 
@@ -179,7 +187,8 @@ static void spans_that_wait_are_joined_before_anything_clean_is_taken(void)
     require(take(3, 1, false) == row[0], "as long as something dirty is large enough they wait\n");
     require(span_state(row[NJOINED]) == SPAN_WAITING, "they do not\n");
     struct span *large = take(2 * (NROW - NJOINED) + 13, 1, false);
-    require(large == row[0] + 3 && spans.totals.dirty == 0, "memory that was clean, beside %zu dirty slices\n", spans.totals.dirty);
+    require(large == row[0] + 3 && spans.totals.dirty == 0, "memory that was clean, beside %zu dirty slices\n",
+            spans.totals.dirty);
     require(take(2, 2, true)->is_clean, "who wants clean memory gets it\n");
 }
 
@@ -249,7 +258,8 @@ static void spans_repair_rebuilds_everything_from_the_records(void)
     memset(&spans.totals, 0x55, sizeof spans.totals);
     spans_repair(false);
     verify();
-    require(spans.totals.live == before.live && spans.totals.dirty == before.dirty && spans.totals.clean == before.clean, "the totals differ\n");
+    require(spans.totals.live == before.live && spans.totals.dirty == before.dirty && spans.totals.clean == before.clean,
+            "the totals differ\n");
     orphan = kept[1];
     speak_for(orphan, OWNER_NONE);
     spans_repair(false);
@@ -273,7 +283,8 @@ static void dirty_bits_are_those_of_the_model(void)
     life_check();
     give(take(N, 1, false), 0);
     for (int op = 0; op < 20000; op++) {
-        size_t from = random_below(&state, N), n = 1 + random_below(&state, (uint32_t)(random_below(&state, 4) ? 9 : N - from)), count = 0;
+        size_t from = random_below(&state, N), n = 1 + random_below(&state, (uint32_t)(random_below(&state, 4) ? 9 : N - from)),
+               count = 0;
         if (n > N - from) n = N - from;
         size_t nagain = 0;
         switch (random_below(&state, 5)) {
@@ -297,8 +308,8 @@ static void dirty_bits_are_those_of_the_model(void)
                 if (first == from + n) first = i;
             }
         require(dirty_count(from, n) == count && dirty_first(from, n) == first && dirty_end(from, n) == end,
-                "op %d, [%zu, %zu): %zu dirty from %zu to %zu, should be %zu from %zu to %zu\n", op, from, from + n, dirty_count(from, n),
-                dirty_first(from, n), dirty_end(from, n), count, first, end);
+                "op %d, [%zu, %zu): %zu dirty from %zu to %zu, should be %zu from %zu to %zu\n", op, from, from + n,
+                dirty_count(from, n), dirty_first(from, n), dirty_end(from, n), count, first, end);
     }
 }
 
@@ -330,7 +341,8 @@ static void step(uint64_t *state)
     struct span **slot = &live[random_below(state, NLIVE)], *span = *slot;
     size_t nslices = span ? span_nslices(span) : 0;
     if (!span) {
-        span = *slot = take(random_size(state), (size_t)1 << (random_below(state, 8) ? 0 : random_below(state, 7)), random_below(state, 2));
+        span = *slot =
+            take(random_size(state), (size_t)1 << (random_below(state, 8) ? 0 : random_below(state, 7)), random_below(state, 2));
         claim(span, 0, span_nslices(span), 1);
         return;
     }
@@ -391,7 +403,8 @@ static void span_laws_hold_at_random(void)
             size_t keep = (size_t)random_below(&state, 64) << 20;
             purge_down_to(keep);
             verify();
-            require(spans.totals.dirty << SLICE_SHIFT <= keep, "%zu slices are dirty, over %zu bytes\n", spans.totals.dirty, keep);
+            require(spans.totals.dirty << SLICE_SHIFT <= keep, "%zu slices are dirty, over %zu bytes\n", spans.totals.dirty,
+                    keep);
         }
         if (random_below(&state, 500) == 0) {
             spans_repair(random_below(&state, 2));
@@ -440,7 +453,8 @@ static void little_is_taken_of_much_without_reading_all_records(void)
     span_give(much, 0);
     give(little, 3);
     uintptr_t from = round_up((uintptr_t)(much + 1), PAGE), end = (uintptr_t)(much + MUCH) & ~(PAGE - 1);
-    require(madvise((void *)from, end - from, MADV_DONTNEED) == 0, "madvise: errno %d\n", errno); /* they say nothing, as zeros do */
+    /* they say nothing, as zeros do */
+    require(madvise((void *)from, end - from, MADV_DONTNEED) == 0, "madvise: errno %d\n", errno);
     for (int i = 0; i < 10; i++) span_give(span_take(5, 1, SPAN_LARGE, false), 5);
     size_t n = nrecord_pages(much, MUCH);
     require(n <= 16, "%zu pages of records were read\n", n);
@@ -466,9 +480,9 @@ static void what_fits_is_found_where_the_range_cannot_grow(void)
 UNIT_MAIN(PROMISE(little_is_taken_of_much_without_reading_all_records), PROMISE(what_fits_is_found_where_the_range_cannot_grow),
           PROMISE(span_take_splits_and_gives_join), PROMISE(span_take_prefers_dirty_memory),
           PROMISE(span_dirty_in_part_gives_large_blocks_what_is_dirty), PROMISE(span_remembers_what_was_touched),
-          PROMISE(span_extends_into_a_free_neighbour_only), PROMISE(span_cut_returns_the_tail), PROMISE(span_containing_finds_the_first_record),
-          PROMISE(spans_given_in_a_row_wait_for_the_next_of_their_size),
+          PROMISE(span_extends_into_a_free_neighbour_only), PROMISE(span_cut_returns_the_tail),
+          PROMISE(span_containing_finds_the_first_record), PROMISE(spans_given_in_a_row_wait_for_the_next_of_their_size),
           PROMISE(spans_that_wait_are_joined_before_anything_clean_is_taken), PROMISE(spans_that_wait_are_purged_and_grown_into),
-          PROMISE(spans_that_come_and_go_in_turn_do_not_wait),
-          PROMISE(span_take_aligns), PROMISE(span_too_large_is_refused), PROMISE(spans_repair_rebuilds_everything_from_the_records),
-          PROMISE(dirty_bits_are_those_of_the_model), PROMISE(span_laws_hold_at_random))
+          PROMISE(spans_that_come_and_go_in_turn_do_not_wait), PROMISE(span_take_aligns), PROMISE(span_too_large_is_refused),
+          PROMISE(spans_repair_rebuilds_everything_from_the_records), PROMISE(dirty_bits_are_those_of_the_model),
+          PROMISE(span_laws_hold_at_random))

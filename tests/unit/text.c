@@ -6,7 +6,8 @@ static struct text text;
 
 static void expect(const char *wanted)
 {
-    require(text.length == strlen(wanted) && memcmp(text.bytes, wanted, text.length) == 0, "'%.*s' is not '%s'\n", (int)text.length, text.bytes, wanted);
+    require(text.length == strlen(wanted) && memcmp(text.bytes, wanted, text.length) == 0, "'%.*s' is not '%s'\n",
+            (int)text.length, text.bytes, wanted);
 }
 
 static void text_writes_numbers_as_printf_does(void)

@@ -1,4 +1,5 @@
-/* trim.c: what malloc_trim gives back inside spans in use (src/heap/trim.c): pages on which there are free blocks only, and no other. */
+/* trim.c: what malloc_trim gives back inside spans in use (src/heap/trim.c): pages on which there are free blocks only, and no
+ * other. */
 #include "api/alloc.h"
 #include "os/options.h"
 #include "patrol.h"
@@ -109,7 +110,10 @@ static void trim_and_reuse(size_t asked, uint64_t *random)
     sound();
 }
 
-static void trim_gives_back_the_pages_of_free_blocks(void) { of_each_size("trim_gives_back_the_pages_of_free_blocks", trim_and_reuse); }
+static void trim_gives_back_the_pages_of_free_blocks(void)
+{
+    of_each_size("trim_gives_back_the_pages_of_free_blocks", trim_and_reuse);
+}
 
 static void trim_and_leave_nothing(size_t asked, uint64_t *random)
 {
@@ -123,7 +127,10 @@ static void trim_and_leave_nothing(size_t asked, uint64_t *random)
     sound();
 }
 
-static void trim_gives_back_spans_that_hold_nothing(void) { of_each_size("trim_gives_back_spans_that_hold_nothing", trim_and_leave_nothing); }
+static void trim_gives_back_spans_that_hold_nothing(void)
+{
+    of_each_size("trim_gives_back_spans_that_hold_nothing", trim_and_leave_nothing);
+}
 
 /* Of every class, those that aligned requests alone have, too. */
 static void used_memory_holds_as_many_blocks_as_before(void)
@@ -142,7 +149,8 @@ static void used_memory_holds_as_many_blocks_as_before(void)
     sound();
 }
 
-/* Nobody calls malloc_trim for a thread that sleeps. The first time; who does so over and over keeps what waits (unit/lists_of_classes.c). */
+/* Nobody calls malloc_trim for a thread that sleeps. The first time; who does so over and over keeps what waits
+ * (unit/lists_of_classes.c). */
 static void free_all(size_t asked, uint64_t *random)
 {
     for (int order = 0; order < 3; order++) {
@@ -299,6 +307,6 @@ static void a_look_begins_inside_a_span(void)
 }
 
 UNIT_MAIN(PROMISE(what_rests_is_given_back), PROMISE(what_has_just_been_freed_stays), PROMISE(a_look_begins_inside_a_span),
-          PROMISE(trim_gives_back_the_pages_of_free_blocks), PROMISE(trim_gives_back_spans_that_hold_nothing), PROMISE(used_memory_holds_as_many_blocks_as_before),
-          PROMISE(who_frees_all_of_a_medium_class_keeps_no_span_of_it),
+          PROMISE(trim_gives_back_the_pages_of_free_blocks), PROMISE(trim_gives_back_spans_that_hold_nothing),
+          PROMISE(used_memory_holds_as_many_blocks_as_before), PROMISE(who_frees_all_of_a_medium_class_keeps_no_span_of_it),
           PROMISE(trim_leaves_the_blocks_of_other_threads_alone))

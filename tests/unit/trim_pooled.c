@@ -1,4 +1,5 @@
-/* trim_pooled.c: what heaps keep whose threads are gone goes back by malloc_trim, and when nobody has wanted it for some seconds (src/heap/trim.c). */
+/* trim_pooled.c: what heaps keep whose threads are gone goes back by malloc_trim, and when nobody has wanted it for some seconds
+ * (src/heap/trim.c). */
 #include "api/alloc.h"
 #include "os/options.h"
 #include "limit.h"
@@ -184,7 +185,8 @@ static void what_others_have_freed_comes_back_when_its_thread_is_busy_elsewhere(
     for (uintptr_t every = 20; every <= 200; every *= 10) {
         pthread_t one;
         size_t before = nlive();
-        require(pthread_barrier_init(&barrier, NULL, 2) == 0 && pthread_create(&one, NULL, build_and_patrol, (void *)every) == 0, "no thread\n");
+        require(pthread_barrier_init(&barrier, NULL, 2) == 0 && pthread_create(&one, NULL, build_and_patrol, (void *)every) == 0,
+                "no thread\n");
         pthread_barrier_wait(&barrier);
         free_what_was_built();
         pthread_barrier_wait(&barrier);
@@ -247,7 +249,8 @@ static void *come_after(void *nothing)
     return nothing;
 }
 
-/* Nor for each request, in a server that has a thread for each and a gigabyte: 131 us instead of 103 for 512 blocks. Of a heap that had another before. */
+/* Nor for each request, in a server that has a thread for each and a gigabyte: 131 us instead of 103 for 512 blocks. Of a heap
+ * that had another before. */
 static void a_thread_that_begins_does_not_look_at_all_spans(void)
 {
     pthread_t one;
@@ -260,5 +263,5 @@ static void a_thread_that_begins_does_not_look_at_all_spans(void)
 
 UNIT_MAIN(PROMISE(a_thread_that_begins_does_not_look_at_all_spans), PROMISE(trim_gives_back_what_threads_have_left),
           PROMISE(so_it_is_after_weeks_and_years), PROMISE(what_others_have_freed_comes_back_when_its_thread_is_busy_elsewhere),
-          PROMISE(what_others_have_freed_comes_back_when_its_thread_is_gone), PROMISE(who_may_wait_gives_back_all_of_it_at_once), PROMISE(what_threads_have_left_is_given_back_when_it_rests),
-          PROMISE(who_is_out_of_memory_gets_what_threads_have_left))
+          PROMISE(what_others_have_freed_comes_back_when_its_thread_is_gone), PROMISE(who_may_wait_gives_back_all_of_it_at_once),
+          PROMISE(what_threads_have_left_is_given_back_when_it_rests), PROMISE(who_is_out_of_memory_gets_what_threads_have_left))

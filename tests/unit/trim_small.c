@@ -1,4 +1,5 @@
-/* trim_small.c: pages on which only free small blocks lie are given back by malloc_trim, and when they rest; the blocks come back (src/heap/trim.c). */
+/* trim_small.c: pages on which only free small blocks lie are given back by malloc_trim, and when they rest; the blocks come back
+ * (src/heap/trim.c). */
 #include "api/alloc.h"
 #include "os/options.h"
 #include "limit.h"
@@ -39,7 +40,8 @@ static void get_and_free_most(uint64_t *random)
         if (random_below(random, (uint32_t)(2 * PAGE / size)) != 0) alloc_free(block[i]), is_live[i] = false;
 }
 
-/* Pages of spans that have other blocks and are not current, on which no block in use lies: how many there are, and how many are resident. */
+/* Pages of spans that have other blocks and are not current, on which no block in use lies: how many there are, and how many are
+ * resident. */
 static int count_idle(int *nresident)
 {
     int nidle = 0;

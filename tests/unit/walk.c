@@ -30,7 +30,8 @@ static int look(const struct mspace_item *item, void *argument)
     struct view *view = argument;
     char *address = item->address;
     if (item->kind == MSPACE_SPAN) {
-        require(address == view->span_end, "spans tile the range: one at %p, where %p is expected\n", (void *)address, (void *)view->span_end);
+        require(address == view->span_end, "spans tile the range: one at %p, where %p is expected\n", (void *)address,
+                (void *)view->span_end);
         view->span_end = address + item->size;
         view->span = address;
         view->block_end = NULL;
@@ -39,7 +40,9 @@ static int look(const struct mspace_item *item, void *argument)
         return 0;
     }
     if (view->block_end) require(address == view->block_end, "blocks follow each other inside their span\n");
-    else require(address == view->span || (item->size > SMALL_MAX && address < view->span + item->size), "the first block lies far inside its span\n");
+    else
+        require(address == view->span || (item->size > SMALL_MAX && address < view->span + item->size),
+                "the first block lies far inside its span\n");
     view->block_end = address + item->size;
     require(view->block_end <= view->span_end, "a block ends outside its span\n");
     view->nunknown += item->state == MSPACE_UNKNOWN;
@@ -55,8 +58,8 @@ static struct view walk_all(void)
     require(view.span_end == (char *)range.base + (range_limit() << SLICE_SHIFT), "the walk ends before the range does\n");
     struct watch_totals totals; /* counted in another way: what is in the records is what the blocks say */
     watch_count(&totals);
-    require(view.nunknown || (totals.live == view.live && totals.nlive == view.nlive), "%zu blocks of %zu bytes in sum, %zu of %zu one by one\n",
-            totals.nlive, totals.live, view.nlive, view.live);
+    require(view.nunknown || (totals.live == view.live && totals.nlive == view.nlive),
+            "%zu blocks of %zu bytes in sum, %zu of %zu one by one\n", totals.nlive, totals.live, view.nlive, view.live);
     return view;
 }
 
@@ -65,7 +68,8 @@ static void walk_goes_in_address_order(void)
     fill();
     for (int i = 0; i < N; i += 3) alloc_free(blocks[i]);
     struct view view = walk_all();
-    require(view.nspans > 20 && view.nunknown == 0 && view.nforeign == 0, "%zu spans, %zu unknown blocks\n", view.nspans, view.nunknown);
+    require(view.nspans > 20 && view.nunknown == 0 && view.nforeign == 0, "%zu spans, %zu unknown blocks\n", view.nspans,
+            view.nunknown);
 }
 
 static void walk_counts_what_is_live(void)
@@ -75,14 +79,16 @@ static void walk_counts_what_is_live(void)
     size_t usable = 0, nlive = N;
     for (int i = 0; i < N; i++) usable += alloc_usable_size(blocks[i]);
     struct view full = walk_all();
-    require(full.nlive - before.nlive == nlive && full.live - before.live == usable, "%zu blocks, %zu bytes\n", full.nlive, full.live);
+    require(full.nlive - before.nlive == nlive && full.live - before.live == usable, "%zu blocks, %zu bytes\n", full.nlive,
+            full.live);
     for (int i = 0; i < N; i += 2) {
         usable -= alloc_usable_size(blocks[i]);
         nlive--;
         alloc_free(blocks[i]);
         if (i % 10 == 0) {
             struct view now = walk_all();
-            require(now.nlive - before.nlive == nlive && now.live - before.live == usable, "after %d frees: %zu blocks, %zu bytes\n", i / 2, now.nlive, now.live);
+            require(now.nlive - before.nlive == nlive && now.live - before.live == usable,
+                    "after %d frees: %zu blocks, %zu bytes\n", i / 2, now.nlive, now.live);
         }
     }
     for (int i = 1; i < N; i += 2) alloc_free(blocks[i]);
@@ -112,7 +118,8 @@ static void expect(const char *block, enum mspace_state state)
     struct search search = {.block = block};
     require(mspace_walk(find, &search) == 7, "%p is not met\n", (const void *)block);
     require(search.state == state, "%p: state %d, not %d\n", (const void *)block, (int)search.state, (int)state);
-    if (state == MSPACE_LIVE) require(search.size == alloc_usable_size(block), "%p: %zu bytes\n", (const void *)block, search.size);
+    if (state == MSPACE_LIVE)
+        require(search.size == alloc_usable_size(block), "%p: %zu bytes\n", (const void *)block, search.size);
 }
 
 static void walk_sees_each_block_as_it_is(void)
@@ -253,4 +260,5 @@ static void verify_knows_of_the_limit(void)
 
 UNIT_MAIN(PROMISE(walk_goes_in_address_order), PROMISE(walk_counts_what_is_live), PROMISE(walk_sees_each_block_as_it_is),
           PROMISE(walk_sees_what_other_threads_free), PROMISE(visitor_ends_the_walk), PROMISE(walk_within_a_walk_is_refused),
-          PROMISE(visitor_may_allocate), PROMISE(totals_are_the_sums_of_the_walk), PROMISE(verify_finds_damage), PROMISE(verify_knows_of_the_limit))
+          PROMISE(visitor_may_allocate), PROMISE(totals_are_the_sums_of_the_walk), PROMISE(verify_finds_damage),
+          PROMISE(verify_knows_of_the_limit))

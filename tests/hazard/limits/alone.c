@@ -1,4 +1,5 @@
-/* alone.c: what surrounds a process is gone or is not what it was: descriptors, standard error, memory that may be unlocked, the layout.
+/* alone.c: what surrounds a process is gone or is not what it was: descriptors, standard error, memory that may be unlocked, the
+ * layout.
  *
  *     alone descriptors     H52: RLIMIT_NOFILE 0, none open: all is served
  *     alone datafile        H52: standard error is somebody's data: with on_error=ignore, and bad options, crimes leave it as it is;
@@ -15,7 +16,10 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-static bool is_all(const char *p, size_t size, int with) { return size == 0 || (p[0] == (char)with && memcmp(p, p + 1, size - 1) == 0); }
+static bool is_all(const char *p, size_t size, int with)
+{
+    return size == 0 || (p[0] == (char)with && memcmp(p, p + 1, size - 1) == 0);
+}
 
 static uintptr_t highest;
 
@@ -163,7 +167,8 @@ static void memlock(void)
     if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) say("mlockall: errno %d\n", errno), _exit(77);
     for (int round = 0; round < 3; round++) {
         long got = 0;
-        while (got < 1000 && (errno = 0, blocks[got] = api_malloc(1000000)) != NULL) memset(blocks[got], (int)(got & 0x7f), 1000000), got++;
+        while (got < 1000 && (errno = 0, blocks[got] = api_malloc(1000000)) != NULL)
+            memset(blocks[got], (int)(got & 0x7f), 1000000), got++;
         require(got < 1000 && errno == ENOMEM, "%ld MB in spite of the limit, errno %d\n", got, errno);
         require(api_realloc(blocks[0], 900000000) == NULL && errno == ENOMEM, "realloc beyond the limit\n");
         for (long i = 0; i < got; i++) {

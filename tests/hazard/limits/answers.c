@@ -1,8 +1,9 @@
-/* answers.c: what every entry point answers to 25,000 combinations of arguments, a line each, in words that any right malloc says alike.
+/* answers.c: what every entry point answers to 25,000 combinations of arguments, a line each, in words that any right malloc says
+ * alike.
  *
  * Run without and with the library (same_answers.sh), the lines must be the same: programs rely on what glibc does, not on what a
- * manual allows. An answer is NULL or "block", errno if it was touched, then whatever the interface promises and is not so: alignment,
- * usable size, zeroes, kept contents. Sizes between 64 MiB and 128 TiB are left out, which depend on the machine. */
+ * manual allows. An answer is NULL or "block", errno if it was touched, then whatever the interface promises and is not so:
+ * alignment, usable size, zeroes, kept contents. Sizes between 64 MiB and 128 TiB are left out, which depend on the machine. */
 #include "api.h"
 #include "support.h"
 
@@ -73,7 +74,8 @@ static const char *answer(void *p, int error, size_t size, size_t alignment, boo
     if (p && (uintptr_t)p % alignment) n += snprintf(text + n, sizeof text - (size_t)n, ", not aligned to %zu", alignment);
     if (p && malloc_usable_size(p) < size) n += snprintf(text + n, sizeof text - (size_t)n, ", too small");
     if (p && is_zero && !is_all(p, size, 0)) n += snprintf(text + n, sizeof text - (size_t)n, ", not zero");
-    if (error != UNTOUCHED) snprintf(text + n, sizeof text - (size_t)n, ", errno %s", strerrorname_np(error) ? strerrorname_np(error) : "?");
+    if (error != UNTOUCHED)
+        snprintf(text + n, sizeof text - (size_t)n, ", errno %s", strerrorname_np(error) ? strerrorname_np(error) : "?");
     return text;
 }
 
@@ -196,7 +198,8 @@ static void sized_again(void)
         bool is_stable = malloc_usable_size(p) == usable && is_all(p, usable, 0x21);
         void *volatile same = p;
         q = realloc(same, usable);
-        say("usable size of %zu: %s, realloc to it keeps %s\n", size, is_stable ? "stable" : "not stable", is_all(q, usable, 0x21) ? "all" : "not all");
+        say("usable size of %zu: %s, realloc to it keeps %s\n", size, is_stable ? "stable" : "not stable",
+            is_all(q, usable, 0x21) ? "all" : "not all");
         let(q, usable);
     }
 }
@@ -212,7 +215,8 @@ static void strings(void)
         memset(text, 'x', size);
         text[size] = 0;
         TRY(p, strdup(text));
-        say("strdup of %zu: %s, %s\n", size, answer(p, error, size + 1, 16, false), strcmp(p, text) ? "another string" : "the same");
+        say("strdup of %zu: %s, %s\n", size, answer(p, error, size + 1, 16, false),
+            strcmp(p, text) ? "another string" : "the same");
         let(p, size + 1);
         TRY(p, strndup(text, size / 2));
         say("strndup of %zu: %s, length %zu\n", size, answer(p, error, size / 2 + 1, 16, false), strlen(p));
@@ -240,8 +244,8 @@ static void the_rest(void)
     errno = UNTOUCHED;
     old_cfree(NULL), old_cfree(malloc(100)), old_cfree(malloc(1000000));
     say("cfree: errno %s\n", errno == UNTOUCHED ? "untouched" : "set");
-    static const int parameters[] = {
-        M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_CHECK_ACTION, M_PERTURB, M_ARENA_TEST, M_ARENA_MAX, 99};
+    static const int parameters[] = {M_MXFAST,       M_TRIM_THRESHOLD, M_TOP_PAD,    M_MMAP_THRESHOLD, M_MMAP_MAX,
+                                     M_CHECK_ACTION, M_PERTURB,        M_ARENA_TEST, M_ARENA_MAX,      99};
     for EACH (i, parameters) say("mallopt(%d, 64): %d\n", parameters[i], mallopt(parameters[i], 64));
     errno = UNTOUCHED;
     free(NULL);

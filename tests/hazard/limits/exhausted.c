@@ -12,7 +12,10 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-static bool is_all(const char *p, size_t size, int with) { return size == 0 || (p[0] == (char)with && memcmp(p, p + 1, size - 1) == 0); }
+static bool is_all(const char *p, size_t size, int with)
+{
+    return size == 0 || (p[0] == (char)with && memcmp(p, p + 1, size - 1) == 0);
+}
 
 static void let(void *p)
 {
@@ -99,7 +102,8 @@ static void exhausted_once(size_t most, long at_most)
     free_all(n);
     for (int round = 0; round < 3; round++) {
         long again = allocate_all(most, at_most);
-        require(again >= n - n / (api_is_mspace() ? 16 : 2), "%ld blocks of up to %zu bytes could be had, and when they are free %ld\n", n, most, again);
+        require(again >= n - n / (api_is_mspace() ? 16 : 2),
+                "%ld blocks of up to %zu bytes could be had, and when they are free %ld\n", n, most, again);
         free_all(again);
     }
     say("up to %zu bytes: %ld blocks\n", most, n);
@@ -190,7 +194,8 @@ static void exhaust_mappings(void)
             }
             memset(p, 9, 4096), memset(p + size - 4096, 9, 4096);
             char *q = api_realloc(p, size + size / 2);
-            require(is_all(q ? q : p, 4096, 9) && is_all((q ? q : p) + size - 4096, 4096, 9), "realloc of %zu bytes lost something\n", size);
+            require(is_all(q ? q : p, 4096, 9) && is_all((q ? q : p) + size - 4096, 4096, 9),
+                    "realloc of %zu bytes lost something\n", size);
             let(q ? q : p);
             large++;
         }

@@ -4,9 +4,10 @@
  *     sandboxed WORLD PROGRAM [ARGS...]    the filter, then the program from its start (only worlds without kill)
  *     sandboxed WORLD bite                 the filter, then what it forbids: dies or is refused, so it is there
  *
- * H50. Sandboxed programs may make the calls on a list; any other ends the process by SIGSYS, or is an error. glibc's malloc needs mmap,
- * munmap, mremap, brk, madvise(DONTNEED) and futex, so lists have these; what else a malloc does (getrandom, prctl, mprotect to
- * execute, sched_getaffinity, open) kills sshd, man, or a browser. The lists here are made for this test, in the spirit of three:
+ * H50. Sandboxed programs may make the calls on a list; any other ends the process by SIGSYS, or is an error. glibc's malloc
+ * needs mmap, munmap, mremap, brk, madvise(DONTNEED) and futex, so lists have these; what else a malloc does (getrandom, prctl,
+ * mprotect to execute, sched_getaffinity, open) kills sshd, man, or a browser. The lists here are made for this test, in the
+ * spirit of three:
  *
  *      server    a server's process before login: read and write of open files, memory, no mapping that can be executed, some advice
  *      filter    a tool between pipes: opens files besides
@@ -106,7 +107,8 @@ static void filter(void)
 {
     memory_calls();
     allow(SYS_mmap), allow(SYS_mprotect), allow(SYS_mremap), allow(SYS_madvise);
-    allow(SYS_openat), allow(SYS_fstat), allow(SYS_newfstatat), allow(SYS_lseek), allow(SYS_getdents64), allow(SYS_dup), allow(SYS_fcntl);
+    allow(SYS_openat), allow(SYS_fstat), allow(SYS_newfstatat), allow(SYS_lseek), allow(SYS_getdents64), allow(SYS_dup),
+        allow(SYS_fcntl);
     allow(SYS_getuid), allow(SYS_geteuid), allow(SYS_uname), allow(SYS_writev), allow(SYS_rt_sigaction);
     answer(KILL);
 }
@@ -115,12 +117,14 @@ static void browser(void)
 {
     memory_calls();
     allow_bits(SYS_mmap, 3,
-               MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE | MAP_FIXED | MAP_DENYWRITE | MAP_LOCKED, KILL);
+               MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE | MAP_FIXED | MAP_DENYWRITE | MAP_LOCKED,
+               KILL);
     allow_bits(SYS_mprotect, 2, PROT_READ | PROT_WRITE | PROT_EXEC, KILL);
-    allow(SYS_madvise), allow(SYS_gettid), allow(SYS_sched_yield), allow(SYS_rt_sigaction), allow(SYS_set_robust_list), allow(SYS_rseq);
+    allow(SYS_madvise), allow(SYS_gettid), allow(SYS_sched_yield), allow(SYS_rt_sigaction), allow(SYS_set_robust_list),
+        allow(SYS_rseq);
     allow_bits(SYS_clone, 0,
-               CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
-                   CLONE_CHILD_CLEARTID,
+               CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+                   CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
                KILL);
     refuse(ENOSYS, (const long[]){SYS_clone3, -1});
     answer(KILL);
@@ -175,7 +179,10 @@ static void *had(void *p, size_t size, int with)
     return p;
 }
 
-static bool is_all(const char *p, size_t size, int with) { return size == 0 || (p[0] == (char)with && memcmp(p, p + 1, size - 1) == 0); }
+static bool is_all(const char *p, size_t size, int with)
+{
+    return size == 0 || (p[0] == (char)with && memcmp(p, p + 1, size - 1) == 0);
+}
 
 static void let(void *p)
 {
@@ -187,15 +194,20 @@ static void let(void *p)
 static void kinds(void)
 {
     for (size_t size = 1; size < 20000000; size = size * 5 / 3 + 1) {
-        char *p[6] = {had(api_malloc(size), size, 0x11), had(api_calloc(1, size), size, 0), had(api_memalign(256, size), size, 0x33),
-                      had(api_aligned_alloc(65536, size), size, 0x44), NULL, had(api_realloc(NULL, size), size, 0x66)};
+        char *p[6] = {had(api_malloc(size), size, 0x11),
+                      had(api_calloc(1, size), size, 0),
+                      had(api_memalign(256, size), size, 0x33),
+                      had(api_aligned_alloc(65536, size), size, 0x44),
+                      NULL,
+                      had(api_realloc(NULL, size), size, 0x66)};
         if (api_posix_memalign((void **)&p[4], 4096, size) != 0) p[4] = had(NULL, size, 0);
         if (p[1]) require(is_all(p[1], size, 0), "calloc of %zu bytes is not zero\n", size), memset(p[1], 0x22, size);
         if (p[4]) memset(p[4], 0x55, size);
         for (int i = 0; i < 6; i++) {
             char *moved = api_realloc(p[i], 2 * size);
             if (had(moved, 0, 0)) p[i] = moved;
-            if (p[i]) require(is_all(p[i], size, i == 4 ? 0x55 : 0x11 * (i + 1)), "realloc to %zu bytes lost something\n", 2 * size);
+            if (p[i])
+                require(is_all(p[i], size, i == 4 ? 0x55 : 0x11 * (i + 1)), "realloc to %zu bytes lost something\n", 2 * size);
         }
         for (int i = 0; i < 6; i++) let(p[(i * 5) % 6]);
     }
@@ -256,7 +268,8 @@ static int bite(const struct world *world)
     int status;
     require(child > 0 && waitpid(child, &status, 0) == child, "no child\n");
     if (WIFEXITED(status) && WEXITSTATUS(status) == 77) return 77;
-    bool is_right = world->kills ? WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS : WIFEXITED(status) && WEXITSTATUS(status) == 10;
+    bool is_right =
+        world->kills ? WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS : WIFEXITED(status) && WEXITSTATUS(status) == 10;
     require(is_right, "the filter does not bite: wait status %x\n", (unsigned)status);
     return 0;
 }
@@ -264,7 +277,8 @@ static int bite(const struct world *world)
 int main(int argc, char **argv)
 {
     const struct world *world = worlds;
-    while (argc > 1 && strcmp(world->name, argv[1]) != 0) require(++world < worlds + sizeof worlds / sizeof *worlds, "no such world\n");
+    while (argc > 1 && strcmp(world->name, argv[1]) != 0)
+        require(++world < worlds + sizeof worlds / sizeof *worlds, "no such world\n");
     require(argc > 1, "usage: sandboxed WORLD [bite | PROGRAM ARGS...]\n");
     if (argc > 2 && strcmp(argv[2], "bite") == 0) return bite(world);
     if (argc > 2) {

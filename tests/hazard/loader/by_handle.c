@@ -1,5 +1,6 @@
-/* by_handle.c: who opens libc and looks malloc's family up in it, as python's ctypes, ruby's Fiddle and java do, finds what everybody else calls, so
- * that blocks can be exchanged; with a handle of another object, what that defines. A missing name is an error as ever.
+/* by_handle.c: who opens libc and looks malloc's family up in it, as python's ctypes, ruby's Fiddle and java do, finds what
+ * everybody else calls, so that blocks can be exchanged; with a handle of another object, what that defines. A missing name is an
+ * error as ever.
  *     by_handle foreign       frees a block of libc's own
  *     by_handle same|apart PLUGIN     same: as the program's own references. apart: libc's own, since the library steps aside or is not there
  * PLUGIN is chain.c's: of RTLD_NEXT below. */
@@ -8,9 +9,25 @@
 
 #include <dlfcn.h>
 
-static const char *const FAMILY[] = {
-    "malloc", "free", "calloc", "realloc", "reallocarray", "memalign", "aligned_alloc", "posix_memalign", "valloc", "pvalloc", "malloc_usable_size",
-    "malloc_trim", "malloc_info", "malloc_stats", "mallinfo", "mallinfo2", "mallopt", "__libc_malloc", "__libc_free"};
+static const char *const FAMILY[] = {"malloc",
+                                     "free",
+                                     "calloc",
+                                     "realloc",
+                                     "reallocarray",
+                                     "memalign",
+                                     "aligned_alloc",
+                                     "posix_memalign",
+                                     "valloc",
+                                     "pvalloc",
+                                     "malloc_usable_size",
+                                     "malloc_trim",
+                                     "malloc_info",
+                                     "malloc_stats",
+                                     "mallinfo",
+                                     "mallinfo2",
+                                     "mallopt",
+                                     "__libc_malloc",
+                                     "__libc_free"};
 
 static const char *object_of(const void *p)
 {

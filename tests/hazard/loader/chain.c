@@ -1,5 +1,6 @@
-/* chain.c: a link of a chain of definitions, each the next one's caller: the answer is how many there are from here on. As a program, as a preloaded
- * library, as a plugin and as the library that a plugin needs; RTLD_NEXT is for each of them what follows it.
+/* chain.c: a link of a chain of definitions, each the next one's caller: the answer is how many there are from here on. As a
+ * program, as a preloaded library, as a plugin and as the library that a plugin needs; RTLD_NEXT is for each of them what follows
+ * it.
  *     chain PLUGIN N M     the chain is to have N links from the program on, M from the plugin on */
 #include <dlfcn.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* closed.c: the library opened and closed a thousand times while eight threads hold blocks of it, and keep something of its in each thread; they
- * free and exit when it has long been closed.
+/* closed.c: the library opened and closed a thousand times while eight threads hold blocks of it, and keep something of its in
+ * each thread; they free and exit when it has long been closed.
  *
  *   closed LIBRARY */
 #include "support.h"

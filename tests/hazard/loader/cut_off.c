@@ -1,5 +1,5 @@
-/* cut_off.c: a shared object that ends before its program headers do is refused by dlopen, whatever the flags: cut_off OBJECT. (Of one that ends
- * later glibc itself may die.) */
+/* cut_off.c: a shared object that ends before its program headers do is refused by dlopen, whatever the flags: cut_off OBJECT.
+ * (Of one that ends later glibc itself may die.) */
 #include "support.h"
 
 #include <dlfcn.h>

@@ -1,5 +1,6 @@
-/* early.c: malloc called before anything has begun: from the resolver of an indirect function of the program, while the loader is still
- * relocating and no constructor, neither libc's nor the library's, has run; then from DT_PREINIT_ARRAY. The blocks are used and freed in main. */
+/* early.c: malloc called before anything has begun: from the resolver of an indirect function of the program, while the loader is
+ * still relocating and no constructor, neither libc's nor the library's, has run; then from DT_PREINIT_ARRAY. The blocks are used
+ * and freed in main. */
 #include "api.h"
 #include "support.h"
 

@@ -1,5 +1,6 @@
-/* every_name.c: each function of malloc's family, as a program finds it by name: it is the library's, it works, and its block goes back by any
- * way. Those that java, redis and others look up: malloc_info, mallinfo2, malloc_trim, mallopt with all that mallopt(3) names. */
+/* every_name.c: each function of malloc's family, as a program finds it by name: it is the library's, it works, and its block
+ * goes back by any way. Those that java, redis and others look up: malloc_info, mallinfo2, malloc_trim, mallopt with all that
+ * mallopt(3) names. */
 #include "api.h"
 #include "support.h"
 
@@ -22,8 +23,8 @@ static void *by_name(const char *name)
     return found;
 }
 
-#define FUNCTION(type, function, ...)                                                                                                              \
-    type (*function)(__VA_ARGS__);                                                                                                                 \
+#define FUNCTION(type, function, ...)                                                                                            \
+    type (*function)(__VA_ARGS__);                                                                                               \
     *(void **)&function = by_name(#function)
 
 typedef void *taker(size_t size);
@@ -31,9 +32,12 @@ typedef void *taker(size_t size);
 /* Every way to get a block with each way to give it back. */
 static void pairs(void)
 {
-    static const char *const TAKE[] = {"malloc", "valloc", "pvalloc", "__libc_malloc", "__libc_valloc", "__libc_pvalloc", "_Znwm", "_Znam"};
-    static const char *const TAKE_TWO[] = {"calloc", "__libc_calloc", "memalign", "__libc_memalign", "aligned_alloc", "reallocarray"};
-    static const char *const GIVE[] = {"free", "cfree", "__libc_free", "realloc", "__libc_realloc", "free_sized", "free_aligned_sized"};
+    static const char *const TAKE[] = {"malloc",        "valloc",         "pvalloc", "__libc_malloc",
+                                       "__libc_valloc", "__libc_pvalloc", "_Znwm",   "_Znam"};
+    static const char *const TAKE_TWO[] = {"calloc",          "__libc_calloc", "memalign",
+                                           "__libc_memalign", "aligned_alloc", "reallocarray"};
+    static const char *const GIVE[] = {"free",           "cfree",      "__libc_free",       "realloc",
+                                       "__libc_realloc", "free_sized", "free_aligned_sized"};
     enum { NTAKE = 8, NTWO = 6, NGIVE = 7 };
     FUNCTION(size_t, malloc_usable_size, void *p);
     int npairs = 0;
@@ -62,7 +66,8 @@ static void pairs(void)
                 FUNCTION(int, posix_memalign, void **result, size_t alignment, size_t size);
                 require(posix_memalign((void **)&block, 64, 1000) == 0, "posix_memalign\n");
             }
-            require(block && malloc_usable_size(block) >= 13, "%s gave %p of %zu bytes\n", name, block, malloc_usable_size(block));
+            require(block && malloc_usable_size(block) >= 13, "%s gave %p of %zu bytes\n", name, block,
+                    malloc_usable_size(block));
             memset(block, 1, malloc_usable_size(block));
             void *give = by_name(GIVE[g]);
             if (!give) free(block);
@@ -109,8 +114,9 @@ static void parameters(void)
     FUNCTION(int, mallopt, int parameter, int value);
     static const struct {
         int parameter, value;
-    } KNOWN[] = {{M_MXFAST, 64},       {M_TRIM_THRESHOLD, 1 << 20}, {M_TOP_PAD, 1 << 16}, {M_MMAP_THRESHOLD, 1 << 20}, {M_MMAP_MAX, 1000},
-                 {M_CHECK_ACTION, 3}, {M_PERTURB, 0},              {M_ARENA_TEST, 2},    {M_ARENA_MAX, 1}};
+    } KNOWN[] = {{M_MXFAST, 64},     {M_TRIM_THRESHOLD, 1 << 20}, {M_TOP_PAD, 1 << 16}, {M_MMAP_THRESHOLD, 1 << 20},
+                 {M_MMAP_MAX, 1000}, {M_CHECK_ACTION, 3},         {M_PERTURB, 0},       {M_ARENA_TEST, 2},
+                 {M_ARENA_MAX, 1}};
     for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++) {
         int result = mallopt(KNOWN[i].parameter, KNOWN[i].value);
         require(result == 1, "mallopt(%d, %d) is %d\n", KNOWN[i].parameter, KNOWN[i].value, result);

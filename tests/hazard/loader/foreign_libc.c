@@ -1,5 +1,6 @@
 /*
- * A program of threads and processes, for a C library that is not glibc (foreign_libc.sh builds it with musl-gcc, so it is a file of its own).
+ * A program of threads and processes, for a C library that is not glibc (foreign_libc.sh builds it with musl-gcc, so it is a file
+ * of its own).
  *
  *     foreign_libc [crime]        crime: frees a block twice
  */

@@ -1,6 +1,7 @@
-/* hook.c: preloaded beside the library, takes over the system calls and the lock that an allocator may be tempted to call by name. Each finds
- * the real one by dlsym(RTLD_NEXT) and allocates on the way, as dlsym itself does for an error: an allocator that calls one from inside malloc
- * comes back to itself, half way. At exit a line goes to the file $HOOK_REPORT: calls, and those that came from the object $HOOK_WATCH. */
+/* hook.c: preloaded beside the library, takes over the system calls and the lock that an allocator may be tempted to call by
+ * name. Each finds the real one by dlsym(RTLD_NEXT) and allocates on the way, as dlsym itself does for an error: an allocator
+ * that calls one from inside malloc comes back to itself, half way. At exit a line goes to the file $HOOK_REPORT: calls, and
+ * those that came from the object $HOOK_WATCH. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -15,7 +16,8 @@
 #include <unistd.h>
 
 enum { MMAP, MUNMAP, MREMAP, MADVISE, MPROTECT, OPEN, READ, CLOCK_GETTIME, LOCK, GETENV, NHOOKS };
-static const char *const NAME[NHOOKS] = {"mmap", "munmap", "mremap", "madvise", "mprotect", "open", "read", "clock_gettime", "pthread_mutex_lock", "getenv"};
+static const char *const NAME[NHOOKS] = {
+    "mmap", "munmap", "mremap", "madvise", "mprotect", "open", "read", "clock_gettime", "pthread_mutex_lock", "getenv"};
 
 static void *real[NHOOKS];
 static atomic_long ncalls[NHOOKS], nwatched[NHOOKS];
@@ -30,7 +32,8 @@ static void *enter(int hook, const void *caller)
     atomic_fetch_add(&ncalls[hook], 1);
     for (; entry && *entry; entry++)
         if (strncmp(*entry, "HOOK_WATCH=", 11) == 0) watched = *entry + 11;
-    if (watched && dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, watched)) atomic_fetch_add(&nwatched[hook], 1);
+    if (watched && dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, watched))
+        atomic_fetch_add(&nwatched[hook], 1);
     if (real[hook]) return real[hook];
     void *block = malloc(100);
     if (depth++ < 100) (void)dlsym(RTLD_NEXT, "no such function: an error, whose text is allocated"), dlerror();
@@ -61,7 +64,8 @@ void *mremap(void *p, size_t from, size_t to, int flags, ...)
     va_start(args, flags);
     void *where = flags & MREMAP_FIXED ? va_arg(args, void *) : NULL;
     va_end(args);
-    return next ? ((void *(*)(void *, size_t, size_t, int, ...))next)(p, from, to, flags, where) : (void *)syscall(SYS_mremap, p, from, to, flags, where);
+    return next ? ((void *(*)(void *, size_t, size_t, int, ...))next)(p, from, to, flags, where)
+                : (void *)syscall(SYS_mremap, p, from, to, flags, where);
 }
 
 int madvise(void *p, size_t n, int advice)
@@ -118,7 +122,8 @@ __attribute__((destructor)) static void report(void)
     for (char **entry = environ; entry && *entry; entry++)
         if (strncmp(*entry, "HOOK_REPORT=", 12) == 0) path = *entry + 12;
     if (!path) return;
-    for (int i = 0; i < NHOOKS; i++) n += snprintf(line + n, sizeof line - (size_t)n, "%s %ld %ld ", NAME[i], ncalls[i], nwatched[i]);
+    for (int i = 0; i < NHOOKS; i++)
+        n += snprintf(line + n, sizeof line - (size_t)n, "%s %ld %ld ", NAME[i], ncalls[i], nwatched[i]);
     line[n++] = '\n';
     int fd = (int)syscall(SYS_open, path, O_WRONLY | O_APPEND | O_CREAT, 0600);
     if (fd >= 0 && syscall(SYS_write, fd, line, n) == n) syscall(SYS_close, fd);

@@ -1,5 +1,5 @@
-/* hook_dlsym.c: preloaded, takes dlsym over to see what a program looks for, as overlays of games do, and passes it on. So it is the caller whenever
- * RTLD_NEXT is asked for. */
+/* hook_dlsym.c: preloaded, takes dlsym over to see what a program looks for, as overlays of games do, and passes it on. So it is
+ * the caller whenever RTLD_NEXT is asked for. */
 #include <dlfcn.h>
 #include <stddef.h>
 

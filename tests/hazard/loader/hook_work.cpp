@@ -42,7 +42,8 @@ int main()
     for (auto &thread : threads) thread.join();
     require(now_ns() != 0 && getenv("HOOK_WORK_NO_SUCH") == nullptr, "clock or environment\n");
     void *p = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    require(p != MAP_FAILED && mprotect(p, 4096, PROT_READ) == 0 && mprotect(p, 4096, PROT_READ | PROT_WRITE) == 0, "mmap, mprotect\n");
+    require(p != MAP_FAILED && mprotect(p, 4096, PROT_READ) == 0 && mprotect(p, 4096, PROT_READ | PROT_WRITE) == 0,
+            "mmap, mprotect\n");
     p = mremap(p, 8192, 4096, MREMAP_MAYMOVE);
     require(p != MAP_FAILED && madvise(p, 4096, MADV_DONTNEED) == 0 && munmap(p, 4096) == 0, "mremap, madvise, munmap\n");
     char byte;

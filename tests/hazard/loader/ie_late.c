@@ -1,5 +1,6 @@
-/* ie_late.c: a program that has opened 12 libraries with initial-exec thread-local storage, which share a small reserve of the loader's, opens
- * the library too: there is room, and its pair of functions serves; malloc remains whose it was, and each takes back what it gave.
+/* ie_late.c: a program that has opened 12 libraries with initial-exec thread-local storage, which share a small reserve of the
+ * loader's, opens the library too: there is room, and its pair of functions serves; malloc remains whose it was, and each takes
+ * back what it gave.
  *
  *   ie_late LIBRARY FOLDER        with ie1.so ... in it */
 #include "support.h"

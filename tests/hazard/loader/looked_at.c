@@ -1,5 +1,5 @@
-/* looked_at.c: for debuggers and checkers to look into: two threads that allocate small blocks and large, for a second or until SIGUSR1. Or it
- * does three things wrong: a byte read that nobody wrote, a block lost, another freed twice.
+/* looked_at.c: for debuggers and checkers to look into: two threads that allocate small blocks and large, for a second or until
+ * SIGUSR1. Or it does three things wrong: a byte read that nobody wrote, a block lost, another freed twice.
  *
  *   looked_at [SECONDS | alone | sick | core] */
 #include "api.h"
@@ -57,7 +57,8 @@ int main(int argc, char **argv)
         for (intptr_t i = 0; i < 2; i++) require(pthread_create(&threads[i], NULL, work, (void *)i) == 0, "no thread\n");
         signal(SIGUSR1, wake);
         usleep((useconds_t)(strtod(how, NULL) * 1e6));
-        while (atomic_load(&nrounds[0]) == 0 || atomic_load(&nrounds[1]) == 0) usleep(1000); /* a busy machine, or a slow tracer */
+        /* a busy machine, or a slow tracer */
+        while (atomic_load(&nrounds[0]) == 0 || atomic_load(&nrounds[1]) == 0) usleep(1000);
         atomic_store(&is_over, true);
         for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     }

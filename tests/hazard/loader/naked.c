@@ -1,5 +1,5 @@
-/* naked.c: linked to the library, so that it is there without LD_PRELOAD: started with no environment, no arguments, and with a hostile one;
- * and an environment that the program clears, or takes away, before it allocates. */
+/* naked.c: linked to the library, so that it is there without LD_PRELOAD: started with no environment, no arguments, and with a
+ * hostile one; and an environment that the program clears, or takes away, before it allocates. */
 #include "api.h"
 #include "support.h"
 

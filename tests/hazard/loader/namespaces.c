@@ -1,5 +1,6 @@
-/* namespaces.c: worlds that share nothing but the process: a libc and a plugin opened by dlmopen use their own malloc, on all threads, beside ours;
- * a block of theirs that comes to our free is told, and never taken for ours; a second copy of the library keeps to its own blocks.
+/* namespaces.c: worlds that share nothing but the process: a libc and a plugin opened by dlmopen use their own malloc, on all
+ * threads, beside ours; a block of theirs that comes to our free is told, and never taken for ours; a second copy of the library
+ * keeps to its own blocks.
  *
  *   namespaces PLUGIN                       runs; under any allocator
  *   namespaces PLUGIN cross                 frees here what another libc made: one line and SIGABRT, or on_error=ignore

@@ -1,4 +1,5 @@
-/* noop.c: for LD_AUDIT: agrees to everything. The auditor is loaded before the library, into a world of its own with a second libc. */
+/* noop.c: for LD_AUDIT: agrees to everything. The auditor is loaded before the library, into a world of its own with a second
+ * libc. */
 #include <link.h>
 #include <stdlib.h>
 

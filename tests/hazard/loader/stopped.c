@@ -1,5 +1,5 @@
-/* stopped.c: a debugger (this program, by ptrace) stops one thread at the mmap that grows the heap, where an allocator holds its lock. Another that
- * needs the lock must sleep, not burn its processor, and go on when the first does. */
+/* stopped.c: a debugger (this program, by ptrace) stops one thread at the mmap that grows the heap, where an allocator holds its
+ * lock. Another that needs the lock must sleep, not burn its processor, and go on when the first does. */
 #include "api.h"
 #include "support.h"
 
@@ -87,7 +87,8 @@ int main(void)
     }
     for (int i = 0; i < NSTOPS; i++) {
         int status;
-        require(ptrace(PTRACE_INTERRUPT, grower, NULL, NULL) == 0 && waitpid(grower, &status, __WALL) == grower, "ptrace: errno %d\n", errno);
+        require(ptrace(PTRACE_INTERRUPT, grower, NULL, NULL) == 0 && waitpid(grower, &status, __WALL) == grower,
+                "ptrace: errno %d\n", errno);
         run_to_mmap(grower);
         usleep(20000); /* time to spin, as much as is allowed */
         long rounds = atomic_load(&seen->nrounds);

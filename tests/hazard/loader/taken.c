@@ -1,5 +1,5 @@
-/* taken.c: a program that has taken terabytes of its address space before it allocates for the first time, as sanitizers and emulators do: malloc
- * finds another place. Ours draws its place at random, so the program is started again and again. */
+/* taken.c: a program that has taken terabytes of its address space before it allocates for the first time, as sanitizers and
+ * emulators do: malloc finds another place. Ours draws its place at random, so the program is started again and again. */
 #include "api.h"
 #include "support.h"
 

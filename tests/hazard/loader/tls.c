@@ -1,5 +1,5 @@
-/* tls.c: linked many times over, under as many names: a shared object with thread-local storage of its own that makes itself known to
- * tls_many.c as it is opened. */
+/* tls.c: linked many times over, under as many names: a shared object with thread-local storage of its own that makes itself
+ * known to tls_many.c as it is opened. */
 #include "tls.h"
 
 #ifndef NBYTES

@@ -1,6 +1,7 @@
-/* tls_many.c: linked to NLINKED shared objects with thread-local storage, opens 60 more, in main and in threads, while the others use what is
- * there. Each time the loader grows the table (dtv) of each thread that comes by: the first ones were its own, made before it knew of our malloc,
- * the later ones are malloc's; and each block of storage is malloc's, called from the middle of any access.
+/* tls_many.c: linked to NLINKED shared objects with thread-local storage, opens 60 more, in main and in threads, while the others
+ * use what is there. Each time the loader grows the table (dtv) of each thread that comes by: the first ones were its own, made
+ * before it knew of our malloc, the later ones are malloc's; and each block of storage is malloc's, called from the middle of any
+ * access.
  *
  *   tls_many FOLDER        with opened1.so ... in it */
 #include "api.h"
@@ -73,7 +74,8 @@ static void *visit_once(void *argument)
     return NULL;
 }
 
-/* One that is opened, used and closed again and again by threads of its own: storage that outlives its object is freed in between. */
+/* One that is opened, used and closed again and again by threads of its own: storage that outlives its object is freed in
+ * between. */
 static void *open_and_close(void *argument)
 {
     char path[4200];

@@ -38,7 +38,8 @@ int main(void)
     require(strstr(stats(), "Arena 0:"), "malloc_stats printed: %.100s\n", stats());
     char text[20000] = "";
     FILE *file = fmemopen(text, sizeof text, "w");
-    require(file && malloc_info(0, file) == 0 && fclose(file) == 0 && strstr(text, "<heap nr=\"0\">"), "malloc_info wrote: %.100s\n", text);
+    require(file && malloc_info(0, file) == 0 && fclose(file) == 0 && strstr(text, "<heap nr=\"0\">"),
+            "malloc_info wrote: %.100s\n", text);
 
     for (int i = 0; i < NBLOCKS - 1; i++) free(blocks[i]);
     long before = resident_kib();

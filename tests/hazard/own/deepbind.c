@@ -1,5 +1,5 @@
-/* A plugin opened with RTLD_DEEPBIND frees our blocks and gives us its own; one that brings a symbol which the program has, too, or another
- * version of a library, gets its own; a plugin is searched for where its caller asks.
+/* A plugin opened with RTLD_DEEPBIND frees our blocks and gives us its own; one that brings a symbol which the program has, too,
+ * or another version of a library, gets its own; a plugin is searched for where its caller asks.
  *     deepbind PLUGIN WHOSE [SEARCHER]     WHOSE: whose answer() the plugin is to call, own or program */
 #include "plugin.h"
 #include "api.h"
@@ -44,7 +44,8 @@ int main(int argc, char **argv)
         const struct plugin *plugin = dlsym(handle, "plugin");
         require(plugin, "%s\n", dlerror());
         int whose = plugin->ask();
-        require(whose == (strcmp(argv[2], "own") == 0 ? OWN : PROGRAM), "the plugin calls the answer() of %s\n", whose == OWN ? "its own" : "the program");
+        require(whose == (strcmp(argv[2], "own") == 0 ? OWN : PROGRAM), "the plugin calls the answer() of %s\n",
+                whose == OWN ? "its own" : "the program");
         exchange(plugin);
         require(dlclose(handle) == 0, "cannot be closed\n");
     }

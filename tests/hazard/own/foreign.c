@@ -1,5 +1,5 @@
-/* Blocks of libc's malloc, of which a program has got hold by its version, come to everybody's free and realloc: out of the break, and large ones,
- * each a mapping of its own.
+/* Blocks of libc's malloc, of which a program has got hold by its version, come to everybody's free and realloc: out of the
+ * break, and large ones, each a mapping of its own.
  *     foreign [again]     again: as a program that is named to ld.so, which lies elsewhere
  * Status 77: there is no such version, or the system cannot be asked whether a page may be read. */
 #include "api.h"

@@ -1,4 +1,5 @@
-/* A program whose malloc, free, calloc and realloc are its own; what it has not got (reallocarray) is made of them all the same. */
+/* A program whose malloc, free, calloc and realloc are its own; what it has not got (reallocarray) is made of them all the
+ * same. */
 #include "support.h"
 
 #include <malloc.h>

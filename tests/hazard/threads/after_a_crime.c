@@ -1,6 +1,6 @@
-/* after_a_crime.c: what comes after the line and SIGABRT. Who has a handler that jumps out of it is told of the next crime, too, as under glibc, whichever
- * thread commits it; so is the parent of a vfork child that died of one. A handler that commits the same crime itself is not called again: the
- * process dies of the signal. */
+/* after_a_crime.c: what comes after the line and SIGABRT. Who has a handler that jumps out of it is told of the next crime, too,
+ * as under glibc, whichever thread commits it; so is the parent of a vfork child that died of one. A handler that commits the
+ * same crime itself is not called again: the process dies of the signal. */
 #include "api.h"
 #include "support.h"
 
@@ -123,7 +123,8 @@ static void expect(const char *what, void (*act)(void), int nlines, int wanted)
     close(ends[0]);
     require(waitpid(child, &status, 0) == child, "waitpid\n");
     for (size_t i = 0; i < length; i++) n += said[i] == '\n';
-    require(n == nlines && (status & ~0x80) == wanted, "%s: %d lines, not %d, and status %#x, not %#x\n", what, n, nlines, (unsigned)status, (unsigned)wanted);
+    require(n == nlines && (status & ~0x80) == wanted, "%s: %d lines, not %d, and status %#x, not %#x\n", what, n, nlines,
+            (unsigned)status, (unsigned)wanted);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /*
- * bare_child.c: a process that no atfork handler has heard of, and that starts threads before anything else: its first thread keeps its heap,
- * though another is the first to come to the allocator by a slow rung.
+ * bare_child.c: a process that no atfork handler has heard of, and that starts threads before anything else: its first thread
+ * keeps its heap, though another is the first to come to the allocator by a slow rung.
  *
  *   bare_child clone | _Fork
  */

@@ -1,6 +1,6 @@
 /*
- * by_steps.c: what may come between any two instructions of the malloc or the free of a large block. The processor's trap flag stops after
- * each; at the n-th something happens, for every n; where the call is a long one, for its first and its last.
+ * by_steps.c: what may come between any two instructions of the malloc or the free of a large block. The processor's trap flag
+ * stops after each; at the n-th something happens, for every n; where the call is a long one, for its first and its last.
  *
  *   by_steps handler   in a signal handler: the block that malloc is about to return is taken, cut to half, and freed, and another is freed
  *   by_steps free      the same in the middle of free
@@ -74,7 +74,8 @@ static void in_a_handler_of(bool is_free, long n)
     for (int i = 0; i < 4; i++) {
         require(!overlap(p, others[i], SIZE / 2) && !overlap(p, whole[i], SIZE), "step %ld: two blocks in one place\n", n);
         for (int k = 0; k < 4; k++)
-            require(!overlap(whole[i], others[k], SIZE / 2) && (k == i || !overlap(whole[i], whole[k], SIZE)), "step %ld: two blocks in one place\n", n);
+            require(!overlap(whole[i], others[k], SIZE / 2) && (k == i || !overlap(whole[i], whole[k], SIZE)),
+                    "step %ld: two blocks in one place\n", n);
     }
     for (int i = 0; i < 4; i++) api_free(others[i]), api_free(whole[i]);
     api_free(p);
@@ -133,14 +134,16 @@ static void in_a_child(long n)
     static bool is_set_up;
     pthread_t other;
     int status;
-    /* Another's heap for the child to repair; and what pthread_create wants at hand, so that the child's first thread has no need of a slow rung. */
+    /* Another's heap for the child to repair; and what pthread_create wants at hand, so that the child's first thread has no need
+     * of a slow rung. */
     for (size_t i = 0; i < 640 && !is_set_up; i++) api_free(api_malloc(16 + 16 * i));
     if (!is_set_up) require(pthread_create(&other, NULL, be_there, NULL) == 0, "no other thread\n");
     is_set_up = true;
     char *block = api_malloc(SIZE);
     pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
     if (child == 0) be_child(block, n);
-    require(child > 0 && waitpid(child, &status, 0) == child && status == 0, "step %ld: the child ended with status %#x\n", n, (unsigned)status);
+    require(child > 0 && waitpid(child, &status, 0) == child && status == 0, "step %ld: the child ended with status %#x\n", n,
+            (unsigned)status);
     api_free(block);
 }
 

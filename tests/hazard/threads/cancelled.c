@@ -2,10 +2,11 @@
  * Threads that are cancelled at any instant, inside malloc too, take no other thread with them more often than under glibc.
  *
  *     cancelled storm|deferred [processes = 200 at full size] [seed]
- * storm: each process (judged by its end) has two threads that only compute on blocks of their own and of which nothing must be lost, and cancels 20
- * more, one after another, that allocate with PTHREAD_CANCEL_ASYNCHRONOUS. Prints how many processes hang, die or find damage; not_worse.sh judges.
- * deferred: what POSIX allows: threads that allocate and ask malloc_stats, malloc_info and malloc_trim are cancelled at cancellation points only; every one
- * of them ends, its clean-up handlers allocate and free, and the process is as sound as before.
+ * storm: each process (judged by its end) has two threads that only compute on blocks of their own and of which nothing must be
+ * lost, and cancels 20 more, one after another, that allocate with PTHREAD_CANCEL_ASYNCHRONOUS. Prints how many processes hang,
+ * die or find damage; not_worse.sh judges. deferred: what POSIX allows: threads that allocate and ask malloc_stats, malloc_info
+ * and malloc_trim are cancelled at cancellation points only; every one of them ends, its clean-up handlers allocate and free, and
+ * the process is as sound as before.
  */
 #include "../../stress/stress.h"
 
@@ -120,9 +121,11 @@ static int deferred(uint64_t random)
     pthread_t survivors[NSURVIVORS], threads[4];
     null = fopen("/dev/null", "w");
     require(null != NULL && dup2(fileno(null), STDERR_FILENO) == STDERR_FILENO, "/dev/null\n");
-    for (uintptr_t i = 0; i < NSURVIVORS; i++) require(pthread_create(&survivors[i], NULL, survivor, (void *)i) == 0, "pthread_create\n");
+    for (uintptr_t i = 0; i < NSURVIVORS; i++)
+        require(pthread_create(&survivors[i], NULL, survivor, (void *)i) == 0, "pthread_create\n");
     for (long n = scaled(NROUNDS); n--;) {
-        for (int i = 0; i < 4; i++) require(pthread_create(&threads[i], NULL, asker, (void *)(uintptr_t)random_next(&random)) == 0, "pthread_create\n");
+        for (int i = 0; i < 4; i++)
+            require(pthread_create(&threads[i], NULL, asker, (void *)(uintptr_t)random_next(&random)) == 0, "pthread_create\n");
         usleep(random_below(&random, 3000));
         for (int i = 0; i < 4; i++) pthread_cancel(threads[i]);
         for (int i = 0; i < 4; i++) {

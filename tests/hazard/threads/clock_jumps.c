@@ -1,8 +1,8 @@
 /*
  * Clocks that jump by a hundred years, or stand still: freed memory goes back all the same, nothing hangs, nothing counts wrong.
  *
- * Every function of libc's that tells the time is this program's own, for the allocator, too, and goes back and forth. Phases of growth and release
- * of 64 MiB; in the end no more may be held than when the clock was right.
+ * Every function of libc's that tells the time is this program's own, for the allocator, too, and goes back and forth. Phases of
+ * growth and release of 64 MiB; in the end no more may be held than when the clock was right.
  */
 #include "../../memory/memory.h"
 #include "../../stress/stress.h"

@@ -2,8 +2,9 @@
  * However a process ends while eight threads allocate, it ends, and as it was told to.
  *
  *     ends [processes = 600 at full size] [seed]
- * By exit (with exit handlers, a destructor, a thread_local-like one and a stream's buffer, all of which allocate and free), quick_exit with its own
- * handlers, _exit, abort, SIGTERM from itself, return from main, and pthread_exit of the main thread with the others told to stop.
+ * By exit (with exit handlers, a destructor, a thread_local-like one and a stream's buffer, all of which allocate and free),
+ * quick_exit with its own handlers, _exit, abort, SIGTERM from itself, return from main, and pthread_exit of the main thread with
+ * the others told to stop.
  */
 #include "../../stress/stress.h"
 
@@ -46,7 +47,8 @@ static int end_by(long way, uint64_t random)
     watchdog(SECONDS);
     for (uintptr_t i = 0; i < NTHREADS; i++)
         require(pthread_create(&thread, NULL, allocate_on, (void *)(i + random)) == 0, "pthread_create\n");
-    for (int i = 0; i < 40; i++) require(atexit(work) == 0 && at_quick_exit(work) == 0, "atexit\n"); /* above 32 they are allocated */
+    /* above 32 they are allocated */
+    for (int i = 0; i < 40; i++) require(atexit(work) == 0 && at_quick_exit(work) == 0, "atexit\n");
     __cxa_thread_atexit_impl(destroy, stamped_new(100), &__dso_handle);
     FILE *file = fopen("/dev/null", "w");
     require(file != NULL && fputs("not flushed yet", file) >= 0, "/dev/null\n");
@@ -70,13 +72,17 @@ int main(int argc, char **argv)
     watchdog(280);
     for (long n = 0; n < nprocesses; n++) {
         uint64_t childs = random_next(&random);
-        int status, way = (int)(n % NWAYS), expected = way == 5 ? 0 : STATUS, signal_expected = way == 3 ? SIGABRT : way == 4 ? SIGTERM : 0;
+        int status, way = (int)(n % NWAYS), expected = way == 5 ? 0 : STATUS;
+        int signal_expected = way == 3 ? SIGABRT : way == 4 ? SIGTERM : 0;
         pid_t child = fork();
         require(child >= 0, "fork\n");
         if (child == 0) return end_by(way, childs);
         require(waitpid(child, &status, 0) == child, "waitpid\n");
-        if (WIFSIGNALED(status)) require(WTERMSIG(status) == signal_expected, "%s died of signal %d\n", WAYS[way], WTERMSIG(status));
-        else require(!signal_expected && WEXITSTATUS(status) == expected, "%s ended with status %d\n", WAYS[way], WEXITSTATUS(status));
+        if (WIFSIGNALED(status))
+            require(WTERMSIG(status) == signal_expected, "%s died of signal %d\n", WAYS[way], WTERMSIG(status));
+        else
+            require(!signal_expected && WEXITSTATUS(status) == expected, "%s ended with status %d\n", WAYS[way],
+                    WEXITSTATUS(status));
     }
     kept = NULL;
     return 0;

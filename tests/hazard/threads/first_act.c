@@ -1,10 +1,11 @@
 /*
- * A thread's very first allocation may be one that libc makes for a destructor: of a key above 31, of a thread_local object, of exit.
+ * A thread's very first allocation may be one that libc makes for a destructor: of a key above 31, of a thread_local object, of
+ * exit.
  *
  *     first_act [threads = 3000 at full size]
- * The program, or an object preloaded beside the allocator (keys_first.c), has created so many keys that even the allocator's own may be above 31: to
- * learn of its first thread's end it then allocates, inside an allocation. Each thread begins with pthread_setspecific, __cxa_thread_atexit_impl, atexit or
- * malloc, goes on with the others, and ends with all destructors.
+ * The program, or an object preloaded beside the allocator (keys_first.c), has created so many keys that even the allocator's own
+ * may be above 31: to learn of its first thread's end it then allocates, inside an allocation. Each thread begins with
+ * pthread_setspecific, __cxa_thread_atexit_impl, atexit or malloc, goes on with the others, and ends with all destructors.
  */
 #include "../../stress/stress.h"
 
@@ -42,7 +43,9 @@ struct thread_args {
 static void act(const struct thread_args *args, int which)
 {
     switch (which % 4) {
-    case 0: require(pthread_setspecific(keys[nkeys - 1 - args->first % 50], args->blocks[0]) == 0, "pthread_setspecific\n"); break;
+    case 0:
+        require(pthread_setspecific(keys[nkeys - 1 - args->first % 50], args->blocks[0]) == 0, "pthread_setspecific\n");
+        break;
     case 1: require(__cxa_thread_atexit_impl(destroy, args->blocks[1], &__dso_handle) == 0, "__cxa_thread_atexit_impl\n"); break;
     case 2:
         if (__atomic_fetch_add(&nexits_expected, 1, __ATOMIC_RELAXED) < NATEXIT) require(atexit(at_exit) == 0, "atexit\n");

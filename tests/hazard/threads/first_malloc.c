@@ -2,9 +2,9 @@
  * A fork beside the first malloc of the process: the child can allocate, and so can the parent.
  *
  *     first_malloc [processes = 2000 at full size]
- * Each time this program is executed anew. In the new process nobody has allocated: a second thread is made without libc's help, for
- * pthread_create allocates, on a copy of the first one's control block. It calls malloc while the main thread forks, by fork and by the bare system
- * call in turn, after 0 to 20 us. Child and parent then allocate and check.
+ * Each time this program is executed anew. In the new process nobody has allocated: a second thread is made without libc's help,
+ * for pthread_create allocates, on a copy of the first one's control block. It calls malloc while the main thread forks, by fork
+ * and by the bare system call in turn, after 0 to 20 us. Child and parent then allocate and check.
  */
 #include "../../stress/stress.h"
 
@@ -48,7 +48,8 @@ static void copy_mapped(char *to, const char *from, size_t n)
     }
 }
 
-/* What libc keeps of a thread: its thread-local storage lies below the control block, whose first and third words are its address. */
+/* What libc keeps of a thread: its thread-local storage lies below the control block, whose first and third words are its
+ * address. */
 static void thread_start(void)
 {
     uintptr_t own;

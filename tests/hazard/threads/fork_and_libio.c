@@ -2,10 +2,10 @@
  * fork while other threads hold the locks of streams and allocate under them: never a deadlock.
  *
  *     fork_and_libio [seconds = 40 at full size]
- * glibc's fork takes the lock on the list of all streams after the prepare handlers have run. fflush(NULL) holds that lock and waits for a
- * stream's; getline holds its stream's and waits for malloc. An allocator that takes its locks in a prepare handler closes the circle.
- * Two threads flush all, two read lines into buffers of their own, one opens and closes memory streams, one asks for malloc_info; the main thread
- * forks as fast as it can, by fork() only, and each child allocates and uses streams.
+ * glibc's fork takes the lock on the list of all streams after the prepare handlers have run. fflush(NULL) holds that lock and
+ * waits for a stream's; getline holds its stream's and waits for malloc. An allocator that takes its locks in a prepare handler
+ * closes the circle. Two threads flush all, two read lines into buffers of their own, one opens and closes memory streams, one
+ * asks for malloc_info; the main thread forks as fast as it can, by fork() only, and each child allocates and uses streams.
  */
 #include "../../stress/stress.h"
 

@@ -1,4 +1,5 @@
-/* A program of one thread forks in a signal handler that interrupts malloc or free: parent and child both go on where they were. */
+/* A program of one thread forks in a signal handler that interrupts malloc or free: parent and child both go on where they
+ * were. */
 #include "api.h"
 #include "support.h"
 

@@ -2,11 +2,12 @@
  * Many threads that allocate may all start processes, by whatever call: no child and no thread ever hangs, and nothing piles up.
  *
  *     fork_storm fork|_Fork|clone|mixed|vfork|posix_spawn [threads = 16] [processes = 10000 at full size] [seed]
- * Every thread changes blocks, at most 4 MiB live in all, starts a process, changes blocks. Other threads are inside malloc at every such moment,
- * and may hold any lock. A child checks and frees what it inherited of its own thread, allocates, frees and exits: in fork's every
- * sixteenth by exit(), and every sixteenth of those that forked properly starts a thread. vfork's and posix_spawn's execute this program again.
- * _Fork and clone, the bare system call, run no atfork handler: the allocator must notice by itself. From half of the processes on the parent
- * may not grow by more than 8 MiB: twice what is live, for what lies free in 16 heaps at one time and not at another.
+ * Every thread changes blocks, at most 4 MiB live in all, starts a process, changes blocks. Other threads are inside malloc at
+ * every such moment, and may hold any lock. A child checks and frees what it inherited of its own thread, allocates, frees and
+ * exits: in fork's every sixteenth by exit(), and every sixteenth of those that forked properly starts a thread. vfork's and
+ * posix_spawn's execute this program again. _Fork and clone, the bare system call, run no atfork handler: the allocator must
+ * notice by itself. From half of the processes on the parent may not grow by more than 8 MiB: twice what is live, for what lies
+ * free in 16 heaps at one time and not at another.
  */
 #include "../../stress/stress.h"
 

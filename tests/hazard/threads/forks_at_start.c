@@ -1,7 +1,7 @@
 /*
- * forks_at_start.c: a shared object, to be preloaded beside the allocator, whose constructor forks while a thread of its own allocates for the
- * first time. What it preloads for has not begun. The child allocates, starts a thread and goes on as the program; the parent waits for
- * it and ends as it did.
+ * forks_at_start.c: a shared object, to be preloaded beside the allocator, whose constructor forks while a thread of its own
+ * allocates for the first time. What it preloads for has not begun. The child allocates, starts a thread and goes on as the
+ * program; the parent waits for it and ends as it did.
  */
 #include "../../stress/stress.h"
 

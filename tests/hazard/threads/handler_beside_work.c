@@ -1,10 +1,11 @@
 /*
- * Signal handlers that allocate are safe as long as they do not interrupt malloc, at any rate, in any thread, on the smallest signal stack.
+ * Signal handlers that allocate are safe as long as they do not interrupt malloc, at any rate, in any thread, on the smallest
+ * signal stack.
  *
  *     handler_beside_work profile|alternate [seconds = 30 at full size]
- * profile: SIGPROF at 1 kHz in three threads' time and a timer's signal besides, while these compute and use nothing of libc. alternate: the handler runs
- * on an alternate stack of MINSIGSTKSZ (or what the kernel says is the least, where its own frame is larger) and calls every slow road: large blocks,
- * growth by mremap, calloc, alignment, and first of all a thread's first malloc.
+ * profile: SIGPROF at 1 kHz in three threads' time and a timer's signal besides, while these compute and use nothing of libc.
+ * alternate: the handler runs on an alternate stack of MINSIGSTKSZ (or what the kernel says is the least, where its own frame is
+ * larger) and calls every slow road: large blocks, growth by mremap, calloc, alignment, and first of all a thread's first malloc.
  */
 #include "../../stress/stress.h"
 
@@ -23,7 +24,8 @@ static __thread bool is_inside; /* a signal in a handler interrupts malloc */
 static void use_slow_roads(void)
 {
     char *p = api_malloc(200000);
-    require(p != NULL && (p = api_realloc(p, 3000000)) != NULL && (p = api_realloc(p, 9000000)) != NULL, "a large block refused\n");
+    require(p != NULL && (p = api_realloc(p, 3000000)) != NULL && (p = api_realloc(p, 9000000)) != NULL,
+            "a large block refused\n");
     p[8999999] = 1;
     api_free(p);
     api_free(api_calloc(5, 50000));
@@ -84,7 +86,8 @@ int main(int argc, char **argv)
     sigaction(SIGPROF, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
     for (uintptr_t i = 0; i < NTHREADS; i++)
-        require(pthread_create(&threads[i], NULL, is_on_small_stack ? compute_on_small_stack : compute, (void *)(i + 1)) == 0, "pthread_create\n");
+        require(pthread_create(&threads[i], NULL, is_on_small_stack ? compute_on_small_stack : compute, (void *)(i + 1)) == 0,
+                "pthread_create\n");
     sigemptyset(&ours);
     sigaddset(&ours, SIGPROF);
     sigaddset(&ours, SIGUSR1);

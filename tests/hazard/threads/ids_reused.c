@@ -1,10 +1,12 @@
 /*
- * Whoever gets the id of a thread that is gone gets nothing else of it: not its heap's blocks, not the right to free them as its own.
+ * Whoever gets the id of a thread that is gone gets nothing else of it: not its heap's blocks, not the right to free them as its
+ * own.
  *
  *     ids_reused recycled|wrapped [threads = 20000 at full size]
- * Eight threads at a time, of which each frees what its predecessor of the same place has left, and leaves blocks of its own. libc hands out the same
- * pthread_t, stack and thread-local storage again and again. wrapped: in a pid namespace of its own with a pid_max of 340, of which the
- * kernel, once it has come round, hands out those from 300: its thread ids come back, too. The limit is the namespace's own from Linux 6.14 on.
+ * Eight threads at a time, of which each frees what its predecessor of the same place has left, and leaves blocks of its own.
+ * libc hands out the same pthread_t, stack and thread-local storage again and again. wrapped: in a pid namespace of its own with
+ * a pid_max of 340, of which the kernel, once it has come round, hands out those from 300: its thread ids come back, too. The
+ * limit is the namespace's own from Linux 6.14 on.
  */
 #include "../../stress/stress.h"
 

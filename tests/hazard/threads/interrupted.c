@@ -2,12 +2,13 @@
  * What becomes of a program whose signal handler uses malloc though it has interrupted malloc: POSIX forbids it, programs do it.
  *
  *     interrupted allocate|keep|free|realloc|longjmp|exit [instants = 1400 at full size] [seed]
- * An instant is an instruction of a call of malloc or free at which the handler comes, exactly: the call is single-stepped up to there by the trap flag.
- * Each instant is a process of its own, with another thread that looks on: it plays the calls of a list, is interrupted in one of them, plays on for a
- * while, checks every block and asks the other thread to allocate, too. The handler allocates and frees what it allocated (allocate), keeps it (keep), frees
- * blocks of the program's (free), grows one (realloc), leaves by longjmp, or ends its thread as an asynchronous cancellation does (exit).
- * Prints how many instants of the list's all, about, end in a hang, a death or damage: the sum over the calls of harmful share * instructions. Judges nothing:
- * not_worse.sh does.
+ * An instant is an instruction of a call of malloc or free at which the handler comes, exactly: the call is single-stepped up to
+ * there by the trap flag. Each instant is a process of its own, with another thread that looks on: it plays the calls of a list,
+ * is interrupted in one of them, plays on for a while, checks every block and asks the other thread to allocate, too. The handler
+ * allocates and frees what it allocated (allocate), keeps it (keep), frees blocks of the program's (free), grows one (realloc),
+ * leaves by longjmp, or ends its thread as an asynchronous cancellation does (exit). Prints how many instants of the list's all,
+ * about, end in a hang, a death or damage: the sum over the calls of harmful share * instructions. Judges nothing: not_worse.sh
+ * does.
  */
 #include "../../stress/stress.h"
 
@@ -118,7 +119,8 @@ static struct {
 
 static void play_on(uint64_t random, int n)
 {
-    for (int i = 0; i < n; i++) change(&own[random_below(&random, NOWN)], SIZES[random_below(&random, 9)] + random_below(&random, 8) * 8);
+    for (int i = 0; i < n; i++)
+        change(&own[random_below(&random, NOWN)], SIZES[random_below(&random, 9)] + random_below(&random, 8) * 8);
 }
 
 /* A heap that no longer grows. The same for all instants, so that a call has always the same instructions: what is drawn next. */
@@ -299,8 +301,9 @@ int main(int argc, char **argv)
         }
     }
     places_wait(NPARALLEL);
-    say("%s: of %ld instants of %d calls %.0f end in a hang, %.0f in a death, %.0f in damage (%ld + %ld + %ld of %ld tried)\n", mode, total, NOPS,
-        harmed[HANGS], harmed[DIES], harmed[DAMAGED], nharmed[HANGS], nharmed[DIES], nharmed[DAMAGED], per_op * NOPS);
+    say("%s: of %ld instants of %d calls %.0f end in a hang, %.0f in a death, %.0f in damage (%ld + %ld + %ld of %ld tried)\n",
+        mode, total, NOPS, harmed[HANGS], harmed[DIES], harmed[DAMAGED], nharmed[HANGS], nharmed[DIES], nharmed[DAMAGED],
+        per_op * NOPS);
     say("harmful: %.0f\n", harmed[HANGS] + harmed[DIES] + harmed[DAMAGED]);
     return 0;
 }

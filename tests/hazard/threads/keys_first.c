@@ -1,4 +1,5 @@
-/* keys_first.c: an object, to be preloaded behind the allocator and linked with -z initfirst, which takes 100 keys before the allocator's constructor. */
+/* keys_first.c: an object, to be preloaded behind the allocator and linked with -z initfirst, which takes 100 keys before the
+ * allocator's constructor. */
 #include "support.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* much_tls.c: a program with more static thread-local storage than a small stack has room for, which is taken of it. helper=1 has its thread all the same. */
+/* much_tls.c: a program with more static thread-local storage than a small stack has room for, which is taken of it. helper=1 has
+ * its thread all the same. */
 #include "api.h"
 #include "support.h"
 

@@ -1,11 +1,12 @@
 /*
- * Threads start, allocate until nothing is left, free and end, while there is no memory for any of it: no call does more than fail.
+ * Threads start, allocate until nothing is left, free and end, while there is no memory for any of it: no call does more than
+ * fail.
  *
  *     no_memory [rounds = 40 at full size]
- * The address space is limited to 96 MiB more than there is. Eight threads allocate, each of another kind of size, until malloc refuses; then every
- * call must refuse with ENOMEM or give sound memory, realloc must leave the old block, pthread_create may fail, and a thread whose first malloc is
- * refused must end. Then all is freed, and the next round has at
- * least half as much: what one size held another can have.
+ * The address space is limited to 96 MiB more than there is. Eight threads allocate, each of another kind of size, until malloc
+ * refuses; then every call must refuse with ENOMEM or give sound memory, realloc must leave the old block, pthread_create may
+ * fail, and a thread whose first malloc is refused must end. Then all is freed, and the next round has at least half as much:
+ * what one size held another can have.
  */
 #include "../../stress/stress.h"
 

@@ -2,10 +2,11 @@
  * What programs do to the pages of their own blocks, by system calls that malloc does not see.
  *
  *     private_pages write_after_fork|not_inherited|protected|holes
- * write_after_fork: parent and child write to the same blocks, of each size, and each reads its own.
- * not_inherited: every second page of a 1 MiB block is MADV_DONTFORK, as drivers of network cards do; the child frees and allocates blocks around it.
- * protected: a page of a block is PROT_READ, then PROT_NONE, while this and another thread allocate and give back; it is writable again before it is freed.
- * holes: pages of a large block are unmapped and mapped again; then the block grows, is freed and its memory used again, zeroed by calloc.
+ * write_after_fork: parent and child write to the same blocks, of each size, and each reads its own. not_inherited: every second
+ * page of a 1 MiB block is MADV_DONTFORK, as drivers of network cards do; the child frees and allocates blocks around it.
+ * protected: a page of a block is PROT_READ, then PROT_NONE, while this and another thread allocate and give back; it is writable
+ * again before it is freed. holes: pages of a large block are unmapped and mapped again; then the block grows, is freed and its
+ * memory used again, zeroed by calloc.
  */
 #include "../../stress/stress.h"
 
@@ -14,7 +15,8 @@
 
 enum { PAGE = 4096, BIG = 1 << 20, NSIZES = 16, NAROUND = 64, CHILD_SECONDS = 60 };
 
-static const size_t SIZES[NSIZES] = {16, 32, 100, 500, 960, 1000, 4000, 4096, 10000, 32768, 40000, 65536, 131072, 300000, BIG, 8 << 20};
+static const size_t SIZES[NSIZES] = {16,    32,    100,   500,   960,    1000,   4000, 4096,
+                                     10000, 32768, 40000, 65536, 131072, 300000, BIG,  8 << 20};
 
 static char *new_filled(size_t size, size_t alignment, int byte)
 {
@@ -26,7 +28,8 @@ static char *new_filled(size_t size, size_t alignment, int byte)
 
 static void require_filled(const char *p, size_t size, int byte, const char *who)
 {
-    for (size_t i = 0; i < size; i++) require(p[i] == (char)byte, "%s: byte %zu of %zu is %#x, not %#x\n", who, i, size, (unsigned char)p[i], byte);
+    for (size_t i = 0; i < size; i++)
+        require(p[i] == (char)byte, "%s: byte %zu of %zu is %#x, not %#x\n", who, i, size, (unsigned char)p[i], byte);
 }
 
 static void wait_for(pid_t child)
@@ -82,7 +85,8 @@ static void not_inherited(void)
     char *big = new_filled(BIG, 16, 5), *first = (char *)(((uintptr_t)big + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
     char *one = new_filled(PAGE, PAGE, 6); /* a page among others of its class */
     for (int i = 1; i < NAROUND; i += 2) around[i] = i % 4 == 1 ? stamped_new(PAGE) : stamped_new((size_t)1 << (4 + i % 16));
-    for (char *page = first; page + PAGE <= big + BIG; page += 2 * PAGE) require(madvise(page, PAGE, MADV_DONTFORK) == 0, "MADV_DONTFORK\n");
+    for (char *page = first; page + PAGE <= big + BIG; page += 2 * PAGE)
+        require(madvise(page, PAGE, MADV_DONTFORK) == 0, "MADV_DONTFORK\n");
     require(madvise(one, PAGE, MADV_DONTFORK) == 0, "MADV_DONTFORK\n");
     pid_t child = fork();
     watchdog(CHILD_SECONDS);

@@ -1,10 +1,10 @@
 /*
- * Two threads without libc's knowledge share one thread-local storage, as old language runtimes had it, and take turns: each allocates, and frees
- * what the other did.
+ * Two threads without libc's knowledge share one thread-local storage, as old language runtimes had it, and take turns: each
+ * allocates, and frees what the other did.
  *
  *     raw_threads turns|together [rounds = 20000 at full size]
- * clone(CLONE_VM) without CLONE_SETTLS: to malloc they are one thread. together, without turns, is beyond any malloc that keeps something in
- * thread-local storage, glibc's as well; it is there to be run by hand.
+ * clone(CLONE_VM) without CLONE_SETTLS: to malloc they are one thread. together, without turns, is beyond any malloc that keeps
+ * something in thread-local storage, glibc's as well; it is there to be run by hand.
  */
 #include "../../stress/stress.h"
 

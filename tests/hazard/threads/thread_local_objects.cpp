@@ -1,6 +1,6 @@
 /*
- * thread_local_objects.cpp: one of three shared objects, each with thread_local C++ objects whose destructors check and free what the thread holds.
- * WHICH: its number. host of them: tls_of_libraries.c.
+ * thread_local_objects.cpp: one of three shared objects, each with thread_local C++ objects whose destructors check and free what
+ * the thread holds. WHICH: its number. host of them: tls_of_libraries.c.
  */
 #include <cstdio>
 #include <cstdlib>

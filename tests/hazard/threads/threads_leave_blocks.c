@@ -1,10 +1,11 @@
 /*
- * Short-lived threads each leave live blocks, which the main thread frees later: what the process holds stays under twice what is live.
+ * Short-lived threads each leave live blocks, which the main thread frees later: what the process holds stays under twice what is
+ * live.
  *
  *     threads_leave_blocks [threads = 20000 at full size]
- * Eight threads at a time, each of which allocates 200 blocks, some 70 KiB, frees every other one and leaves. The main thread frees what
- * is 400 threads old: 400 times 100 blocks, some 16 MiB, are always live. The constant is what nine heaps may hold in spans that are in use in part: of
- * some 50 classes one each of 64 KiB, 28 MiB, rarely all at once.
+ * Eight threads at a time, each of which allocates 200 blocks, some 70 KiB, frees every other one and leaves. The main thread
+ * frees what is 400 threads old: 400 times 100 blocks, some 16 MiB, are always live. The constant is what nine heaps may hold in
+ * spans that are in use in part: of some 50 classes one each of 64 KiB, 28 MiB, rarely all at once.
  */
 #include "../../memory/memory.h"
 #include "../../stress/stress.h"

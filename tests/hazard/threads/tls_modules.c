@@ -1,9 +1,11 @@
 /*
- * Modules with thread-local storage come and go while threads run: libc allocates their blocks, and the table of them, in whatever thread touches one first.
+ * Modules with thread-local storage come and go while threads run: libc allocates their blocks, and the table of them, in
+ * whatever thread touches one first.
  *
  *     tls_modules MODULE [rounds = 200 at full size]
- * Forty copies of a module are opened, each a file of its own, by the main thread; eight threads that were there before touch each, so
- * that their tables grow by realloc, while they allocate; every second round by a signal's handler, which interrupts no malloc. Then all are closed.
+ * Forty copies of a module are opened, each a file of its own, by the main thread; eight threads that were there before touch
+ * each, so that their tables grow by realloc, while they allocate; every second round by a signal's handler, which interrupts no
+ * malloc. Then all are closed.
  */
 #include "../../stress/stress.h"
 
@@ -63,7 +65,8 @@ int main(int argc, char **argv)
     signal(SIGUSR1, touch_all);
     pthread_barrier_init(&opened, NULL, NTHREADS + 1);
     pthread_barrier_init(&touched, NULL, NTHREADS + 1);
-    for (uintptr_t i = 0; i < NTHREADS; i++) require(pthread_create(&threads[i], NULL, live, (void *)(i + 1)) == 0, "pthread_create\n");
+    for (uintptr_t i = 0; i < NTHREADS; i++)
+        require(pthread_create(&threads[i], NULL, live, (void *)(i + 1)) == 0, "pthread_create\n");
     for (long n = 0; n < nrounds; n++) {
         by_signal = n % 2;
         for (int i = 0; i < NMODULES; i++) {

@@ -1,10 +1,12 @@
 /*
- * C++ thread_local objects of three libraries, keys' destructors and libc's own buffers all free after their thread's heap is gone.
+ * C++ thread_local objects of three libraries, keys' destructors and libc's own buffers all free after their thread's heap is
+ * gone.
  *
  *     tls_of_libraries [threads = 4000 at full size]
- * Of each thread's 40 keys half go on setting themselves anew to the last round. In the last round some destructors only free, blocks of their own
- * thread and such as the main thread made: after ours, whose key is older, has given the heap back. strerror and dlerror leave buffers that libc
- * frees after all destructors. Every block is checked before it goes, and there must be as many frees as blocks.
+ * Of each thread's 40 keys half go on setting themselves anew to the last round. In the last round some destructors only free,
+ * blocks of their own thread and such as the main thread made: after ours, whose key is older, has given the heap back. strerror
+ * and dlerror leave buffers that libc frees after all destructors. Every block is checked before it goes, and there must be as
+ * many frees as blocks.
  */
 #include "../../stress/stress.h"
 
@@ -72,7 +74,8 @@ int main(int argc, char **argv)
         if (nrun <= nthreads / 4) resident = resident_nbytes();
     }
     require(nlast == nrun * NKEYS / 2, "%ld destructors in the last round, not %ld\n", nlast, nrun * NKEYS / 2);
-    require_resident(resident, 32 << 20, "after the last thread"); /* a thread holds 3 MiB, all eight 25: those of ten that leaked, or of one batch more */
+    /* a thread holds 3 MiB, all eight 25: those of ten that leaked, or of one batch more */
+    require_resident(resident, 32 << 20, "after the last thread");
     require_sound("after the last thread");
     return 0;
 }

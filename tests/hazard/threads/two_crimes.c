@@ -1,4 +1,5 @@
-/* two_crimes.c: two threads that find a crime at the same time: the line of one of them is told, and the process dies of SIGABRT. */
+/* two_crimes.c: two threads that find a crime at the same time: the line of one of them is told, and the process dies of
+ * SIGABRT. */
 #include "api.h"
 #include "support.h"
 
