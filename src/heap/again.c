@@ -85,13 +85,14 @@ bool again_has_room_for_blocks(struct heap *heap, size_t nslices)
 struct span *again_instead(struct heap *heap, size_t nslices, enum span_state state, struct span **given)
 {
     struct again *again = &heap->again;
-    if (nslices - 1 >= AGAIN_SLICES) return NULL;
-    if (again->refused >> nslices & 1) grant(heap);
+    if (nslices - 1 >= INSTEAD_SLICES) return NULL;
+    bool is_listed = nslices <= AGAIN_SLICES;
+    if (is_listed && again->refused >> nslices & 1) grant(heap);
     if (!again->nslices && !is_at_most(heap)) return NULL;
     size_t left = again->nslices > PEEK(spans.totals.live) / AGAIN_LITTLE ? nslices : 0;
-    /* larger ones first */
-    for (size_t k = 0; k < AGAIN_SLICES; k++) left = give_up(heap, (nslices + k) % AGAIN_SLICES + 1, left, given);
-    size_t room = is_at_most(heap) ? heap->again.room - min_size(heap->again.room, again->nslices) : 0;
+    size_t larger = min_size(nslices, AGAIN_SLICES - 1); /* these first */
+    for (size_t k = 0; k < AGAIN_SLICES; k++) left = give_up(heap, (larger + k) % AGAIN_SLICES + 1, left, given);
+    size_t room = is_listed && is_at_most(heap) ? heap->again.room - min_size(heap->again.room, again->nslices) : 0;
     struct span *span = span_give_and_take_some(*given, nslices, state, min_size(FLOCK, room) / nslices),
                 *more = span ? span->woken_next : NULL;
     *given = NULL;

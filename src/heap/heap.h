@@ -33,14 +33,15 @@ struct pending {
 };
 
 enum {
-    KEPT_PLACES = 4,   /* large blocks that a heap keeps: as many as zlib's deflateInit takes, which are of 5 slices; */
-    KEPT_SLICES = 8,   /* half a megabyte at most, and at first as much that its thread may have again (again.h): */
-    AGAIN_SLICES = 4,  /* of one; */
-    AGAIN_MOST = 256,  /* of all together, */
-    AGAIN_SHARES = 6,  /* or so many times a heap's share of dirty=; */
-    AGAIN_LITTLE = 16, /* what part of what is in use is little */
-    FLOCK = 16,        /* slices that are taken or given at once by who has twice as many, and no more are granted */
-    NPENDING = 256,    /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
+    KEPT_PLACES = 4,     /* large blocks that a heap keeps: as many as zlib's deflateInit takes, which are of 5 slices; */
+    KEPT_SLICES = 8,     /* half a megabyte at most, and at first as much that its thread may have again (again.h): */
+    AGAIN_SLICES = 4,    /* of one; */
+    AGAIN_MOST = 256,    /* of all together, */
+    AGAIN_SHARES = 6,    /* or so many times a heap's share of dirty=; */
+    AGAIN_LITTLE = 16,   /* what part of what is in use is little; */
+    INSTEAD_SLICES = 16, /* of one that malloc takes in exchange */
+    FLOCK = 16,          /* slices that are taken or given at once by who has twice as many, and no more are granted */
+    NPENDING = 256,      /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
     YOUNG = 4,              /* blocks of a class that a heap takes first from the shared heap */

@@ -300,8 +300,7 @@ static struct span *dirty(struct heap *heap, size_t nslices)
 {
     struct span *given = NULL, *span = again_pop(heap, nslices);
     if (span) return span->is_clean = false, span_set_state(span, SPAN_AVAILABLE), span;
-    span = again_instead(heap, nslices, SPAN_AVAILABLE, &given);
-    return nslices <= AGAIN_SLICES || !heap->again.nslices ? span : span_take(nslices, 1, SPAN_AVAILABLE, ONLY_DIRTY);
+    return again_instead(heap, nslices, SPAN_AVAILABLE, &given);
 }
 
 /* For the first blocks of a medium class clean memory: dirty memory would be held by a span that may need little of it.

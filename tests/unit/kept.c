@@ -209,6 +209,20 @@ static void little_that_is_kept_stays_when_another_size_is_wanted(void)
     sound();
 }
 
+/* Too large for what is kept, and some that is dirty is large enough: as much goes as it takes, not all. */
+static void some_that_is_kept_stays_when_a_larger_one_is_wanted(void)
+{
+    unsigned char *p[KEPT_SLICES], *q = get(20 * S, 1);
+    get(S, 1);
+    for (int i = 0; i < KEPT_SLICES; i++) p[i] = get(S, 1), get(S, 1);
+    for (int i = 0; i < KEPT_SLICES; i++) alloc_free(p[i]);
+    alloc_free(q);
+    require(count_kept() == KEPT_SLICES, "%zu are kept\n", count_kept());
+    unsigned char *larger = get(6 * S, 1);
+    require(count_kept() == KEPT_SLICES - 6 && larger >= q && larger < q + 20 * S, "%zu are kept\n", count_kept());
+    sound();
+}
+
 static void fill_and_drop(void)
 {
     enum { N = 300 };
@@ -406,6 +420,7 @@ UNIT_MAIN(PROMISE(a_block_that_is_freed_is_kept_for_the_next_of_its_size), PROMI
           PROMISE(nothing_is_kept_when_something_else_is_wanted), PROMISE(who_fills_and_drops_has_room_for_all),
           PROMISE(what_is_kept_and_in_use_is_little_more_than_was_in_use),
           PROMISE(little_that_is_kept_stays_when_another_size_is_wanted),
+          PROMISE(some_that_is_kept_stays_when_a_larger_one_is_wanted),
           PROMISE(who_fills_and_drops_more_than_may_be_kept_asks_for_many_at_once),
           PROMISE(what_is_freed_in_bulk_beside_another_thread_goes_back), PROMISE(room_gets_less_when_other_threads_come),
           PROMISE(threads_that_come_one_after_another_keep_little), PROMISE(threads_that_are_woken_once_more_keep_little),
