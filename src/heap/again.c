@@ -88,10 +88,10 @@ struct span *again_instead(struct heap *heap, size_t nslices, enum span_state st
     if (nslices - 1 >= INSTEAD_SLICES) return NULL;
     bool is_listed = nslices <= AGAIN_SLICES;
     if (is_listed && again->refused >> nslices & 1) grant(heap);
-    if (!again->nslices && !is_at_most(heap)) return NULL;
+    if (!again->nslices && !(is_listed && is_at_most(heap))) return NULL;
     size_t left = again->nslices > PEEK(spans.totals.live) / AGAIN_LITTLE ? nslices : 0;
-    size_t larger = min_size(nslices, AGAIN_SLICES - 1); /* these first */
-    for (size_t k = 0; k < AGAIN_SLICES; k++) left = give_up(heap, (larger + k) % AGAIN_SLICES + 1, left, given);
+    size_t first = min_size(nslices, AGAIN_SLICES - 1); /* larger ones; or the largest */
+    for (size_t k = 0; k < AGAIN_SLICES; k++) left = give_up(heap, (first + k) % AGAIN_SLICES + 1, left, given);
     size_t room = is_listed && is_at_most(heap) ? heap->again.room - min_size(heap->again.room, again->nslices) : 0;
     struct span *span = span_give_and_take_some(*given, nslices, state, min_size(FLOCK, room) / nslices),
                 *more = span ? span->woken_next : NULL;

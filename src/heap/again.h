@@ -7,10 +7,10 @@
  *
  * How many: KEPT_SLICES in all, and twice as many whenever malloc finds none on a list on which one found no room, up to
  * AGAIN_SHARES of the heap's shares of dirty=, which it may have besides. All heaps together are granted as many times dirty=: or
- * threads that come one after another, and sleep, would each keep its share of when they were fewer. Malloc that finds none takes
- * dirty memory, and gives back as much as it takes, unless all is little beside what is in use: so a heap holds little more than
- * it has had in use at once; for one of up to INSTEAD_SLICES, too. All goes when nothing is dirty, or for what is larger or
- * grows; and when some of it has not been wanted between two looks of its thread, some seconds.
+ * threads that come one after another, and sleep, would each keep its share of when they were fewer. Malloc that finds none, or
+ * wants one too large for the lists, takes dirty memory, and gives back as much, unless all is little beside what is in use: so a
+ * heap holds little more than it has had in use at once. All goes when nothing dirty is large enough, or for more than
+ * INSTEAD_SLICES, or what grows; and when some of it has not been wanted between two looks of its thread, some seconds.
  *
  * For signal handlers, which may come in between any two instructions: a list is cut off whole, and put back without its last.
  * All of this is its thread's, or a test's.
@@ -72,8 +72,8 @@ INLINE struct span *again_pop(struct heap *heap, size_t nslices)
 }
 
 /* For malloc, which has found none: another that is dirty, from the page level. What is to go of these instead is given back,
- * before it all that is `*given`, linked by woken_next, which is NULL then. NULL, and nothing done: there are none, of whatever
- * size, or it is larger than INSTEAD_SLICES; or, all done, nothing is dirty, and all that is kept is in the way. */
+ * before it all that is `*given`, linked by woken_next, which is NULL then. NULL, and nothing done: nothing is kept, or it is
+ * larger than INSTEAD_SLICES; or, all done, nothing dirty is large enough, and all that is kept is in the way. */
 struct span *again_instead(struct heap *heap, size_t nslices, enum span_state state, struct span **given);
 
 /* All, linked before `rest`. */

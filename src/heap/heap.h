@@ -38,16 +38,16 @@ enum {
     AGAIN_SLICES = 4,    /* of one; */
     AGAIN_MOST = 256,    /* of all together, */
     AGAIN_SHARES = 6,    /* or so many times a heap's share of dirty=; */
-    AGAIN_LITTLE = 16,   /* what part of what is in use is little; */
-    INSTEAD_SLICES = 16, /* of one that malloc takes in exchange */
+    INSTEAD_SLICES = 16, /* of one larger than those, for which malloc gives no more of them than it takes; */
+    AGAIN_LITTLE = 16,   /* what part of what is in use is little */
     FLOCK = 16,          /* slices that are taken or given at once by who has twice as many, and no more are granted */
     NPENDING = 256,      /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
     YOUNG = 4,              /* blocks of a class that a heap takes first from the shared heap */
-    YOUNG_MEDIUM = 16, /* of a medium class: a pool of 8 python threads holds 0.92 of what it does with 4, and no less with 64 */
-    BORROWED = 8,      /* then so many, above so many bytes, from a larger class (refill.c) */
-    OFTEN_USED = 80,
+    YOUNG_MEDIUM = 16,      /* of a medium class: 8 python threads hold 0.92 of what they do with 4, and no less with 64 */
+    BORROWED = 8,           /* then so many from a larger class (refill.c), */
+    OFTEN_USED = 80,        /* above so many bytes */
 };
 
 INLINE uint64_t heap_bit(unsigned class) { return class < NSMALL ? 0 : (uint64_t)1 << (class - NSMALL); }
@@ -70,11 +70,11 @@ struct heap {
     struct list available[NCLASSES];
     /* blocks of a class that were not found in its pair, heap_nfirst() at most; then spans (refill.c) */
     uint8_t nfirst[NCLASSES];
-    uint8_t nsought;   /* spans looked for, and */
+    uint8_t nsought;   /* spans looked for */
     uint32_t attached; /* small classes of which a span ever was attached (listed.c) */
-    /* small classes of which its lists take no more of others' blocks until they are empty (listed.c), and */
+    /* small classes of which its lists take no more of others' blocks until they are empty (listed.c) */
     uint32_t sated;
-    bool reuses, has_others; /* whether they do at all, and whether any may be there */
+    bool reuses, has_others; /* whether its lists take others' blocks at all, and whether any may be there */
     uint16_t hand;           /* which of what is gathered in `pending` is posted next */
     /* small classes whose blocks are freed in bulk: nobody has wanted one since all that were listed have gone home (listed.c) */
     uint32_t bulk;
@@ -253,7 +253,8 @@ unsigned heap_end_current(struct heap *heap, struct span *span);
  * ones in line. One that stands on a stack of woken spans stays on its list: it has been full, so it is carved whole, as the law
  * wants. Owner only. */
 void heap_shed(struct heap *heap, bool all);
-/* all blocks of a medium class's list go to their spans, as they do here first */
+
+/* All blocks of a medium class's list go to their spans, as heap_shed has them do first. Owner only. */
 void heap_send_home(struct heap *heap, unsigned class);
 
 /* Owner only, for refills. Adds a word of a span's remote bits to a pair, and returns its weight; all of one that is AVAILABLE,
@@ -302,7 +303,7 @@ enum {
     ROOM = 128 << 10,
     ROOM_WIDE = 1 << 20,
     ROOM_OF_ALL = 4 << 20,
-    LIST_FEW = 3 /* less than ROOM of any class */,
+    LIST_FEW = 3, /* less than ROOM of any class */
     ROOM_NARROW = 16 << 10
 };
 enum { NARROW = GRANULE - 1, LIST_CLOSED = -GRANULE };

@@ -23,9 +23,9 @@
 #include "remote.h"
 
 enum {
-    /* bytes: one page, so that a class used twice costs one fault; 16 KiB, by faults, gained nothing and held 9 % more, */
+    /* bytes: one page, so that a class used twice costs one fault; 16 KiB, by faults, gained nothing and held 9 % more */
     CARVE = 4 << 10,
-    CARVE_USED = 16 << 10, /* but of a span that was in use before they cost none: bench_bulk -8 %, and no more with all 64; */
+    CARVE_USED = 16 << 10, /* of a span that was in use before, which costs none: bench_bulk -8 %, and no more with all 64 */
     MANY = 8,              /* spans of a class that its heap has taken, from which on a clean one's pages come by as many bytes */
     PICK = 4,              /* available small spans looked at for the best */
     /* free blocks of a small span, at most a quarter of it, for which it is not worth being current (figures: ../README.md) */
@@ -294,8 +294,7 @@ void heap_shed(struct heap *heap, bool all)
     }
 }
 
-/* What the thread may have again; else what is free and dirty. If nothing is kept fresh() finds that itself, without a second
- * look. */
+/* What the thread may have again; else what is free and dirty, if anything is kept: if not fresh() finds that itself. */
 static struct span *dirty(struct heap *heap, size_t nslices)
 {
     struct span *given = NULL, *span = again_pop(heap, nslices);

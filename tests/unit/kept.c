@@ -175,7 +175,7 @@ static void who_fills_and_drops_has_room_for_all(void)
 }
 
 /* Four blocks of any size: of the sizes that are not wanted little more is kept than would fit beside them. */
-static void what_is_kept_and_in_use_is_little_more_than_was_in_use(void)
+static void replace_four(uint32_t most_nslices)
 {
     unsigned char *block[4] = {NULL};
     uint64_t random = seed_choose("kept", unit_argument);
@@ -184,7 +184,7 @@ static void what_is_kept_and_in_use_is_little_more_than_was_in_use(void)
         unsigned char **any = &block[random_below(&random, 4)];
         in_use -= *any ? round_up(alloc_usable_size(*any), S) : 0;
         alloc_free(*any);
-        size_t size = S / 2 + 1 + random_below(&random, 4 * (uint32_t)S);
+        size_t size = S / 2 + 1 + random_below(&random, most_nslices * (uint32_t)S);
         *any = get(size, 1);
         most = max_size(most, in_use += round_up(size, S));
         require(spans.totals.live * S <= most + most / AGAIN_LITTLE,
@@ -192,6 +192,9 @@ static void what_is_kept_and_in_use_is_little_more_than_was_in_use(void)
     }
     sound();
 }
+
+static void what_is_kept_and_in_use_is_little_more_than_was_in_use(void) { replace_four(AGAIN_SLICES); }
+static void it_is_so_when_some_are_too_large_to_be_kept(void) { replace_four(INSTEAD_SLICES); }
 
 /* A sixteenth of what is in use is little: what malloc does not find there it takes of what is dirty, and the rest stays. */
 static void little_that_is_kept_stays_when_another_size_is_wanted(void)
@@ -219,7 +222,8 @@ static void some_that_is_kept_stays_when_a_larger_one_is_wanted(void)
     alloc_free(q);
     require(count_kept() == KEPT_SLICES, "%zu are kept\n", count_kept());
     unsigned char *larger = get(6 * S, 1);
-    require(count_kept() == KEPT_SLICES - 6 && larger >= q && larger < q + 20 * S, "%zu are kept\n", count_kept());
+    require(count_kept() == KEPT_SLICES - 6, "%zu are kept\n", count_kept());
+    require(larger >= q && larger < q + 20 * S, "it lies elsewhere\n");
     sound();
 }
 
@@ -418,7 +422,7 @@ static void a_buffer_that_is_made_small_is_kept_for_the_next(void)
 UNIT_MAIN(PROMISE(a_block_that_is_freed_is_kept_for_the_next_of_its_size), PROMISE(what_is_kept_is_half_a_megabyte),
           PROMISE(what_is_kept_is_shared_by_all_threads), PROMISE(what_another_thread_frees_is_kept_for_its_home),
           PROMISE(nothing_is_kept_when_something_else_is_wanted), PROMISE(who_fills_and_drops_has_room_for_all),
-          PROMISE(what_is_kept_and_in_use_is_little_more_than_was_in_use),
+          PROMISE(what_is_kept_and_in_use_is_little_more_than_was_in_use), PROMISE(it_is_so_when_some_are_too_large_to_be_kept),
           PROMISE(little_that_is_kept_stays_when_another_size_is_wanted),
           PROMISE(some_that_is_kept_stays_when_a_larger_one_is_wanted),
           PROMISE(who_fills_and_drops_more_than_may_be_kept_asks_for_many_at_once),
