@@ -35,8 +35,8 @@ int mspacer(void *block);
 /* Checks every law of the heap: that spans tile it, free neighbours are joined (but for what threads keep for their next, and
  * what waits for the next of its size), lists and counts agree, free blocks are as free left them. Returns the number of broken
  * laws, 0 for a sound heap; each is told in a line on standard error. 0, too, with nothing checked, while another thread verifies
- * or walks, and within a walk. Exact only while no other thread is inside the library: a block that is being passed on looks
- * broken. */
+ * or walks, and within a walk.
+ * Exact only while no other thread is inside the library: a block that is being passed on looks broken. */
 size_t mspace_verify(void);
 
 enum mspace_kind {

@@ -37,7 +37,7 @@ static void rebind(const struct dynamic *dynamic, uintptr_t shift, void *scope)
             const ElfW(Sym) *symbol = &symbols[ELF64_R_SYM(entry[i].r_info)];
             if (symbol->st_name == 0 || symbol->st_shndx != SHN_UNDEF || entry[i].r_addend != 0) continue;
             const char *name = (const char *)dynamic->strings + symbol->st_name;
-            /* another allocator's, that it brings */
+            /* not of malloc's family, or another allocator's, that the object brings */
             if (!lookup_is_family(name) || lookup(scope, name) != lookup_next(name)) continue;
             __atomic_store_n((void **)(shift + entry[i].r_offset), lookup(RTLD_DEFAULT, name), __ATOMIC_RELAXED);
         }

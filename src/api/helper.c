@@ -41,7 +41,7 @@ COLD void life_help(void)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED); /* these hold nothing that would be destroyed */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    /* which static TLS is a part of. Refused to the end: the process goes on without */
+    /* Static TLS is a part of the stack. Refused to the end: the process goes on without. */
     do pthread_attr_setstacksize(&attributes, stack);
     while (pthread_create(&helper, &attributes, help, NULL) != 0 && (stack *= 32) <= STACK_MOST);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

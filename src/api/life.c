@@ -105,7 +105,7 @@ COLD struct heap *life_thread(void)
     if (!is_ready || thread.state != THREAD_NEW) return NULL;
     struct heap *heap = heap_acquire();
     if (!heap) return NULL;
-    /* else every call takes the slow doors, where the checks are */
+    /* In any other mode every call takes the slow doors, where the checks are. */
     if (options.mode == MODE_FAST) thread.heap = thread.frees = thread.own;
     /* May allocate (a key above 31): the heap is there already. Should it fail, the heap is not recycled, no more. */
     if (has_exit_key) pthread_setspecific(exit_key, (void *)1);

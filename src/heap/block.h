@@ -171,7 +171,7 @@ INLINE enum push block_push_medium(struct block *block, const struct desc *desc,
     if (may_be_listed && LIKELY(room >= 0)) {
         block->room = room; /* before it is looked at (block_own); of one that is there already it is not too much */
         STORE_ORDER();
-        /* as if it were there, or on somebody's */
+        /* it looks as if it were there, or on somebody else's list */
         if ((head || UNLIKELY(PEEK(heaps_reuse))) && block_leads_within(block, 2 * GIB)) return PUSH_REFUSED;
         block_link(block, head);
         STORE_ORDER();

@@ -286,8 +286,9 @@ static bool widen(struct heap *heap, unsigned class)
 /* Who frees in bulk is known by a list that is full, and of which nothing has been taken since. It goes home, and is closed. Who
  * asks for more all the same fills and drops over and over, and gets ROOM at once. From ROOM on the list gets twice as much
  * instead, up to ROOM_WIDE. If that does not do either, or others have taken what there is, it would go home for nothing each
- * time: it is narrow until it has been closed NARROW times. A free that is refused by a list which is not full may have walked
- * along it, for the block looks as if it were there: one that is wide goes home. */
+ * time: it is narrow until it has been closed NARROW times.
+ * A free that is refused by a list which is not full may have walked along it, for the block looks as if it were there: one that
+ * is wide goes home. */
 void heap_look_at_list(struct heap *heap, unsigned class, bool was_refused)
 {
     struct pair *list = &heap->pairs[class];

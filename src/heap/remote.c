@@ -221,7 +221,7 @@ bool remote_is_gathered(struct heap *heap, const struct span *span, unsigned k)
 
 bool remote_free(struct heap *heap, struct span *span, unsigned k)
 {
-    /* the next young heap may want it */
+    /* not what is the shared heap's: the next young heap may want it */
     bool waits = heap && span_desc(span)->size <= ROOM_MIN && !heap_is_shared(heap_of_span(span));
     return waits ? gather(heap, span, k) : !push(span, k / 64, (uint64_t)1 << k % 64);
 }

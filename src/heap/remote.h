@@ -85,7 +85,7 @@ INLINE bool remote_gather(struct block *block)
     struct heap *heap = heap_of_identity(thread.heap);
     struct pending *way = remote_way(heap, desc->class, key);
     if (way->key != key || (uint64_t)product >= PEEK(desc->bound)) return false;
-    /* as if it were on somebody's list */
+    /* it looks as if it were on somebody's list */
     if (UNLIKELY((desc->class >= NSMALL || PEEK(heaps_reuse)) && block_leads_within(block, 2 * GIB))) return false;
     bits = way->bits;
     if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || heap->room < desc->size) return false;

@@ -1,6 +1,6 @@
 /* thread.c - heaps and threads: the table of heaps, the pool of those whose threads are gone, the shared heap.
  *
- *      heap 0: the first thread's, heap 1: the shared heap (in .bss)    heap 2, 3, ...: one after the other, mapped in steps,
+ *      heap 0, 1: the first thread's, the shared heap (both in .bss)    heap 2, 3, ...: one after the other, mapped in steps,
  *                                                                       16 GiB above the records, never unmapped
  *
  * The pool is two stacks of indices with a version beside each, changed by compare-and-swap; since a record stays a record
@@ -80,7 +80,7 @@ void heap_start(uint64_t secret)
     init(place(0), 0, HEAP_POOLED);
     share(0);
     atomic_store_explicit(&table.count, NSTATIC, memory_order_release);
-    /* a fork may have photographed it with the heap in it */
+    /* a fork may have photographed a pool with the heap in it */
     for (int i = 0; i < 2; i++) atomic_store_explicit(&pools[i], 0, memory_order_relaxed);
     heap_pool(place(0), POOL_LEFT);
 }
@@ -168,7 +168,7 @@ COLD struct heap *heap_acquire(void)
 {
     struct heap *heap = heap_unpool_any();
     if (!heap && !(heap = add())) return NULL;
-    /* not while a span is adopted out of it: nothing is kept there */
+    /* not before: nothing is kept for a heap that is out of the pool while a span of its is adopted */
     atomic_store_explicit(&heap->state, HEAP_OWNED, memory_order_relaxed);
     share(atomic_fetch_add_explicit(&nowned, 1, memory_order_relaxed) + 1);
     thread.state = THREAD_LIVE;

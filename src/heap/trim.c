@@ -211,7 +211,7 @@ size_t heap_trim_pooled(uint64_t rest, bool all)
     size_t nbytes = 0, n = heap_count();
     uint64_t start = bits_ticks();
     uint32_t seen = heap_pooled_now();
-    /* malloc_trim's caller, and the helper */
+    /* malloc_trim's caller may wait, and the helper */
     bool again = atomic_exchange(&heaps_untrimmed, false) || all, may_wait = rest < REST;
     for (size_t left = n; again && left && (heap = heap_unpool(POOL_TRIMMED)) != NULL; left--) heap_pool(heap, POOL_LEFT);
     for (; n && nout < NOUT && (may_wait || bits_ticks() - start < TURN) && (heap = heap_unpool(POOL_LEFT)) != NULL; n--) {

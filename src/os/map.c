@@ -67,7 +67,7 @@ bool os_replace(void *address, size_t nbytes)
 
 bool os_is_mapped(const void *address, size_t nbytes)
 {
-    /* changes nothing, and so has no other reason */
+    /* MADV_NORMAL changes nothing, and so there is no other reason to refuse it */
     return os_call(SYS_madvise, (long)address, (long)nbytes, MADV_NORMAL, 0, 0, 0) != -ENOMEM;
 }
 

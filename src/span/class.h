@@ -9,8 +9,8 @@
  * holds the most that it has ever had of each class, and of fewer classes that is less. One with many spans leaves sizes to the
  * others (class_count). Average waste then 4.3-5.7 % (4 per doubling: 8.6-9.7 %). Under a limit all serve at once. Classes are
  * found by one table, indexed by granules of 16 bytes, so that no branch on the size can mispredict. Spans have 1 to 8 slices,
- * the fewest that hold 8 blocks and waste at most 2 % at the tail. One more is for a database's page of 4 KiB and its own, 4,368
- * bytes; sqlite holds 1.12 of glibc's memory without it.
+ * the fewest that hold 8 blocks and waste at most 2 % at the tail.
+ * One more is for a database's page of 4 KiB and its own, 4,368 bytes; sqlite holds 1.12 of glibc's memory without it.
  *
  * A power of two has room for a little more, so that its blocks lie an odd number of cache lines apart, or of quarters of them,
  * and do not all begin in one set of the cache. So do other sizes from 2.5 KiB on, where it costs no slice. For whoever asks for

@@ -110,7 +110,8 @@ struct span {
     union {
         /* small, medium: while the span is not current; then, of small blocks, what waits and what had been due (src/heap) */
         struct pair pair;
-        struct {               /* large: */
+        /* large: */
+        struct {
             size_t nbytes;     /* usable bytes, a multiple of PAGE; PEEK */
             struct heap *home; /* of the thread that allocated it; NULL none */
         };
@@ -176,7 +177,7 @@ struct span_totals {
     size_t purged;             /* and not taken again, but for what was exchanged */
     size_t least, stale;       /* the least that was dirty of late, and what nobody wanted before that */
     uint64_t aged;             /* the tick up to which time has been counted */
-    /* for so many, until that one, nothing is that churn would want (purge.c) */
+    /* for so many ticks, until that one, nothing is purged, or exchanged, that churn would want (purge.c) */
     struct calm {
         uint64_t ticks, until;
     } purging, exchanging;
@@ -327,7 +328,7 @@ size_t purge_down_to(size_t keep);
 void purge_slowly(bool is_patient);
 void purge_at_leisure(void);           /* by somebody who may take long over it */
 void purge_in_exchange(size_t nclean); /* as much as a large block has just taken that is not dirty, in slices */
-/* as much as one has given back, if the last one has taken as much that was not, and nothing was purged for it */
+/* As much as a large block has given back, if the last has taken as much that was not dirty, and nothing was purged for it. */
 void purge_outgrown(size_t nslices);
 INLINE void purge_if_due(void)
 {

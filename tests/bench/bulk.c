@@ -2,9 +2,10 @@
  * bulk: a program that works in batches: a request, a frame, a file. Blocks of one size are allocated, then all of them are
  * freed.
  *     bulk lifo|fifo|random [size = 64] [blocks = 10000] [rounds = 20000] [seed = 1]
- * lifo: the last one first, as a stack or a list unwinds. fifo: in the order of their birth, as a table is walked. random: in an
- * order that is drawn once, as a hash table is walked. From the second round on the blocks come in the order in which they
- *         were freed, or in the allocator's own: who hands out what was freed last pays with scattered blocks.
+ * lifo:   the last one first, as a stack or a list unwinds.
+ * fifo:   in the order of their birth, as a table is walked.
+ * random: in an order that is drawn once, as a hash table is walked. From the second round on the blocks come in the order in
+ *         which they were freed, or in the allocator's own: who hands out what was freed last pays with scattered blocks.
  * One op is one malloc and one free. 10,000 blocks of 64 bytes outgrow the first-level cache and every allocator's cache of a
  * thread.
  */

@@ -4,7 +4,8 @@
  *     exchange [threads = 2] [ops per thread = 16000000] [slots = 1024] [seed = 1] [size]
  * Each op allocates a block of that size, or else a small one (8 bytes to 4 KiB), exchanges it for the one in a slot chosen at
  * random and frees that: with n threads one free in n is of an own block, the others are remote, and no thread is only a giver or
- * only a taker. One op is one malloc and one free, on all threads together; threads' starts and ends are in the time.
+ * only a taker.
+ * One op is one malloc and one free, on all threads together; threads' starts and ends are in the time.
  */
 #include "bench.h"
 

@@ -3,8 +3,8 @@
  *     larson [chains = 2] [generations = 80] [ops per generation = 100000] [blocks per chain = 5000] [seed = 1]
  * Each chain is a thread that replaces blocks of 8 to 1,000 bytes chosen at random among its own, then starts its successor,
  * hands the blocks over and exits: the successor frees what a dead thread allocated. Every 16th op swaps a block with a place
- * that all chains share, so that blocks also die in a thread of another chain while their owner lives. One op is one malloc and
- * one free, on all chains together; threads' starts and ends are in the time.
+ * that all chains share, so that blocks also die in a thread of another chain while their owner lives.
+ * One op is one malloc and one free, on all chains together; threads' starts and ends are in the time.
  */
 #include "bench.h"
 

@@ -3,8 +3,8 @@
  *     larson_sized [chains = 2] [generations = 600] [ops per generation = 100000] [blocks per chain = 5000] [seed = 1]
  * An object knows its size: it stands in the first word, where one with virtual functions has the address of its class, and is
  * read before the object is deleted. Everything else is as in larson.c: a chain's threads replace objects of 8 to 1,000 bytes at
- * random, start their successor and exit; every 16th op swaps an object with a place that all chains share. One op is one new and
- * one delete, on all chains together; threads' starts and ends are in the time.
+ * random, start their successor and exit; every 16th op swaps an object with a place that all chains share.
+ * One op is one new and one delete, on all chains together; threads' starts and ends are in the time.
  */
 #include "bench.h"
 

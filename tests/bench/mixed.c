@@ -2,12 +2,10 @@
  * mixed: a single-threaded program's small objects, 8 bytes to 4 KiB, in one of two orders of death; or its buffers, aligned
  * ones, or pages.
  *     mixed random|pareto|buffers|aligned|pages [ops = 20000000] [live = 20000] [seed = 1]
- * random: each op frees a block chosen at random among `live` ones and allocates another: lives are geometric, every place in the
- * heap
- *         is as likely as any other.
- * pareto: most blocks die young, a few live very long (P(life > t) ~ 1/t, at most 65,535 ops): what real traces look like. Blocks
- * wait
- *         in a wheel of lists, threaded through the blocks, for the op at which they die.
+ * random: each op frees a block chosen at random among `live` ones and allocates another: lives are geometric, every place in
+ *         the heap is as likely as any other.
+ * pareto: most blocks die young, a few live very long (P(life > t) ~ 1/t, at most 65,535 ops): what real traces look like.
+ *         Blocks wait in a wheel of lists, threaded through the blocks, for the op at which they die.
  * buffers: as random, of 64 bytes to 20 KiB, each size as likely as any other.
  * aligned: as random, by posix_memalign, at 64, 128, ... 4096 bytes.
  * pages: as random, of 4,200 bytes, a page and what is known of it.

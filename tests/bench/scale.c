@@ -2,12 +2,10 @@
  * scale: two curves: what happens to the price of an op when there are more blocks, and when there are more threads.
  *     scale live [blocks = 300000] [ops = 5000000] [seed = 1]
  *     scale threads [threads = 2] [ops per thread = 5000000] [seed = 1]
- * live: one thread; each op frees a block chosen at random among so many and allocates another. All are there when the clock
- * starts.
- *          From 1,000 to 10,000,000 blocks of 186 bytes on average: from the second-level cache to some 2 GB.
+ * live:    one thread; each op frees a block chosen at random among so many and allocates another. All are there when the clock
+ *          starts. From 1,000 to 10,000,000 blocks of 186 bytes on average: from the second-level cache to some 2 GB.
  * threads: each thread does the same among 1,000 blocks of its own. Every 16th dying block goes to the next thread, which frees
- * it; one
- *          that was not fetched by the time its place is needed again is freed here after all, so that nobody waits.
+ *          it; one that was not fetched by the time its place is needed again is freed here after all, so that nobody waits.
  * One op is one malloc and one free; threads: of one thread, so that the curve is flat as long as there are CPUs.
  */
 #include "bench.h"

@@ -2,15 +2,14 @@
  * sharing: do blocks of different threads share a cache line? Then the threads' writes throw it to and fro, and each waits for
  * the other.
  *     sharing active|passive [threads = 2] [ops per thread = 20000000] [writes = 100] [size = 8]
- * active: each thread allocates a small block, writes to it many times, frees it and begins anew. The allocator shares a line if
- * it cuts
- *          one into blocks for two threads.
- * passive: before they do so, each frees one block that the first thread allocated for it, side by side with those of the others.
- * The
- *          allocator shares a line if it lets a thread have again what it freed, though the line's other blocks are somewhere else.
- * One op is one malloc, the writes and one free, on all threads together; they begin at the same time. The writes go in tens:
- * whether the end of a loop of a hundred is foreseen hangs on the addresses of all branches before it, and is a third of an op
- * (100: 28.7 or 37.9 ns by the same allocator; 90: 33.2 or 25; 120: 33 or 44).
+ * active:  each thread allocates a small block, writes to it many times, frees it and begins anew. The allocator shares a line
+ *          if it cuts one into blocks for two threads.
+ * passive: before they do so, each frees one block that the first thread allocated for it, side by side with those of the
+ *          others. The allocator shares a line if it lets a thread have again what it freed, though the line's other blocks are
+ *          somewhere else.
+ * One op is one malloc, the writes and one free, on all threads together; they begin at the same time.
+ * The writes go in tens: whether the end of a loop of a hundred is foreseen hangs on the addresses of all branches before it, and
+ * is a third of an op (100: 28.7 or 37.9 ns by the same allocator; 90: 33.2 or 25; 120: 33 or 44).
  */
 #include "bench.h"
 

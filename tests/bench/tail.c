@@ -4,8 +4,8 @@
  * Each op frees a block chosen at random among 20,000 of the thread's own and allocates another: small mixed sizes, one in 100 of
  * 4 to 64 KiB, one in 1,000 of 64 KiB to 1 MiB; all are there when the timing starts. Every 16th dying block goes to the next
  * thread, which frees it. Every call is timed by itself, with the processor's own clock; an interruption by the system in the
- * middle of one counts, as it does for the program. tail-malloc, tail-free: the 99.99th percentile; -max: the slowest call.
- * Nanoseconds; "op" is one call.
+ * middle of one counts, as it does for the program.
+ * tail-malloc, tail-free: the 99.99th percentile; -max: the slowest call. Nanoseconds; "op" is one call.
  */
 #include "bench.h"
 

@@ -2,9 +2,10 @@
  * vector: arrays that grow until they are done, several of them at a time, and are filled as they grow.
  *     vector double|copy|step [ops = 100000] [live = 8] [seed = 1]
  * double: by realloc from 16 bytes by doubling to a last size that is any power of two up to 16 MiB, each as likely: a string
- * builder. copy: the same by malloc, memcpy and free, as C++'s vectors and strings grow. step: from 64 KiB by 64 KiB more each
- * time to at most 4 MiB, any number of steps as likely as any other: a file read piece by piece.
- *         Who copies at every step copies thirty times what there is.
+ *         builder.
+ * copy:   the same by malloc, memcpy and free, as C++'s vectors and strings grow.
+ * step:   from 64 KiB by 64 KiB more each time to at most 4 MiB, any number of steps as likely as any other: a file read piece
+ *         by piece. Who copies at every step copies thirty times what there is.
  * Each op lets one of `live` vectors, chosen at random, grow once and writes a byte into every page that is new, or frees it if
  * it is done and begins another. One op is one realloc, or one free and one malloc, and the touching.
  */

@@ -8,7 +8,8 @@
  *
  * Every store of the two, or its way out of its thread's buffer, is a step here, and at every state HOME forks (in the model:
  * life.state is what the kernel would wipe it to, and only HOME goes on): a child has of each thread's stores all up to some
- * point. By default it is a twentieth of the states, and stores do not wait; at full size all, and then once more with buffers, a
+ * point.
+ * By default it is a twentieth of the states, and stores do not wait; at full size all, and then once more with buffers, a
  * fiftieth.
  */
 #include "api/life.h"

@@ -393,7 +393,7 @@ static __attribute__((noinline)) void touch_shared(uintptr_t address, size_t siz
     uintptr_t end = address + size, next;
     if (mode == SCHEDULED) {
         close_stores(me);
-        /* the buffer is full: waits until it is empty */
+        /* a full buffer: waits until it is empty */
         if (kind == WRITE && me->nstores + 3 > BUFFER_MAX) pause_me(LOCKED, (uintptr_t)place);
     }
     for (; address < end; address = next) {

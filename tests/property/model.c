@@ -62,9 +62,9 @@ static void *shadow_change(const void *p, size_t n, bool set)
 void *shadow_claim(const void *p, size_t n) { return shadow_change(p, n, true); }
 void *shadow_release(const void *p, size_t n) { return shadow_change(p, n, false); }
 
-/* ---- contents ---- The 8 bytes at offset k (a multiple of 8) of a block hold mix(id, k): never all zero in practice, different
- * in every block and at every offset, so a stale, shifted or foreign byte is seen. Which ranges are written depends on id and
- * usable size alone.
+/* ---- contents ----
+ * The 8 bytes at offset k (a multiple of 8) of a block hold mix(id, k): never all zero in practice, different in every block and
+ * at every offset, so a stale, shifted or foreign byte is seen. Which ranges are written depends on id and usable size alone.
  */
 enum { WHOLE_NBYTES = 1024, END_NBYTES = 64, SAMPLES_MAX = 16 };
 

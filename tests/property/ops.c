@@ -197,8 +197,8 @@ static void do_aligned(struct worker *w, struct block *b, const struct op *op)
     else if (op->kind == OP_POSIX_MEMALIGN) {
         int error = api_posix_memalign(&p, align, op->size);
         if (error != 0) broke("null", "posix_memalign(%zu, %u) returned %d", align, op->size, error);
-    /* rounded up to a power of two */
-    } else if (!op_rules.lenient && op->arg % 4 == 0) p = api_memalign(align - align / 4, op->size);
+    } else if (!op_rules.lenient && op->arg % 4 == 0)
+        p = api_memalign(align - align / 4, op->size); /* rounded up to a power of two */
     else p = api_memalign(align, op->size);
     block_take(w, b, plant_aligned(p, align), op->size, align);
 }

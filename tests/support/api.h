@@ -2,9 +2,9 @@
  * api.h: the one door through which every test calls the allocator under test.
  *
  * Without MSPACE_DIRECT these are the names of malloc(3) themselves, so that one binary runs under any preloaded allocator and
- * under plain glibc; what only libmspace has (verify, mspacec, mspacer) is a weak symbol that is NULL elsewhere. With
- * MSPACE_DIRECT they are the internal functions of src/api/alloc.h, and direct.h, linked from a library that interposes nothing:
- * this is how the sanitizers, which need malloc for themselves, get to see the allocator.
+ * under plain glibc; what only libmspace has (verify, mspacec, mspacer) is a weak symbol that is NULL elsewhere.
+ * With MSPACE_DIRECT they are the internal functions of src/api/alloc.h, and direct.h, linked from a library that interposes
+ * nothing: this is how the sanitizers, which need malloc for themselves, get to see the allocator.
  */
 #ifndef TESTS_SUPPORT_API_H
 #define TESTS_SUPPORT_API_H

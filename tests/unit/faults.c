@@ -75,7 +75,7 @@ static void one(int i)
     case 0: keep(i, alloc_malloc(size), size); break;
     case 1:
         block = alloc_calloc(1, size);
-        /* of large ones where a large one begins */
+        /* of large ones the first bytes of each slice, where a large one may begin */
         for (size_t at = 0, n = size > MIB ? WRITTEN : SLICE_SIZE; block && at < size; at += SLICE_SIZE)
             require(is_filled((char *)block + at, min_size(n, size - at), 0), "calloc of %zu bytes is not zero\n", size);
         keep(i, block, size);

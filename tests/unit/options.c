@@ -64,23 +64,10 @@ static void sizes_take_units(void)
                 {"1.5M", 3 * MIB / 2},
                 {"0.25K", 256},
                 {"2.0G", 2 * GIB}};
-    static const char *const bad[] = {"",
-                                      "K",
-                                      "-1",
-                                      "1.5",
-                                      "1.M",
-                                      ".5M",
-                                      "1.5.5M",
-                                      "1.99999999999999999999M",
-                                      "1MB",
-                                      "M1",
-                                      "0x10",
-                                      " 1",
-                                      "1 ",
-                                      "12345678901234567890",
-                                      "99999999999999999999999999G",
-                                      "1T",
-                                      "0.0000000000000000000000000000000000000000000000000000000000000001M"};
+    static const char *const bad[] = {
+        "", "K", "-1", "1.5", "1.M", ".5M", "1.5.5M", "1.99999999999999999999M", "1MB", "M1", "0x10", " 1", "1 ",
+        "12345678901234567890", "99999999999999999999999999G", "1T",
+        "0.0000000000000000000000000000000000000000000000000000000000000001M"};
     char text[200];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         snprintf(text, sizeof text, "MSPACE_CONF=dirty=%s", good[i].text);
@@ -112,39 +99,11 @@ static void limits_are_one_size_or_two(void)
 
 static void garbage_changes_nothing(void)
 {
-    static const char *const garbage[] = {"",
-                                          ",",
-                                          ",,,,",
-                                          "=",
-                                          "=1",
-                                          "==",
-                                          "stats",
-                                          "stats=",
-                                          "stats=2",
-                                          "stats=yes",
-                                          "stats=11",
-                                          "stats =1",
-                                          " stats=1",
-                                          "STATS=1",
-                                          "statistics=1",
-                                          "stat=1",
-                                          "mode=",
-                                          "mode=fas",
-                                          "mode=faster",
-                                          "mode=fast|hardened",
-                                          "mode=|",
-                                          "on_error=abort,",
-                                          "'",
-                                          "''",
-                                          "'stats=1",
-                                          "stats='1",
-                                          "stats=''",
-                                          "'stats=1'",
-                                          "\xff\xfe=\x80",
-                                          "dirty",
-                                          "help=0",
-                                          "skip=",
-                                          "nosuch=1,neither=2"};
+    static const char *const garbage[] = {
+        "", ",", ",,,,", "=", "=1", "==", "stats", "stats=", "stats=2", "stats=yes", "stats=11", "stats =1", " stats=1",
+        "STATS=1", "statistics=1", "stat=1", "mode=", "mode=fas", "mode=faster", "mode=fast|hardened", "mode=|",
+        "on_error=abort,", "'", "''", "'stats=1", "stats='1", "stats=''", "'stats=1'", "\xff\xfe=\x80", "dirty", "help=0",
+        "skip=", "nosuch=1,neither=2"};
     for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
         char text[200];
         snprintf(text, sizeof text, "MSPACE_CONF=%s", garbage[i]);

@@ -453,7 +453,7 @@ static void little_is_taken_of_much_without_reading_all_records(void)
     span_give(much, 0);
     give(little, 3);
     uintptr_t from = round_up((uintptr_t)(much + 1), PAGE), end = (uintptr_t)(much + MUCH) & ~(PAGE - 1);
-    /* they say nothing, as zeros do */
+    /* the records inside say nothing, as zeros do */
     require(madvise((void *)from, end - from, MADV_DONTNEED) == 0, "madvise: errno %d\n", errno);
     for (int i = 0; i < 10; i++) span_give(span_take(5, 1, SPAN_LARGE, false), 5);
     size_t n = nrecord_pages(much, MUCH);

@@ -9,25 +9,10 @@
 
 #include <dlfcn.h>
 
-static const char *const FAMILY[] = {"malloc",
-                                     "free",
-                                     "calloc",
-                                     "realloc",
-                                     "reallocarray",
-                                     "memalign",
-                                     "aligned_alloc",
-                                     "posix_memalign",
-                                     "valloc",
-                                     "pvalloc",
-                                     "malloc_usable_size",
-                                     "malloc_trim",
-                                     "malloc_info",
-                                     "malloc_stats",
-                                     "mallinfo",
-                                     "mallinfo2",
-                                     "mallopt",
-                                     "__libc_malloc",
-                                     "__libc_free"};
+static const char *const FAMILY[] = {
+    "malloc", "free", "calloc", "realloc", "reallocarray", "memalign", "aligned_alloc", "posix_memalign", "valloc", "pvalloc",
+    "malloc_usable_size", "malloc_trim", "malloc_info", "malloc_stats", "mallinfo", "mallinfo2", "mallopt", "__libc_malloc",
+    "__libc_free"};
 
 static const char *object_of(const void *p)
 {

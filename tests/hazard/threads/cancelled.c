@@ -4,9 +4,10 @@
  *     cancelled storm|deferred [processes = 200 at full size] [seed]
  * storm: each process (judged by its end) has two threads that only compute on blocks of their own and of which nothing must be
  * lost, and cancels 20 more, one after another, that allocate with PTHREAD_CANCEL_ASYNCHRONOUS. Prints how many processes hang,
- * die or find damage; not_worse.sh judges. deferred: what POSIX allows: threads that allocate and ask malloc_stats, malloc_info
- * and malloc_trim are cancelled at cancellation points only; every one of them ends, its clean-up handlers allocate and free, and
- * the process is as sound as before.
+ * die or find damage; not_worse.sh judges.
+ * deferred: what POSIX allows: threads that allocate and ask malloc_stats, malloc_info and malloc_trim are cancelled at
+ * cancellation points only; every one of them ends, its clean-up handlers allocate and free, and the process is as sound as
+ * before.
  */
 #include "../../stress/stress.h"
 

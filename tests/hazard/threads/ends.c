@@ -47,7 +47,7 @@ static int end_by(long way, uint64_t random)
     watchdog(SECONDS);
     for (uintptr_t i = 0; i < NTHREADS; i++)
         require(pthread_create(&thread, NULL, allocate_on, (void *)(i + random)) == 0, "pthread_create\n");
-    /* above 32 they are allocated */
+    /* handlers above 32 are allocated */
     for (int i = 0; i < 40; i++) require(atexit(work) == 0 && at_quick_exit(work) == 0, "atexit\n");
     __cxa_thread_atexit_impl(destroy, stamped_new(100), &__dso_handle);
     FILE *file = fopen("/dev/null", "w");

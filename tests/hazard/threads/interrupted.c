@@ -6,9 +6,9 @@
  * there by the trap flag. Each instant is a process of its own, with another thread that looks on: it plays the calls of a list,
  * is interrupted in one of them, plays on for a while, checks every block and asks the other thread to allocate, too. The handler
  * allocates and frees what it allocated (allocate), keeps it (keep), frees blocks of the program's (free), grows one (realloc),
- * leaves by longjmp, or ends its thread as an asynchronous cancellation does (exit). Prints how many instants of the list's all,
- * about, end in a hang, a death or damage: the sum over the calls of harmful share * instructions. Judges nothing: not_worse.sh
- * does.
+ * leaves by longjmp, or ends its thread as an asynchronous cancellation does (exit).
+ * Prints how many instants of the list's all, about, end in a hang, a death or damage: the sum over the calls of harmful share *
+ * instructions. Judges nothing: not_worse.sh does.
  */
 #include "../../stress/stress.h"
 

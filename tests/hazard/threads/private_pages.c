@@ -2,11 +2,13 @@
  * What programs do to the pages of their own blocks, by system calls that malloc does not see.
  *
  *     private_pages write_after_fork|not_inherited|protected|holes
- * write_after_fork: parent and child write to the same blocks, of each size, and each reads its own. not_inherited: every second
- * page of a 1 MiB block is MADV_DONTFORK, as drivers of network cards do; the child frees and allocates blocks around it.
+ * write_after_fork: parent and child write to the same blocks, of each size, and each reads its own.
+ * not_inherited: every second page of a 1 MiB block is MADV_DONTFORK, as drivers of network cards do; the child frees and
+ * allocates blocks around it.
  * protected: a page of a block is PROT_READ, then PROT_NONE, while this and another thread allocate and give back; it is writable
- * again before it is freed. holes: pages of a large block are unmapped and mapped again; then the block grows, is freed and its
- * memory used again, zeroed by calloc.
+ * again before it is freed.
+ * holes: pages of a large block are unmapped and mapped again; then the block grows, is freed and its memory used again, zeroed
+ * by calloc.
  */
 #include "../../stress/stress.h"
 
