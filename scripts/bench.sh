@@ -107,7 +107,7 @@ run_row() {
     case $status in
         0 | 1) ;;
         2) say "row $name left out: ${said##*compare: }"; return 1 ;;
-        *) [ -z "$interrupted" ] || return 1; exit "$status" ;;
+        *) [ -n "$interrupted" ] || say "row $name left out: compare ended with status $status"; return 1 ;;
     esac
     rm -rf "$data"
 }
