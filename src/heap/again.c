@@ -76,7 +76,7 @@ bool again_find_room(struct heap *heap, size_t nslices)
 
 bool again_has_room_for_blocks(struct heap *heap, size_t nslices)
 {
-    if (nslices - 1 >= AGAIN_SLICES || options.limit.hard) return false;
+    if (!again_may_keep(nslices)) return false;
     size_t all = heap->again.nslices + nslices, room = room_of(heap);
     if (all > room) heap->again.refused |= (uint8_t)(1U << nslices);
     return all <= min_size(room, max_size(KEPT_SLICES, PEEK(heap_share)));
@@ -88,11 +88,12 @@ struct span *again_instead(struct heap *heap, size_t nslices, enum span_state st
     if (nslices - 1 >= INSTEAD_SLICES) return NULL;
     bool is_listed = nslices <= AGAIN_SLICES;
     if (is_listed && again->refused >> nslices & 1) grant(heap);
-    if (!again->nslices && !(is_listed && is_at_most(heap))) return NULL;
+    bool comes_in_flocks = is_listed && is_at_most(heap);
+    if (!again->nslices && !comes_in_flocks) return NULL;
     size_t left = again->nslices > PEEK(spans.totals.live) / AGAIN_LITTLE ? nslices : 0;
     size_t first = min_size(nslices, AGAIN_SLICES - 1); /* larger ones; or the largest */
     for (size_t k = 0; k < AGAIN_SLICES; k++) left = give_up(heap, (first + k) % AGAIN_SLICES + 1, left, given);
-    size_t room = is_listed && is_at_most(heap) ? heap->again.room - min_size(heap->again.room, again->nslices) : 0;
+    size_t room = comes_in_flocks ? again->room - min_size(again->room, again->nslices) : 0;
     struct span *span = span_give_and_take_some(*given, nslices, state, min_size(FLOCK, room) / nslices),
                 *more = span ? span->woken_next : NULL;
     *given = NULL;

@@ -33,9 +33,10 @@ extern uint32_t again_granted HIDDEN;
 /* Whether one of so many slices finds room, a large block's, or one of blocks; and then, one that has so many, is free, and the
  * caller's. Nothing under a limit, which does not charge what is free. */
 bool again_find_room(struct heap *heap, size_t nslices);
+INLINE bool again_may_keep(size_t nslices) { return LIKELY(nslices - 1 < AGAIN_SLICES && !options.limit.hard); }
 INLINE bool again_has_room(struct heap *heap, size_t nslices)
 {
-    if (UNLIKELY(nslices - 1 >= AGAIN_SLICES || options.limit.hard)) return false;
+    if (!again_may_keep(nslices)) return false;
     return LIKELY(heap->again.nslices + nslices <= heap_kept_most()) || again_find_room(heap, nslices);
 }
 bool again_has_room_for_blocks(struct heap *heap, size_t nslices);

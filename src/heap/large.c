@@ -149,18 +149,15 @@ static struct span *take_growing(struct span *kept, size_t size, size_t before, 
 
 void *large_alloc(struct heap *heap, size_t size, size_t before, size_t alignment, bool *is_zero)
 {
-    size_t nbytes = pages_for(size);
+    size_t nbytes = pages_for(size), nslices = slices_for(nbytes);
     bool is_plain = heap && !before && alignment <= SLICE_SIZE;
-    struct span *span = is_plain ? take_kept(heap, slices_for(nbytes)) : NULL;
+    struct span *span = is_plain ? take_kept(heap, nslices) : NULL;
     if (span) return publish_kept(span, nbytes, heap);
     if (!limit_charge(nbytes, true)) return NULL; /* under a limit nothing is kept */
     struct span *given = heap ? take_shared(heap) : NULL;
-    if (is_plain)
-        span = again_instead(heap, slices_for(nbytes), SPAN_LARGE, &given),
-        heap->again.is_used |= slices_for(nbytes) <= AGAIN_SLICES;
-    if (!span)
-        span = take_growing(heap ? again_take_all(heap, given) : NULL, nbytes, before, max_size(alignment >> SLICE_SHIFT, 1),
-                            WANT_DIRTY);
+    if (is_plain) span = again_instead(heap, nslices, SPAN_LARGE, &given), heap->again.is_used |= nslices <= AGAIN_SLICES;
+    struct span *kept = span || !heap ? NULL : again_take_all(heap, given);
+    if (!span) span = take_growing(kept, nbytes, before, max_size(alignment >> SLICE_SHIFT, 1), WANT_DIRTY);
     if (!span) return limit_refund(nbytes), NULL;
     *is_zero = span->is_clean;
     purge_in_exchange(span_nslices(span) - span->ndirty);
