@@ -14,12 +14,10 @@ static void set_room(struct heap *heap, size_t room)
     __atomic_fetch_add(&again_granted, (uint32_t)room - had, __ATOMIC_RELAXED);
 }
 
-static size_t share_of_room(void) { return min_size(AGAIN_MOST, AGAIN_SHARES * min_size(PEEK(heap_share), AGAIN_MOST)); }
-
 /* Slices that there may be. What is too much when others have come goes at once, for this thread may sleep next. */
 static size_t room_of(struct heap *heap)
 {
-    size_t most = share_of_room(), first = heap_kept_most();
+    size_t most = PEEK(heap_again_share), first = heap_kept_most();
     if (UNLIKELY(heap->again.room > most)) {
         set_room(heap, most);
         if (heap->again.nslices > max_size(most, first)) span_give_all(again_take_all(heap, NULL));
@@ -31,21 +29,15 @@ static size_t room_of(struct heap *heap)
 static void grant(struct heap *heap)
 {
     size_t all = AGAIN_SHARES * (options.dirty >> SLICE_SHIFT), left = all - min_size(all, PEEK(again_granted));
-    size_t wanted = min_size(2 * max_size(room_of(heap), KEPT_SLICES), share_of_room()), had = heap->again.room;
+    size_t wanted = min_size(2 * max_size(room_of(heap), KEPT_SLICES), PEEK(heap_again_share)), had = heap->again.room;
     if (wanted > had && left) set_room(heap, had + min_size(wanted - had, left));
     heap->again.refused = 0;
-}
-
-void again_give_rest(struct heap *heap, struct span *rest)
-{
-    span_give_all(rest);
-    heap->again.nslices = 0;
 }
 
 /* Whether all has been granted that may be, it is a good deal, and there is somebody who would wait for the lock. */
 static bool is_at_most(const struct heap *heap)
 {
-    return !heap_is_alone() && heap->again.room >= max_size(2 * FLOCK, share_of_room());
+    return !heap_is_alone() && heap->again.room >= max_size(2 * FLOCK, PEEK(heap_again_share));
 }
 
 /* Adds `left` slices in spans of so many to what is given, or as much as there is. Returns what is left. */
@@ -67,16 +59,15 @@ static bool make_room(struct heap *heap, size_t nslices)
     return heap->again.nslices + nslices <= room_of(heap);
 }
 
-bool again_find_room(struct heap *heap, size_t nslices)
+bool again_has_room(struct heap *heap, size_t nslices)
 {
-    struct again *again = &heap->again;
-    size_t all = again->nslices + nslices;
-    return LIKELY(all <= again->room && again->room <= share_of_room()) || all <= room_of(heap) || make_room(heap, nslices);
+    if (again_has_room_at_once(heap, nslices)) return true;
+    return nslices - 1 < AGAIN_SLICES && (heap->again.nslices + nslices <= room_of(heap) || make_room(heap, nslices));
 }
 
 bool again_has_room_for_blocks(struct heap *heap, size_t nslices)
 {
-    if (!again_may_keep(nslices)) return false;
+    if (nslices - 1 >= AGAIN_SLICES) return false;
     size_t all = heap->again.nslices + nslices, room = room_of(heap);
     if (all > room) heap->again.refused |= (uint8_t)(1U << nslices);
     return all <= min_size(room, max_size(KEPT_SLICES, PEEK(heap_share)));

@@ -30,24 +30,24 @@
 /* PEEK. Slices that all heaps together have been granted. */
 extern uint32_t again_granted HIDDEN;
 
-/* Whether one of so many slices finds room, a large block's, or one of blocks; and then, one that has so many, is free, and the
- * caller's. Nothing under a limit, which does not charge what is free. */
-bool again_find_room(struct heap *heap, size_t nslices);
-INLINE bool again_may_keep(size_t nslices) { return LIKELY(nslices - 1 < AGAIN_SLICES && !options.limit.hard); }
-INLINE bool again_has_room(struct heap *heap, size_t nslices)
+/* Whether one of so many slices has room, a large block's: at once, or after a look at who else has; or one of blocks. And then,
+ * one that has so many, is free, and the caller's. */
+INLINE bool again_has_room_at_once(const struct heap *heap, size_t nslices)
 {
-    if (!again_may_keep(nslices)) return false;
-    return LIKELY(heap->again.nslices + nslices <= heap_kept_most()) || again_find_room(heap, nslices);
+    size_t all = heap->again.nslices + nslices;
+    if (UNLIKELY(nslices - 1 >= AGAIN_SLICES)) return false;
+    return LIKELY(all <= heap_kept_most()) || (all <= heap->again.room && heap->again.room <= PEEK(heap_again_share));
 }
+bool again_has_room(struct heap *heap, size_t nslices);
 bool again_has_room_for_blocks(struct heap *heap, size_t nslices);
 
 INLINE void again_put(struct heap *heap, struct span *span, size_t nslices)
 {
-    uint32_t *list = &heap->again.last[nslices - 1], last;
+    uint32_t *list = &heap->again.last[nslices - 1], number = span_number(span), last;
     span_set(span, SPAN_KEPT, nslices);
     heap->again.nslices += (uint16_t)nslices;
     do span->woken_next = span_numbered(last = PEEK(*list));
-    while (UNLIKELY(!bits_swap_if(list, last, span_number(span))));
+    while (UNLIKELY(!bits_swap_if(list, last, number)));
 }
 
 /* All of so many slices, which are in range. */
@@ -57,16 +57,19 @@ INLINE struct span *again_cut(struct heap *heap, size_t nslices)
     return last && bits_swap_if(&heap->again.last[nslices - 1], last, 0) ? span_numbered(last) : NULL;
 }
 
-/* The last one of just as many slices, KEPT still; NULL: there is none. A handler may have put one there meanwhile: then the
- * others are given back. One that two threads have freed at once may have been cut since: it is forgotten. */
-void again_give_rest(struct heap *heap, struct span *rest);
+/* The last one of just as many slices, KEPT still; NULL: there is none. A handler may have put some there meanwhile: then the
+ * others go behind them. One that two threads have freed at once may have been cut since: it is forgotten. */
 INLINE struct span *again_pop(struct heap *heap, size_t nslices)
 {
     struct again *again = &heap->again;
     struct span *span = nslices - 1 < AGAIN_SLICES ? again_cut(heap, nslices) : NULL; /* 0: of a size that is out of range */
     if (!span) return NULL;
-    struct span *rest = span->woken_next;
-    if (rest && UNLIKELY(!bits_swap_if(&again->last[nslices - 1], 0, span_number(rest)))) again_give_rest(heap, rest);
+    struct span *rest = span->woken_next, *first, *last;
+    while (rest && UNLIKELY(!bits_swap_if(&again->last[nslices - 1], 0, span_number(rest))))
+        if ((first = last = again_cut(heap, nslices)) != NULL) {
+            while (last->woken_next) last = last->woken_next;
+            last->woken_next = rest, rest = first;
+        }
     again->nslices -= (uint16_t)min_size(again->nslices, nslices);
     again->least = (uint16_t)min_size(again->least, again->nslices);
     return LIKELY(span_nslices(span) == nslices) ? span : NULL;

@@ -17,12 +17,13 @@ static size_t pages_for(size_t size) { return round_up(max_size(size, 1), PAGE);
 
 INLINE void *publish(struct span *span, size_t nbytes, struct heap *home)
 {
+    char *block = span_address(span);
     struct desc *desc = span_desc(span);
     __atomic_store_n(&span->nbytes, nbytes, __ATOMIC_RELAXED);
     span->home = home;
-    desc->start = (uintptr_t)span_address(span);
+    desc->start = (uintptr_t)block;
     __atomic_store_n(&desc->owner, OWNER_LARGE, __ATOMIC_RELEASE);
-    return span_address(span);
+    return block;
 }
 
 /* Whoever turns the owner to nobody frees the block: of two threads that free it at once, one. */
@@ -49,7 +50,7 @@ static void drop(struct span *span)
 static _Atomic(struct span *) *place_to_keep(struct heap *heap, size_t nslices)
 {
     _Atomic(struct span *) *place = NULL;
-    if (!heap || options.limit.hard || atomic_load_explicit(&heap->state, memory_order_relaxed) != HEAP_OWNED) return NULL;
+    if (!heap || atomic_load_explicit(&heap->state, memory_order_relaxed) != HEAP_OWNED) return NULL;
     for (unsigned i = 0; i < KEPT_PLACES; i++) {
         const struct span *kept = atomic_load_explicit(&heap->kept[i], memory_order_relaxed);
         if (kept) nslices += span_nslices(kept);

@@ -11,7 +11,7 @@
 /* The span of a live large block that starts at p, else NULL. */
 INLINE struct span *large_of(const void *p)
 {
-    if (!range_has(p) || ((uintptr_t)p & (SLICE_SIZE - 1))) return NULL;
+    if (((uintptr_t)p & (SLICE_SIZE - 1)) || !range_has(p)) return NULL;
     return PEEK(range.table[range_index(p)].owner) == OWNER_LARGE ? range.records + range_index(p) : NULL;
 }
 
@@ -35,12 +35,12 @@ void large_give_all_kept(void);
 INLINE bool large_keep_again(const void *p)
 {
     struct span *span = large_of(p);
-    struct heap *own = heap_own();
-    if (!span || !own || span->home != own || UNLIKELY(options.mode != MODE_FAST)) return false;
+    struct heap *heap = heap_of_identity(thread.heap); /* 0, as in hardened mode: the empty one, which is nobody's home */
+    if (!span || span->home != heap) return false;
     size_t nslices = span_nslices(span);
-    if (!again_has_room(own, nslices)) return false;
-    __atomic_store_n(&range.table[range_index(p)].owner, OWNER_NONE, __ATOMIC_RELAXED);
-    again_put(own, span, nslices);
+    if (!again_has_room_at_once(heap, nslices)) return false;
+    __atomic_store_n(&span_desc(span)->owner, OWNER_NONE, __ATOMIC_RELAXED);
+    again_put(heap, span, nslices);
     return true;
 }
 

@@ -264,8 +264,7 @@ void heap_send_home(struct heap *heap, unsigned class)
  * empty give back theirs. */
 static size_t room_left(struct heap *heap)
 {
-    size_t most = options.limit.hard ? 0 : min_size(ROOM_OF_ALL, 2 * min_size(PEEK(heap_share), SLICES_MAX) << SLICE_SHIFT),
-           taken = 0;
+    size_t most = min_size(ROOM_OF_ALL, 2 * min_size(PEEK(heap_share), SLICES_MAX) << SLICE_SHIFT), taken = 0;
     for (struct pair *list = &heap->pairs[NSMALL]; list < &heap->pairs[NCLASSES]; list++) {
         if (list->room > ROOM && !list->head) list->room = ROOM;
         if (list->room > ROOM) taken += (size_t)(list->room - ROOM);

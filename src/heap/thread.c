@@ -24,7 +24,7 @@ static const uint64_t SECRET_BITS = (uint64_t)1 << 63 | 1;
 
 const struct pair heap_empty[NCLASSES];
 uint64_t heap_secret;
-size_t heap_share;
+size_t heap_share, heap_again_share;
 __thread struct thread thread;
 
 struct heap heaps_static[NSTATIC];
@@ -59,7 +59,9 @@ bool heap_is_alone(void)
 
 static void share(uint32_t nheaps)
 {
-    __atomic_store_n(&heap_share, (options.dirty >> SLICE_SHIFT) / max_size(nheaps, 1), __ATOMIC_RELAXED);
+    size_t all = options.limit.hard ? 0 : options.dirty >> SLICE_SHIFT, one = all / max_size(nheaps, 1);
+    __atomic_store_n(&heap_share, one, __ATOMIC_RELAXED);
+    __atomic_store_n(&heap_again_share, min_size(AGAIN_MOST, AGAIN_SHARES * min_size(one, AGAIN_MOST)), __ATOMIC_RELAXED);
 }
 
 static void init(struct heap *heap, size_t index, enum heap_state state)

@@ -145,9 +145,11 @@ static void none_are_kept_where_each_free_is_watched(void)
     options.mode = MODE_HARDENED;
     fill_and_drop(8, 512);
     require(count_kept() == 0, "in hardened mode\n");
-    options.mode = MODE_FAST;
-    options.limit.hard = options.limit.soft = (size_t)1 << 30;
-    limit_count_again();
+}
+
+static void none_are_kept_under_a_limit(void)
+{
+    options.limit.hard = options.limit.soft = (size_t)1 << 30; /* before anything has been allocated */
     fill_and_drop(8, 512);
     require(count_kept() == 0, "kept, and not charged\n");
 }
@@ -172,4 +174,5 @@ static void a_pointer_into_what_is_kept_is_nobodys(void)
 UNIT_MAIN(PROMISE(what_is_filled_and_dropped_stays_with_its_thread), PROMISE(no_more_is_kept_than_one_share),
           PROMISE(what_one_size_leaves_others_take), PROMISE(what_nobody_wants_any_more_goes),
           PROMISE(a_thread_that_is_gone_keeps_none), PROMISE(what_others_free_is_not_kept_for_them),
-          PROMISE(none_are_kept_where_each_free_is_watched), PROMISE(a_pointer_into_what_is_kept_is_nobodys))
+          PROMISE(none_are_kept_where_each_free_is_watched), PROMISE(none_are_kept_under_a_limit),
+          PROMISE(a_pointer_into_what_is_kept_is_nobodys))

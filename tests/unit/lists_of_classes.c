@@ -164,7 +164,12 @@ static void all_wide_lists_hold_no_more_than_the_heaps_share_of_what_may_be_dirt
                 "a share of %zu slices: %zu bytes, at most %zu\n", share, nbytes, most);
         forget();
     }
-    options.limit.hard = (size_t)64 << 30;
+    sound();
+}
+
+static void no_list_is_wide_under_a_limit(void)
+{
+    options.limit.hard = options.limit.soft = (size_t)64 << 30; /* before anything has been allocated */
     require(widths_after(0, NTURNS) == 0, "under a limit lists are wide\n");
     sound();
 }
@@ -425,7 +430,7 @@ UNIT_MAIN(PROMISE(a_block_that_was_never_written_is_one_page_fault_to_free),
           PROMISE(medium_blocks_are_taken_as_they_were_freed_last), PROMISE(list_of_medium_blocks_is_as_long_as_it_is_used),
           PROMISE(what_is_filled_and_dropped_over_and_over_waits_to_its_last_block),
           PROMISE(what_is_more_than_lists_are_for_does_not_wait),
-          PROMISE(all_wide_lists_hold_no_more_than_the_heaps_share_of_what_may_be_dirty),
+          PROMISE(all_wide_lists_hold_no_more_than_the_heaps_share_of_what_may_be_dirty), PROMISE(no_list_is_wide_under_a_limit),
           PROMISE(wide_lists_that_are_empty_leave_their_room_to_others), PROMISE(wide_list_that_is_in_the_way_goes_home),
           PROMISE(listed_blocks_are_found_however_far_the_next_is), PROMISE(pairs_of_medium_blocks_look_at_what_is_dirty),
           PROMISE(medium_span_of_which_owner_and_others_free_goes_back),
