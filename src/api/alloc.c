@@ -207,26 +207,27 @@ static SLOW enum alloc_verdict free_slow(const char *entry, void *p)
     return owner ? free_in_span(entry, desc, owner, p) : tell(entry, diagnose_inside(p));
 }
 
-/* block_push_anyones, of a medium block, in a thread that reuses others': nothing in it says that another's is free already as a
- * remote one. */
-static SLOW enum push push_anyones_medium(void *p)
+/* block_push_anyones, of another's medium block: as the only one on its list, for who frees many in a row would keep what their
+ * owners want (../README.md). Nothing in it says that it is free already as a remote one. */
+static SLOW enum push push_others_medium(void *p)
 {
     const struct desc *desc = range.table + range_index(p);
     if (!range_has(p) || desc->class < NSMALL || !desc_is_start(desc, p)) return PUSH_REFUSED;
     struct heap *heap = heap_own();
     struct span *span = span_of_start(desc->start);
+    struct pair *list = &heap->pairs[desc->class];
     unsigned k = desc_index(desc, p);
+    if (PEEK(desc->owner) == thread.heap + OWNER_MEDIUM || list->head) return PUSH_REFUSED;
     if (remote_is_gathered(heap, span, k) || (remote_has(remote_load(span)) && remote_is_posted(span, k))) return PUSH_REFUSED;
-    bool is_others = PEEK(desc->owner) != thread.heap + OWNER_MEDIUM;
-    enum push pushed = block_push_medium(p, desc, &heap->pairs[desc->class], true, is_others);
-    heap->nothers += is_others & (pushed != PUSH_REFUSED);
+    enum push pushed = block_push_medium(p, desc, list, true, true);
+    heap->nothers += pushed != PUSH_REFUSED;
     return pushed;
 }
 
 SLOW enum alloc_verdict alloc_free_slow(const char *entry, void *p)
 {
     bool reuses = thread.frees != thread.heap;
-    enum push pushed = UNLIKELY(reuses) ? push_anyones_medium(p) : PUSH_REFUSED;
+    enum push pushed = UNLIKELY(reuses) ? push_others_medium(p) : PUSH_REFUSED;
     if (pushed != PUSH_REFUSED) return pushed == PUSH_EVENT ? alloc_event(p) : (void)0, ALLOC_OURS;
     if (UNLIKELY(reuses) && remote_gather(p)) return ALLOC_OURS;
     struct span *large = large_of(p);

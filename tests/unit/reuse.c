@@ -118,12 +118,19 @@ static int look(const struct mspace_item *item, void *found)
     return 0;
 }
 
+/* Its list is open, and empty. */
+static void reuse(void)
+{
+    for (int i = 0; i < 100; i++) alloc_free(alloc_malloc(size));
+    while (heap_own()->pairs[class_of(size)].head) alloc_malloc(size);
+    heap_reuse(heap_own(), true);
+}
+
 static void is_free_for_all_who_look(void)
 {
     enum mspace_state state = MSPACE_UNKNOWN;
     struct watch_totals before, after;
-    for (int i = 0; i < 100; i++) alloc_free(alloc_malloc(size)); /* its list is open */
-    heap_reuse(heap_own(), true);
+    reuse();
     watch_count(&before);
     partner_does(allocate_many);
     theirs = blocks[1000];
@@ -143,6 +150,20 @@ static void reused_page_is_free_for_all_who_look(void)
     size = PAGES;
     is_free_for_all_who_look();
     require(heap_own()->pairs[class_of(size)].head == theirs, "it was not kept\n");
+}
+
+static void of_many_pages_of_others_in_a_row_one_is_kept(void)
+{
+    size_t most = 0;
+    size = PAGES;
+    reuse();
+    partner_does(allocate_many);
+    for (int i = 0; i < NMANY; i++) {
+        alloc_free(blocks[i]);
+        most = max_size(most, length_of(heap_own()->pairs[class_of(size)].head));
+    }
+    require(most == 1, "%zu are kept\n", most);
+    sound();
 }
 
 /* A thread that fills and drops pages, and keeps a few: each round gives back spans, so that their class is expected to end, and
@@ -165,7 +186,8 @@ static void what_a_thread_gets_is_counted_while_its_spans_come_and_go(void)
     sound();
 }
 
-UNIT_MAIN(PROMISE(what_a_thread_gets_is_counted_while_its_spans_come_and_go), PROMISE(threads_that_share_use_others_blocks_again),
+UNIT_MAIN(PROMISE(of_many_pages_of_others_in_a_row_one_is_kept),
+          PROMISE(what_a_thread_gets_is_counted_while_its_spans_come_and_go), PROMISE(threads_that_share_use_others_blocks_again),
           PROMISE(threads_that_share_pages_use_others_pages_again), PROMISE(threads_that_pass_on_a_few_do_not),
           PROMISE(thread_that_only_frees_keeps_little), PROMISE(thread_that_hardly_allocates_keeps_little),
           PROMISE(what_is_reused_goes_home_when_the_thread_exits), PROMISE(reused_block_is_free_for_all_who_look),
