@@ -176,7 +176,7 @@ static bool free_remote(const struct desc *desc, void *p)
     struct span *span = span_of_start(desc->start);
     struct heap *heap = LIKELY(options.mode == MODE_FAST) ? gathering_heap() : NULL;
     unsigned k = desc_index(desc, p);
-    if (heap) heap->nothers++;
+    if (heap) heap_count_others(heap, desc->class);
     if (desc->class < NSMALL && PEEK(heaps_reuse) && block_is_sound(p) && block_is_reused(p, desc->class)) return false;
     if (desc->class < NSMALL) block_link(p, NULL);
     else if (remote_is_free_at_owner(span, k)) return false;

@@ -301,7 +301,7 @@ void heap_drain(struct heap *heap, bool sheds)
     remote_flush(heap, NPENDING);
     heap_reuse(heap, false);
     __atomic_store_n(&heap->has_others, false, __ATOMIC_RELAXED);
-    heap->sated = heap->nhad = heap->nothers = 0;
+    heap->sated = heap->nhad = heap->nothers = heap->row.nsame = 0;
     for (unsigned class = 0; class < NCLASSES; class ++) {
         /* its spans may go now: it no longer grows */
         heap->nfirst[class] = (uint8_t)min_size(heap->nfirst[class], heap_nfirst(class));

@@ -44,6 +44,7 @@ enum {
     NPENDING = 256,      /* words that may be gathering: 8 for a class; classes 32 apart share theirs */
     PENDING_WAYS = 8,
     PENDING_MAX = 64 << 10, /* bytes a heap gathers at most */
+    ROW = 16,               /* others' blocks that are freed in a row, and nothing allocated, are many */
     YOUNG = 4,              /* blocks of a class that a heap takes first from the shared heap */
     YOUNG_MEDIUM = 16,      /* of a medium class: 8 python threads hold 0.92 of what they do with 4, and no less with 64 */
     BORROWED = 8,           /* then so many from a larger class (refill.c), */
@@ -80,9 +81,15 @@ struct heap {
     uint32_t bulk;
     /* medium classes (heap_bit) of which a span was given back since malloc last looked for one (event.c) */
     uint64_t emptied;
-    uint32_t nhad, nothers; /* blocks that its thread has got of late, and others' that it has freed (refill.c) */
-    uint32_t index;         /* place in the table of heaps */
-    uint16_t nslow;         /* slow roads taken, for what is done every so often */
+    uint32_t nhad, nothers; /* blocks that its thread has got of late, and others' that it has freed (refill.c); */
+    /* of which many come in a row: what a class looked like at one of them, and how often still at the ROWth after (listed.c) */
+    struct {
+        uint32_t state;
+        uint16_t nsame;
+        uint8_t class;
+    } row;
+    uint32_t index; /* place in the table of heaps */
+    uint16_t nslow; /* slow roads taken, for what is done every so often */
     /* when the next look at its spans is due, whichever its thread is, and the slice at which it begins (trim.c) */
     uint64_t patrol_due;
     uint32_t patrol_at;
@@ -189,6 +196,13 @@ INLINE void heap_wind_up(struct heap *heap, const struct span *span, struct pair
     uint64_t whole = heap_due_while_current(heap, span);
     if ((int64_t)pair->due < (int64_t)whole) heap->nhad += (uint32_t)((whole - pair->due) / heap_unit(span));
     pair->due = whole;
+}
+
+/* A block of the class is freed that is another's, and not reused. Owner only. */
+void heap_look_at_row(struct heap *heap, unsigned class);
+INLINE void heap_count_others(struct heap *heap, unsigned class)
+{
+    if (UNLIKELY(++heap->nothers % ROW == 0)) heap_look_at_row(heap, class);
 }
 
 /* Makes the first heap. Once, after range_start; the shared heap is made when it is first taken. */

@@ -9,10 +9,10 @@
  * Medium blocks go on such a list whichever their spans, up to ROOM bytes of a class, or more (heap_look_at_list); what comes
  * then goes home at once (block.h), and all of a list that nobody has touched for a while (trim.c).
  *
- * A thread that shares its objects with others (refill.c counts) reuses them: others' blocks that it frees go on its own lists.
- * Small ones as if their spans were attached, until what it set aside at one review is there at the next: then the class is
- * sated. Out as far as their owners know, they are no remote frees, whose lines go there and back. One that its owner frees as
- * well is on two lists: whoever takes it second finds no link, unless its span has been given back in between. */
+ * A thread that shares its objects with others, one at a time (refill.c counts), reuses them: others' blocks that it frees go on
+ * its own lists. Small ones as if their spans were attached, until what it set aside at one review is there at the next: then the
+ * class is sated. Out as far as their owners know, they are no remote frees, whose lines go there and back. One that its owner
+ * frees as well is on two lists: whoever takes it second finds no link, unless its span has been given back in between. */
 #include "event.h"
 #include "../guard/crime.h"
 #include "../os/options.h"
@@ -315,6 +315,23 @@ void listed_send_all_home(struct heap *heap)
 }
 
 /* --- others' blocks --- */
+
+/* Another one, most likely, as soon as the thread has got or freed a block of the class. */
+static uint32_t state_of(struct heap *heap, unsigned class)
+{
+    const struct pair *list = &heap->pairs[class];
+    uint64_t all = 3 * (uintptr_t)list->head + list->due + heap_pair(heap, class)->bits; /* the latter of a small one its head */
+    return (uint32_t)(all ^ all >> 32);
+}
+
+/* Who frees many in a row does not want them all, and their owners do: they are better off at home. (Figures: ../README.md.) */
+void heap_look_at_row(struct heap *heap, unsigned class)
+{
+    bool is_same = heap->row.state == state_of(heap, heap->row.class);
+    heap->row.nsame = (uint16_t)min_size(heap->row.nsame + is_same, UINT16_MAX);
+    heap->row.class = (uint8_t) class;
+    heap->row.state = state_of(heap, class);
+}
 
 bool heaps_reuse;
 void heap_reuse(struct heap *heap, bool reuses)

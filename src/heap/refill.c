@@ -334,12 +334,13 @@ static struct span *next_span(struct heap *heap, unsigned class)
     return fresh(heap, class);
 }
 
-/* Whether its thread shares its objects with others: of what it frees, as much as it gets, a quarter are others' blocks, until
- * they are an eighth. */
+/* Whether its thread shares its objects with others: of what it frees, as much as it gets, a quarter are others' blocks, and not
+ * many in a row, until they are an eighth. */
 static void look_at_others(struct heap *heap)
 {
-    heap_reuse(heap, heap->nothers > heap->nhad / (heap->reuses ? 8 : 4));
-    heap->nhad = heap->nothers = 0;
+    bool is_in_rows = heap->row.nsame > heap->nothers / ROW / 2;
+    heap_reuse(heap, heap->reuses ? heap->nothers > heap->nhad / 8 : heap->nothers > heap->nhad / 4 && !is_in_rows);
+    heap->nhad = heap->nothers = heap->row.nsame = 0;
 }
 
 /* Fills the class's pair, which is empty; *is_zero: with blocks that read zero. One span may not be enough: one may be woken for

@@ -90,7 +90,7 @@ INLINE bool remote_gather(struct block *block)
     bits = way->bits;
     if (UNLIKELY(bits_test_and_set(&bits, k % 64)) || heap->room < desc->size) return false;
     if (LIKELY(desc->class < NSMALL)) block_link(block, NULL);
-    heap->nothers++;
+    heap_count_others(heap, desc->class);
     heap->room -= desc->size;
     STORE_ORDER();
     way->bits = bits;

@@ -46,6 +46,20 @@ static void threads_that_pass_on_a_few_do_not(void)
     sound();
 }
 
+/* As a pool of workers does: each would keep what the other wants. */
+static void threads_that_pass_on_many_in_a_row_do_not(void)
+{
+    partner_size = SIZE;
+    for (int round = 0; round < 200; round++) {
+        partner_does(partner_allocates);
+        partner_frees();
+        require(!heap_own()->reuses, "in round %d\n", round);
+        partner_allocates();
+        partner_does(partner_frees);
+    }
+    sound();
+}
+
 static size_t length_of(const struct block *block)
 {
     size_t n = 0;
@@ -189,6 +203,6 @@ static void what_a_thread_gets_is_counted_while_its_spans_come_and_go(void)
 UNIT_MAIN(PROMISE(of_many_pages_of_others_in_a_row_one_is_kept),
           PROMISE(what_a_thread_gets_is_counted_while_its_spans_come_and_go), PROMISE(threads_that_share_use_others_blocks_again),
           PROMISE(threads_that_share_pages_use_others_pages_again), PROMISE(threads_that_pass_on_a_few_do_not),
-          PROMISE(thread_that_only_frees_keeps_little), PROMISE(thread_that_hardly_allocates_keeps_little),
-          PROMISE(what_is_reused_goes_home_when_the_thread_exits), PROMISE(reused_block_is_free_for_all_who_look),
-          PROMISE(reused_page_is_free_for_all_who_look))
+          PROMISE(threads_that_pass_on_many_in_a_row_do_not), PROMISE(thread_that_only_frees_keeps_little),
+          PROMISE(thread_that_hardly_allocates_keeps_little), PROMISE(what_is_reused_goes_home_when_the_thread_exits),
+          PROMISE(reused_block_is_free_for_all_who_look), PROMISE(reused_page_is_free_for_all_who_look))
