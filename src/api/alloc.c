@@ -214,10 +214,10 @@ static SLOW enum push push_others_medium(void *p)
     const struct desc *desc = range.table + range_index(p);
     if (!range_has(p) || desc->class < NSMALL || !desc_is_start(desc, p)) return PUSH_REFUSED;
     struct heap *heap = heap_own();
-    struct span *span = span_of_start(desc->start);
     struct pair *list = &heap->pairs[desc->class];
+    if (list->head || PEEK(desc->owner) == thread.heap + OWNER_MEDIUM) return PUSH_REFUSED;
+    struct span *span = span_of_start(desc->start);
     unsigned k = desc_index(desc, p);
-    if (PEEK(desc->owner) == thread.heap + OWNER_MEDIUM || list->head) return PUSH_REFUSED;
     if (remote_is_gathered(heap, span, k) || (remote_has(remote_load(span)) && remote_is_posted(span, k))) return PUSH_REFUSED;
     enum push pushed = block_push_medium(p, desc, list, true, true);
     heap->nothers += pushed != PUSH_REFUSED;

@@ -131,7 +131,7 @@ extern uint64_t heap_secret HIDDEN;
 extern bool heaps_reuse HIDDEN; /* PEEK. Whether any heap has ever reused others' blocks */
 
 /* PEEK. A heap's share of dirty=, in slices: of large blocks it keeps that at most, and its wide lists of medium ones hold twice
- * as much. And what of the large blocks it may have again (again.h). 0 under a limit, which does not charge what is free. */
+ * as much. And what it may have of those that it has again (again.h). 0 under a limit, which does not charge what is free. */
 extern size_t heap_share HIDDEN, heap_again_share HIDDEN;
 INLINE size_t heap_kept_most(void) { return min_size(KEPT_SLICES, PEEK(heap_share)); }
 
