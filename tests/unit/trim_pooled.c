@@ -98,7 +98,8 @@ static void who_is_out_of_memory_gets_what_threads_have_left(void)
     run_threads();
     size_t used = limit_to_more(MIB);
     while (n < NMOST && (block[n] = alloc_malloc(SIZE)) != NULL) n++;
-    require(n * SIZE > 3 * MIB, "%zu bytes of %zu that are charged, and one MiB more, can be had\n", n * SIZE, used);
+    /* Of what is charged 0.73 to 0.97 in 200 runs, by how far the threads came at a time; without that at most 0.34. */
+    require(n * SIZE > used / 2, "%zu bytes of %zu that are charged, and one MiB more, can be had\n", n * SIZE, used);
     sound();
     while (n) alloc_free(block[--n]);
     limit_none();
