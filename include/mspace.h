@@ -28,8 +28,8 @@ void *mspacec(size_t size);
 
 /* Releases a block. Returns 0; or 1 when `block` is not the start of a live block of this library, having changed nothing: a
  * second release, an interior pointer, anybody else's memory. mspacer(NULL) returns 0. Never aborts, keeps errno. One of at most
- * 960 bytes may look live if another thread has freed it, a larger one that another thread allocated if a third freed it a moment
- * ago. */
+ * 1,040 bytes may look live if another thread has freed it, a larger one that another thread allocated if a third freed it a
+ * moment ago. */
 int mspacer(void *block);
 
 /* Checks every law of the heap: that spans tile it, free neighbours are joined (but for what threads keep for their next, and

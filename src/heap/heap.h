@@ -72,13 +72,13 @@ struct heap {
     /* blocks of a class that were not found in its pair, heap_nfirst() at most; then spans (refill.c) */
     uint8_t nfirst[NCLASSES];
     uint8_t nsought;   /* spans looked for */
-    uint32_t attached; /* small classes of which a span ever was attached (listed.c) */
+    uint64_t attached; /* small classes of which a span ever was attached (listed.c) */
     /* small classes of which its lists take no more of others' blocks until they are empty (listed.c) */
-    uint32_t sated;
+    uint64_t sated;
     bool reuses, has_others; /* whether its lists take others' blocks at all, and whether any may be there */
     uint16_t hand;           /* which of what is gathered in `pending` is posted next */
     /* small classes whose blocks are freed in bulk: nobody has wanted one since all that were listed have gone home (listed.c) */
-    uint32_t bulk;
+    uint64_t bulk;
     /* medium classes (heap_bit) of which a span was given back since malloc last looked for one (event.c) */
     uint64_t emptied;
     uint32_t nhad, nothers; /* blocks that its thread has got of late, and others' that it has freed (refill.c); */
@@ -170,7 +170,7 @@ INLINE uintptr_t heap_owner(const struct heap *heap, unsigned class)
 enum { FREES_TO_WAKE = 16 };
 INLINE unsigned span_wake(const struct span *span)
 {
-    return PEEK(span->capacity) > MEDIUM_CAPACITY ? (unsigned)min_size(PEEK(span->capacity) / 16, FREES_TO_WAKE) : 1;
+    return span_is_small(span) ? (unsigned)min_size(PEEK(span->capacity) / 16, FREES_TO_WAKE) : 1;
 }
 
 /* The least that a free of one of the span's blocks takes off `due` (event.c). */

@@ -230,7 +230,7 @@ static void cut_long(struct span *current, struct block *list)
 static bool review(struct heap *heap, unsigned class)
 {
     struct span *current = heap->current[class];
-    uint32_t bit = class < NSMALL ? 1U << class : 0;
+    uint64_t bit = class < NSMALL ? UINT64_C(1) << class : 0;
     if (!(heap->attached & bit)) return false;
     struct block **list = &heap->pairs[class].head;
     if (!current) return heap->sated |= bit, send_home(heap, class, list, GOES_HOME, false);
@@ -307,7 +307,7 @@ void listed_send_all_home(struct heap *heap)
 {
     for (unsigned class = NSMALL; class < NCLASSES; class ++)
         if (heap->pairs[class].head) heap_send_home(heap, class); /* most are empty when a thread ends */
-    for (uint32_t left = heap->attached; left; left &= left - 1) {
+    for (uint64_t left = heap->attached; left; left &= left - 1) {
         unsigned class = (unsigned)bits_lowest(left);
         if (heap->current[class]) send_home(heap, class, &heap->current[class]->pair.head, ALL, false);
         send_home(heap, class, &heap->pairs[class].head, ALL, false);
@@ -341,7 +341,7 @@ void heap_reuse(struct heap *heap, bool reuses)
     if (!reuses) return;
     __atomic_store_n(&heaps_reuse, true, __ATOMIC_RELAXED);
     __atomic_store_n(&heap->has_others, true, __ATOMIC_RELAXED);
-    heap->attached = ~0U; /* small classes all: others' blocks are as those of attached spans */
+    heap->attached = (UINT64_C(1) << NSMALL) - 1; /* small classes all: others' blocks are as those of attached spans */
     for (unsigned class = 0; class < NSMALL; class ++)
         if (heap->current[class]) heap_wind_up(heap, heap->current[class], &heap->pairs[class]);
 }

@@ -166,7 +166,7 @@ static void line_up(struct heap *heap, struct span *span, unsigned class, uint64
 static void set_attached(struct heap *heap, struct span *span, unsigned class)
 {
     pair_set(&span->pair, 0, heap_due_at_wake(span));
-    heap->attached |= 1U << class;
+    heap->attached |= UINT64_C(1) << class;
     span_set_state(span, SPAN_FULL);
 }
 
@@ -351,7 +351,7 @@ static bool fill(struct heap *heap, unsigned class, bool *is_zero)
     struct span *span = heap->current[class];
     if (class < NSMALL) { /* the list is empty */
         if (span) heap_wind_up(heap, span, &heap->pairs[class]);
-        heap->sated &= ~(1U << class), heap->bulk &= ~(1U << class);
+        heap->sated &= ~(UINT64_C(1) << class), heap->bulk &= ~(UINT64_C(1) << class);
     }
     if (heap->nhad >= OF_LATE && heap == heap_own()) look_at_others(heap);
     bool waits = class >= NSMALL && !list_is_empty(&heap->available[class]); /* once, then it is let go (../README.md) */
@@ -391,7 +391,7 @@ static void *pop(struct heap *heap, unsigned class, bool *is_zero)
 static unsigned lender(unsigned class)
 {
     size_t size = class_table[class].size, power = (size_t)2 << log2_floor(size - 1);
-    return class < NSMALL && size > OFTEN_USED ? class_least(power) : class;
+    return size > OFTEN_USED && power <= SMALL_MAX ? class_least(power) : class;
 }
 
 /* No two threads' small blocks are on a line: of the next class whose blocks are whole ones. */

@@ -1,9 +1,9 @@
 /* class.h - size classes: which block size serves a request, and which span holds such blocks.
  *
- *      16 32 48 ... 256 | 288 320 ... 528 | 576 ... 960 | 1 KiB ... 32 KiB | more
+ *      16 32 48 ... 256 | 288 320 ... 528 | 576 ... 1040 | 1152 ... 32 KiB | more
  *      steps of 16        then 8 classes for each doubling                  | none
- *      small: a span's free blocks are on a list        | medium: they are | large: a span of its own (large.h)
- *                                                       | bits of one word |
+ *      small: a span's free blocks are on a list         | medium: they are | large: a span of its own (large.h)
+ *                                                        | bits of one word |
  *
  * Of the medium ones two for each doubling serve at first, each the sizes of four: a program that has few blocks of many sizes
  * holds the most that it has ever had of each class, and of fewer classes that is less. One with many spans leaves sizes to the
@@ -28,9 +28,9 @@
 enum {
     GRANULE = 16,
     ALIGNMENT_MIN = 2 * GRANULE, /* less than that every block has */
-    NSMALL = 32,                 /* classes of listed blocks */
+    NSMALL = 34,                 /* classes of listed blocks */
     NCLASSES = 78,
-    SMALL_MAX = 960, /* bytes, in all three */
+    SMALL_MAX = 1040, /* bytes, in all three */
     MEDIUM_MAX = 32 << 10,
     MEDIUM_CAPACITY = 64, /* blocks of a medium span at most: their bits are one word */
     PAGE = 4096,

@@ -17,7 +17,7 @@ enum { MORE = 0 };
 #endif
 /* A medium block's free looks besides whether its bit or what it holds says that it is free, whether the list has room, and
  * counts. A list's last costs malloc 2. */
-enum { MALLOC_MAX = 22, LAST_MAX = 24, FREE_MAX = 28 + MORE, MEDIUM_FREE_MAX = 47 + MORE, SMALL_MAX = 960 };
+enum { MALLOC_MAX = 22, LAST_MAX = 24, FREE_MAX = 28 + MORE, MEDIUM_FREE_MAX = 47 + MORE, SMALL_MAX = 1040 };
 
 static const size_t SIZES[] = {16, 48, 256, 4160, 32768}; /* of classes: neighbours are so far apart */
 enum { NSIZES = sizeof SIZES / sizeof *SIZES };

@@ -4,7 +4,7 @@
 #include "heap/remote.h"
 #include "os/options.h"
 
-static const size_t SIZES[] = {16, 48, 256, 960, 1024, 4096, 20000, 32768};
+static const size_t SIZES[] = {16, 48, 256, 960, 1024, 1500, 4096, 20000, 32768};
 enum { NSIZES = sizeof SIZES / sizeof *SIZES };
 
 static void spans_go_back_when_all_is_free(void)

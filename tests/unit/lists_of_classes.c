@@ -76,7 +76,7 @@ static void list_of_medium_blocks_is_as_long_as_it_is_used(void)
  * ROOM_WIDE. */
 static void what_is_filled_and_dropped_over_and_over_waits_to_its_last_block(void)
 {
-    static const size_t SIZES[] = {1024, 4096, 9000, 20000, 32768};
+    static const size_t SIZES[] = {1500, 4096, 9000, 20000, 32768};
     enum { NLEARN = 6 };
     for (unsigned i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
         for (int k = 0; k < 8; k++) class_count(class_of(SIZES[i]), 1); /* so it has a class of its own */

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 enum { NBLOCKS = 500 };
-static const size_t SIZES[] = {1024, 1100, 3000, 4096, 4300, 5120, 6600, 8192, 13000, 20000, 32768};
+static const size_t SIZES[] = {1100, 1400, 3000, 4096, 4300, 5120, 6600, 8192, 13000, 20000, 32768};
 
 static unsigned char *block[NBLOCKS];
 static bool is_live[NBLOCKS];

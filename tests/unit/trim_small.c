@@ -9,7 +9,7 @@
 
 #include <sys/mman.h>
 
-static const size_t SIZES[] = {16, 48, 112, 256, 320, 528, 704, 960};
+static const size_t SIZES[] = {16, 48, 112, 256, 320, 528, 704, 960, 1040};
 enum { NBYTES = 4 << 20 };
 
 static unsigned char *block[NBYTES / 16];

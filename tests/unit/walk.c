@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-static const size_t SIZES[] = {0, 1, 16, 48, 100, 960, 961, 4096, 30000, 40000, 100000, 262144, 300000, 1 << 20, 5 << 20};
+static const size_t SIZES[] = {0, 1, 16, 48, 100, 1040, 1041, 4096, 30000, 40000, 100000, 262144, 300000, 1 << 20, 5 << 20};
 enum { NSIZES = sizeof SIZES / sizeof *SIZES, EACH = 40, N = NSIZES * EACH };
 
 static char *blocks[N];
