@@ -310,13 +310,12 @@ struct block *heap_find_gone(const struct span *span); /* one such that is on th
 #define POOLED_UNIT ((uint64_t)1 << 28)
 INLINE uint32_t heap_pooled_now(void) { return (uint32_t)(bits_ticks() / POOLED_UNIT) | 1; }
 
-/* Bytes that a list of medium blocks holds; a wide one, of a thread that frees in bulk and asks again; and all wide ones, beyond
- * ROOM. Blocks that one holds at first, and bytes that a narrow one does. Besides, its room may say that it is closed, or narrow,
- * and how often it will be yet (listed.c). */
+/* Bytes that a list of medium blocks holds; and beyond those all wide ones, of a thread that frees in bulk and asks again. Blocks
+ * that one holds at first, and bytes that a narrow one does. Besides, its room may say that it is closed, or narrow, and how
+ * often it will be yet (listed.c). */
 enum {
     ROOM = 128 << 10,
-    ROOM_WIDE = 1 << 20,
-    ROOM_OF_ALL = 4 << 20,
+    ROOM_WIDE = 4 << 20,
     LIST_FEW = 3, /* less than ROOM of any class */
     ROOM_NARROW = 16 << 10
 };

@@ -264,7 +264,7 @@ void heap_send_home(struct heap *heap, unsigned class)
  * empty give back theirs. */
 static size_t room_left(struct heap *heap)
 {
-    size_t most = min_size(ROOM_OF_ALL, 2 * min_size(PEEK(heap_share), SLICES_MAX) << SLICE_SHIFT), taken = 0;
+    size_t most = min_size(ROOM_WIDE, 2 * min_size(PEEK(heap_share), SLICES_MAX) << SLICE_SHIFT), taken = 0;
     for (struct pair *list = &heap->pairs[NSMALL]; list < &heap->pairs[NCLASSES]; list++) {
         if (list->room > ROOM && !list->head) list->room = ROOM;
         if (list->room > ROOM) taken += (size_t)(list->room - ROOM);
@@ -275,8 +275,7 @@ static size_t room_left(struct heap *heap)
 static bool widen(struct heap *heap, unsigned class)
 {
     struct pair *list = &heap->pairs[class];
-    bool may_be = list->room >= ROOM && list->room < ROOM_WIDE;
-    size_t more = may_be ? min_size(min_size((size_t)list->room, (size_t)(ROOM_WIDE - list->room)), room_left(heap)) : 0;
+    size_t more = list->room >= ROOM ? min_size((size_t)list->room, room_left(heap)) : 0;
     if (more < class_table[class].size) return false;
     list->head->room += (int32_t)more, list->room += (int32_t)more;
     return true;
@@ -284,7 +283,7 @@ static bool widen(struct heap *heap, unsigned class)
 
 /* Who frees in bulk is known by a list that is full, and of which nothing has been taken since. It goes home, and is closed. Who
  * asks for more all the same fills and drops over and over, and gets ROOM at once. From ROOM on the list gets twice as much
- * instead, up to ROOM_WIDE. If that does not do either, or others have taken what there is, it would go home for nothing each
+ * instead, as long as there is. If that does not do either, or others have taken what there is, it would go home for nothing each
  * time: it is narrow until it has been closed NARROW times.
  * A free that is refused by a list which is not full may have walked along it, for the block looks as if it were there: one that
  * is wide goes home. */

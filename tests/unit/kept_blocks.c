@@ -39,6 +39,8 @@ static void *drop(void *n)
 
 static void fill_and_drop(size_t nspans, size_t size)
 {
+    /* or all of it would wait on its class's list */
+    if (heap_own() && size > SMALL_MAX) heap_own()->pairs[class_of(size)].room = -NARROW;
     size_t n = fill(nspans, size);
     drop(&n);
 }

@@ -123,10 +123,10 @@ static void what_is_more_than_lists_are_for_does_not_wait(void)
     sound();
 }
 
-enum { NTURNS = 12 };
+enum { NTURNS = 12, OF_EACH = ROOM_WIDE / 4 };
 static size_t size_in_turn(unsigned k) { return 1500 + 2500 * (size_t)k; }
 
-/* Rounds of all the classes [from, to), a megabyte of each; returns the most that their lists might hold beyond ROOM after
+/* Rounds of all the classes [from, to), so much of each; returns the most that their lists might hold beyond ROOM after
  * one. */
 static size_t widths_after(unsigned from, unsigned to)
 {
@@ -134,13 +134,13 @@ static size_t widths_after(unsigned from, unsigned to)
     for (int round = 0; round < 8; round++) {
         size_t n = 0, nbytes = 0;
         for (unsigned k = from; k < to; k++)
-            for (size_t left = ROOM_WIDE / class_table[class_of(size_in_turn(k))].size; left; left--)
+            for (size_t left = OF_EACH / class_table[class_of(size_in_turn(k))].size; left; left--)
                 blocks[n++] = alloc_malloc(size_in_turn(k));
         free_all(n);
         for (unsigned k = from; k < to; k++) {
             int32_t room = heap_own()->pairs[class_of(size_in_turn(k))].room;
             nbytes += room > ROOM ? (size_t)(room - ROOM) : 0;
-            require(room <= ROOM_WIDE, "a list has room for %d bytes\n", room);
+            require(room <= OF_EACH, "a list has room for %d bytes\n", room);
         }
         most = max_size(most, nbytes);
     }
@@ -156,11 +156,11 @@ static void forget(void)
 static void all_wide_lists_hold_no_more_than_the_heaps_share_of_what_may_be_dirty(void)
 {
     alloc_free(alloc_malloc(1));
-    for (size_t share = 0; share <= 2 * ROOM_OF_ALL >> SLICE_SHIFT; share += 1 + share / 4) {
-        size_t most = min_size(ROOM_OF_ALL, 2 * (share << SLICE_SHIFT)), nbytes;
+    for (size_t share = 0; share <= 2 * ROOM_WIDE >> SLICE_SHIFT; share += 1 + share / 4) {
+        size_t most = min_size(ROOM_WIDE, 2 * (share << SLICE_SHIFT)), nbytes;
         heap_share = share;
         nbytes = widths_after(0, NTURNS);
-        require(nbytes <= most && (most < 2 * ROOM_WIDE || nbytes >= ROOM_WIDE - ROOM),
+        require(nbytes <= most && (most < 2 * OF_EACH || nbytes >= OF_EACH - ROOM),
                 "a share of %zu slices: %zu bytes, at most %zu\n", share, nbytes, most);
         forget();
     }
@@ -220,12 +220,12 @@ static void listed_blocks_are_found_however_far_the_next_is(void)
 static void wide_lists_that_are_empty_leave_their_room_to_others(void)
 {
     alloc_free(alloc_malloc(1));
-    heap_share = ROOM_OF_ALL >> SLICE_SHIFT;
+    heap_share = ROOM_WIDE >> SLICE_SHIFT;
     size_t nfirst = widths_after(0, NTURNS / 2);
     heap_drain(heap_own(), true);
     size_t nthen = widths_after(NTURNS / 2, NTURNS);
-    require(nfirst >= ROOM_OF_ALL / 2 && nthen >= ROOM_OF_ALL / 2, "%zu bytes, then %zu, of %u\n", nfirst, nthen,
-            (unsigned)ROOM_OF_ALL);
+    require(nfirst >= ROOM_WIDE / 2 && nthen >= ROOM_WIDE / 2, "%zu bytes, then %zu, of %u\n", nfirst, nthen,
+            (unsigned)ROOM_WIDE);
     sound();
 }
 

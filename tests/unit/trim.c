@@ -228,6 +228,7 @@ static void rest(size_t asked, uint64_t *random)
     int nresident, nidle;
     get_all(asked);
     free_most(random);
+    heap_send_home(heap_own(), class_of(asked)); /* as looks at lists do, a few at a time */
     nidle = count_idle(&nresident);
     patrol();
     patrol();
