@@ -26,9 +26,9 @@ struct evidence diagnose_inside(const void *p)
     case SPAN_AVAILABLE:
     case SPAN_FULL:
     case SPAN_LOST: return inside_span(p, span);
-    case SPAN_LARGE: return (struct evidence){CRIME_INTERIOR, p, span_address(span), span->nbytes};
+    case SPAN_LARGE: return (struct evidence){CRIME_INTERIOR, p, span_blocks(span), span->nbytes};
     case SPAN_KEPT:
-        if (span->nbytes && p == span_address(span)) return (struct evidence){CRIME_DOUBLE, p, p, span->nbytes};
+        if (span->nbytes && p == span_blocks(span)) return (struct evidence){CRIME_DOUBLE, p, p, span->nbytes};
         __attribute__((fallthrough));
     default: return (struct evidence){CRIME_UNUSED, p, NULL, 0};
     }

@@ -1,7 +1,8 @@
 /* large.h - blocks over 32 KiB, and those aligned to more than a page: a span each.
  *
  * Usable size is rounded to 4 KiB, the span to slices, and more of them where it has grown by small steps: the tail is never
- * touched. Only the first desc is written (its owner is OWNER_LARGE); the others are blank, so an interior pointer is nobody's.
+ * touched. A block begins some cache lines into its span where that leaves room, or the first lines of all would meet in one set.
+ * Only the first desc is written (its owner is OWNER_LARGE); the others are blank, so an interior pointer is nobody's.
  * Any thread; the page level's lock is taken inside. */
 #ifndef MSPACE_LARGE_H
 #define MSPACE_LARGE_H
@@ -11,8 +12,9 @@
 /* The span of a live large block that starts at p, else NULL. */
 INLINE struct span *large_of(const void *p)
 {
-    if (((uintptr_t)p & (SLICE_SIZE - 1)) || !range_has(p)) return NULL;
-    return PEEK(range.table[range_index(p)].owner) == OWNER_LARGE ? range.records + range_index(p) : NULL;
+    if (!range_has(p)) return NULL;
+    const struct desc *desc = range.table + range_index(p);
+    return PEEK(desc->owner) == OWNER_LARGE && PEEK(desc->start) == (uintptr_t)p ? range.records + range_index(p) : NULL;
 }
 
 /* size at most PTRDIFF_MAX, alignment a power of two; before: of the smaller block that has outgrown its place, else 0, and then

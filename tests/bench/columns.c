@@ -1,9 +1,9 @@
 /*
  * columns: a matrix that is an array of pointers to rows, each a malloc of its own, transposed.
- *     columns [rows = 512] [transpositions = 400]
- * As many columns as rows, of 8 bytes: rows of 512 numbers are blocks of 4 KiB. Where the allocator puts these decides whether
- * what lies one above the other meets in the same places of the processor's caches. One op is one number read along a row and
- * written down a column; malloc and free are not in the time.
+ *     columns [rows = 512] [transpositions = 400] [numbers of a row = rows]
+ * As many columns as rows, of 8 bytes: rows of 512 numbers are blocks of 4 KiB. Longer rows are used in part: a piece of a
+ * picture. Where the allocator puts them decides whether what lies one above the other meets in the same places of the processor's
+ * caches. One op is one number read along a row and written down a column; malloc and free are not in the time.
  */
 #include "bench.h"
 
@@ -14,10 +14,12 @@ static double *from[NROWS_MAX], *to[NROWS_MAX];
 int main(int argc, char **argv)
 {
     long n = bench_argument(argc, argv, 1, 512), ntimes = bench_argument(argc, argv, 2, 400);
+    long length = bench_argument(argc, argv, 3, n);
     require(n >= 1 && n <= NROWS_MAX, "rows: 1 to %d\n", NROWS_MAX);
+    require(length >= n && length <= 1 << 24, "numbers of a row: %ld to %d\n", n, 1 << 24);
     for (long i = 0; i < n; i++) {
-        from[i] = malloc((size_t)n * sizeof **from);
-        to[i] = malloc((size_t)n * sizeof **to);
+        from[i] = malloc((size_t)length * sizeof **from);
+        to[i] = malloc((size_t)length * sizeof **to);
         require(from[i] != NULL && to[i] != NULL, "malloc refused\n");
         for (long k = 0; k < n; k++) from[i][k] = (double)(i * n + k);
     }

@@ -231,15 +231,19 @@ static void tables_and_first_blocks_do_not_meet_in_the_cache(void)
 /* The rows of a matrix, say: 64 sets of lines, of 8 and more. */
 static void first_lines_of_large_rows_fit_into_the_first_level_cache(void)
 {
-    enum { NROWS = 512, WAYS = 12 };
-    for (size_t size = 2 * KIB; size <= 16 * KIB; size *= 2)
+    enum { WAYS = 12 };
+    static const struct {
+        size_t size, nrows; /* of 33 to 128 KiB fewer, for none has a page more than it needs */
+    } ROWS[] = {{2 * KIB, 512}, {4 * KIB, 512}, {8 * KIB, 512}, {16 * KIB, 512}, {40000, 128},
+                {80000, 256}, {160000, 512}, {300000, 512}, {1000000, 512}, {4000000, 512}};
+    for (unsigned k = 0; k < sizeof ROWS / sizeof *ROWS; k++)
         for (size_t every = 1; every <= 2; every++) {
-            size_t nlines[64] = {0}, nmore = 0;
-            fill(every * NROWS, size);
-            for (size_t i = 0; i < every * NROWS; i += every) nlines[(uintptr_t)blocks[i] / CACHE_LINE % 64]++;
+            size_t size = ROWS[k].size, nrows = ROWS[k].nrows, nlines[64] = {0}, nmore = 0;
+            fill(every * nrows, size);
+            for (size_t i = 0; i < every * nrows; i += every) nlines[(uintptr_t)blocks[i] / CACHE_LINE % 64]++;
             for (int set = 0; set < 64; set++) nmore += nlines[set] > WAYS ? nlines[set] - WAYS : 0;
-            require(nmore <= NROWS / 16, "of %d blocks of %zu bytes %zu begin where %d others do\n", NROWS, size, nmore, WAYS);
-            free_some(&(struct range_of_blocks){every * NROWS, 1, 0});
+            require(nmore <= nrows / 16, "of %zu blocks of %zu bytes %zu begin where %d others do\n", nrows, size, nmore, WAYS);
+            free_some(&(struct range_of_blocks){every * nrows, 1, 0});
         }
 }
 
