@@ -12,6 +12,9 @@
  * heap holds little more than it has had in use at once. All goes when nothing dirty is large enough, or for more than
  * INSTEAD_SLICES, or what grows; and when some of it has not been wanted between two looks of its thread, some seconds.
  *
+ * One of a slice more serves as well if there is none of just as many, for some blocks at a time: a second kind that is there is
+ * worth more than one from the page level, for which others go. Without a bound all spans would be of the larger kind in the end.
+ *
  * For signal handlers, which may come in between any two instructions: a list is cut off whole, and put back without its last.
  * All of this is its thread's, or a test's.
  *
@@ -44,6 +47,7 @@ bool again_has_room_for_blocks(struct heap *heap, size_t nslices);
 INLINE void again_put(struct heap *heap, struct span *span, size_t nslices)
 {
     uint32_t *list = &heap->again.last[nslices - 1], number = span_number(span), last;
+    if (UNLIKELY(span->nbytes - 1 < (nslices - 1) << SLICE_SHIFT) && heap->again.nlarger) heap->again.nlarger--;
     span_set(span, SPAN_KEPT, nslices);
     heap->again.nslices += (uint16_t)nslices;
     do span->woken_next = span_numbered(last = PEEK(*list));
@@ -73,6 +77,15 @@ INLINE struct span *again_pop(struct heap *heap, size_t nslices)
     again->nslices -= (uint16_t)min_size(again->nslices, nslices);
     again->least = (uint16_t)min_size(again->least, again->nslices);
     return LIKELY(span_nslices(span) == nslices) ? span : NULL;
+}
+
+/* One of a slice more, likewise; NULL also if too many have such. */
+INLINE struct span *again_pop_larger(struct heap *heap, size_t nslices)
+{
+    if (nslices - 1 >= AGAIN_SLICES - 1 || heap->again.nlarger >= AGAIN_LARGER) return NULL;
+    struct span *span = again_pop(heap, nslices + 1);
+    heap->again.nlarger += span != NULL;
+    return span;
 }
 
 /* For malloc, which has found none: another that is dirty, from the page level. What is to go of these instead is given back,

@@ -38,6 +38,7 @@ enum {
     AGAIN_SLICES = 4,    /* of one; */
     AGAIN_MOST = 256,    /* of all together, */
     AGAIN_SHARES = 6,    /* or so many times a heap's share of dirty=; */
+    AGAIN_LARGER = 32,   /* in use that have a slice more than they need; */
     INSTEAD_SLICES = 16, /* of one larger than those, for which malloc gives no more of them than it takes; */
     AGAIN_LITTLE = 16,   /* what part of what is in use is little */
     FLOCK = 16,          /* slices that are taken or given at once by who has twice as many, and no more are granted */
@@ -59,6 +60,7 @@ INLINE unsigned heap_nfirst(unsigned class) { return heap_nyoung(class) + BORROW
 struct again {
     uint32_t last[AGAIN_SLICES];   /* by slices: the index of the one that came last, and 1; 0 none */
     uint16_t nslices, room, least; /* of all: how many there are, may be, and have been at least since the last look */
+    uint16_t nlarger;              /* large blocks that got one of a slice more, but for those that have been put here since */
     uint8_t refused;               /* bit n: one of n slices found no room, since malloc found none of them */
     bool is_used;                  /* whether malloc of a large block has looked here since the last look */
 };

@@ -97,7 +97,8 @@ static struct span *taken(struct span *span, size_t nslices)
 INLINE struct span *take_again(struct heap *heap, size_t nslices)
 {
     struct span *span = again_pop(heap, nslices);
-    if (span) span_set(span, SPAN_LARGE, nslices), heap->again.is_used = true;
+    if (!span) span = again_pop_larger(heap, nslices);
+    if (span) span_set(span, SPAN_LARGE, span_nslices(span)), heap->again.is_used = true;
     return span;
 }
 

@@ -2,7 +2,7 @@
 # Arrows point downward: a file includes its own folder and those below it. And the core stays readable in an evening.
 set -eu
 
-most_lines=6800 most_function=80 most_median=15
+most_lines=6810 most_function=80 most_median=15
 core="base os span heap api"
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
