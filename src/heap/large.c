@@ -32,7 +32,7 @@ INLINE void *publish(struct span *span, size_t offset, size_t nbytes, struct hea
     struct desc *desc = span_desc(span);
     __atomic_store_n(&span->nbytes, nbytes, __ATOMIC_RELAXED);
     span->home = home;
-    desc->start = (uintptr_t)block;
+    __atomic_store_n(&desc->start, (uintptr_t)block, __ATOMIC_RELAXED);
     __atomic_store_n(&desc->owner, OWNER_LARGE, __ATOMIC_RELEASE);
     return block;
 }

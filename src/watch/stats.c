@@ -53,7 +53,7 @@ static void add_used(struct watch_totals *totals, struct span *span, uint64_t wo
     enum span_state state = word_state(word);
     size_t nbytes = word_nslices(word) << SLICE_SHIFT;
     totals->used += nbytes;
-    if (state == SPAN_LARGE && large_of(span_blocks(span))) add_blocks(totals, 1, min_size(span->nbytes, nbytes));
+    if (state == SPAN_LARGE && large_of(span_blocks(span)) == span) add_blocks(totals, 1, min_size(span->nbytes, nbytes));
     if (state != SPAN_CURRENT && state != SPAN_AVAILABLE && state != SPAN_FULL) return;
     unsigned class = __atomic_load_n(&span_desc(span)->class, __ATOMIC_RELAXED);
     size_t out = count_out(span, state);

@@ -49,7 +49,7 @@ static int visit_span(const struct span *span, uint64_t word, struct census *cen
     int stop = visit(&item, argument);
     if (stop) return stop;
     if (has_blocks(state)) return visit_blocks(span, nslices, census, visit, argument);
-    if (state != SPAN_LARGE || !large_of(span_blocks(span))) return 0;
+    if (state != SPAN_LARGE || large_of(span_blocks(span)) != span) return 0;
     item = (struct mspace_item){MSPACE_BLOCK, MSPACE_LIVE, span_blocks(span), min_size(span->nbytes, item.size)};
     return visit(&item, argument);
 }

@@ -36,10 +36,10 @@ static void empty(void)
  * the last 64 (BURST). */
 static void settle(void)
 {
-    enum { VISITS = 64 / 2 + 2, BLOCKS = PATROL_ROADS * ((16 << 10) / 500 + 1) };
+    enum { VISITS = 64 / 2 + 2, SIZE = 256, BLOCKS = PATROL_ROADS * ((16 << 10) / SIZE + 1) };
     for (int i = 0; i < VISITS; i++) {
         usleep(1000);
-        for (int j = 0; j < BLOCKS; j++) alloc_malloc(500);
+        for (int j = 0; j < BLOCKS; j++) alloc_malloc(SIZE);
     }
 }
 
