@@ -82,6 +82,9 @@ INLINE uintptr_t bits_thread_pointer(void)
     return pointer;
 }
 
+/* One of n, less than 2^32, for each number: those of any few that are evenly apart lie evenly, too (the golden ratio). */
+INLINE size_t bits_spread(size_t number, size_t n) { return (uint32_t)number * UINT32_C(2654435769) * (uint64_t)n >> 32; }
+
 /* A clock that costs a few cycles, needs no call and cannot be faked: 2^21 ticks are about a millisecond (0.5 to 1 ms on the
  * processors of today); it may differ between processors, so differences are to be taken with care. */
 INLINE uint64_t bits_ticks(void)

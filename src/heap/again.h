@@ -12,8 +12,7 @@
  * heap holds little more than it has had in use at once. All goes when nothing dirty is large enough, or for more than
  * INSTEAD_SLICES, or what grows; and when some of it has not been wanted between two looks of its thread, some seconds.
  *
- * One of a slice more serves as well if there is none of just as many, for some blocks at a time: a second kind that is there is
- * worth more than one from the page level, for which others go. Without a bound all spans would be of the larger kind in the end.
+ * One of a slice more serves if there is none of just as many, for AGAIN_LARGER blocks: or all would become of the larger kind.
  *
  * For signal handlers, which may come in between any two instructions: a list is cut off whole, and put back without its last.
  * All of this is its thread's, or a test's.

@@ -15,15 +15,14 @@ static const size_t CARRY_MIN = 64 * MIB;
 static size_t slices_for(size_t nbytes) { return (nbytes + SLICE_SIZE - 1) >> SLICE_SHIFT; }
 static size_t pages_for(size_t size) { return round_up(max_size(size, 1), PAGE); }
 
-/* Bytes from the start of a span to a block of `size`, which may begin at any cache line of the first two pages, as the golden
- * ratio spreads them, if it has more than 128 KiB; else at those that leave it on as many pages. Rows of a matrix that all begin
- * at whole slices meet in one set of each cache: a column of 16 took 7 times as long, one of 64 11. (Figures: ../README.md.) */
+/* Bytes from the start of a span to a block of `size`: it may begin at any cache line of two pages if it has more than 128 KiB;
+ * else where it needs no page more. Rows that all begin at whole slices meet in one set of each cache (figures: ../README.md). */
 INLINE size_t offset_for(const struct span *span, size_t size, size_t alignment)
 {
     if (UNLIKELY(alignment > CACHE_LINE)) return 0;
     size_t nbytes = pages_for(size), room = (span_nslices(span) << SLICE_SHIFT) - nbytes;
     size_t most = min_size(room, nbytes > 2 * SLICE_SIZE ? 2 * PAGE - CACHE_LINE : nbytes - size) / CACHE_LINE;
-    return ((uint32_t)span_index(span) * UINT32_C(2654435769) * (uint64_t)(most + 1) >> 32) * CACHE_LINE;
+    return bits_spread(span_index(span), most + 1) * CACHE_LINE;
 }
 
 INLINE void *publish(struct span *span, size_t offset, size_t nbytes, struct heap *home)

@@ -1,4 +1,5 @@
 #include "class.h"
+#include "../base/bits.h"
 
 #define is_power(bytes) (((bytes) & ((bytes)-1)) == 0) /* UINT64_MAX / bytes is one short of 2^64 / bytes for these */
 #define CLASS(index, bytes, slices, first)                                                                                       \
@@ -65,14 +66,13 @@ void class_count(unsigned class, int n)
 }
 
 /* In steps of a line or of what the blocks are aligned to. Those that lie a line more than whole pages apart begin in sets that
- * follow each other; the next span goes on where they end. The golden ratio spreads any few places evenly that are evenly
- * apart. */
+ * follow each other; the next span goes on where they end. */
 size_t class_offset(unsigned class, size_t place)
 {
     const struct class *of = &class_table[class];
     size_t left = of->nslices * SLICE_SIZE - of->capacity * of->size, step = max_size(CACHE_LINE, of->size & -of->size);
     if (of->size % PAGE == CACHE_LINE) step *= of->capacity;
-    return class < NSMALL ? 0 : ((uint32_t)place * UINT32_C(2654435769) * (uint64_t)(left / step + 1) >> 32) * step;
+    return class < NSMALL ? 0 : bits_spread(place, left / step + 1) * step;
 }
 
 uint8_t class_of_units[2 * MEDIUM_MAX / ALIGNMENT_MIN + 1] __attribute__((aligned(PAGE)));
